@@ -67,6 +67,9 @@ pub(crate) fn register_new(name: &str, iref: Iref) -> Request<()> {
 
 /// Removes a name of this process.
 ///
+/// If the request is dropped before it completes, the name is removed all the same, unless the
+/// request was not sent.
+///
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name; [`NameError::NotOwner`] if another process has
 /// it.

@@ -1,5 +1,21 @@
 //! Services and clients of programs that have no waitset of their own: a name is enough.
 //!
+//! ```no_run
+//! # mod kv {
+//! #     use flounder_monitor::service::{Connect, Serve};
+//! #     pub fn serve(_: &str, _: impl FnMut() -> Server) -> Serve { loop {} }
+//! #     pub fn connect(_: &str) -> Connect<()> { loop {} }
+//! #     pub struct Server;
+//! # }
+//! # use kv::Server;
+//! # fn main() -> Result<(), flounder_monitor::service::ServiceError> {
+//! let service = kv::serve("kv", || Server).wait()?; // for each client a `Server`
+//! let binding = kv::connect("kv").wait()?; // from any process, for any thread; or `.await`
+//! # drop((service, binding));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Each interface has two functions for this, `serve` and `connect`. A thread of the library stands behind both; there is
 //! one in a process, started when it is first needed. It runs the handlers of all services, so a handler must not block:
 //! one that has to wait is a future (`AsyncRx`), or hands its work to another thread and keeps the reply for later.
@@ -50,16 +66,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 ///
 /// Nothing happens before it is awaited or waited for. If it is dropped before it completes, there is no service and no
 /// name. It works in any executor.
-///
-/// ```no_run
-/// # mod kv {
-/// #     pub fn serve(_: &str, _: impl FnMut() -> Server) -> flounder_monitor::service::Serve { unimplemented!() }
-/// #     pub struct Server;
-/// # }
-/// # use kv::Server;
-/// let service = kv::serve("kv", || Server).wait()?;
-/// # Ok::<(), flounder_monitor::service::ServiceError>(())
-/// ```
 #[must_use = "nothing is served before `.await` or `wait`"]
 pub struct Serve(Job<ServiceHandle>);
 

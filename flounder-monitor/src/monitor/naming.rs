@@ -77,11 +77,7 @@ impl Monitor {
         check(name)?;
         self.publish(iref).await?;
         let is_known = self.names.borrow().contains_key(name);
-        let undo = (!is_known).then(|| RegisterGuard {
-            monitor: Rc::clone(self),
-            name,
-            answered: Cell::new(false),
-        });
+        let undo = (!is_known).then(|| RemovalGuard::new(self, name));
         let (verdict, pid) = self.call_root(|root| root.register_async(name, iref)).await?;
         if let Some(undo) = undo {
             undo.answered.set(true);
@@ -117,11 +113,14 @@ impl Monitor {
     }
 
     /// Unregisters a name of this process.
-    pub(crate) async fn unregister(&self, name: &str) -> Result<(), RequestError> {
+    pub(crate) async fn unregister(self: &Rc<Self>, name: &str) -> Result<(), RequestError> {
         check(name)?;
         // Removed here first: if the root dies now, the name is not registered with the next one.
         let had = self.names.borrow_mut().remove(name);
-        let verdict = match self.call_root(|root| root.unregister_async(name)).await {
+        let removal = RemovalGuard::new(self, name);
+        let verdict = self.call_root(|root| root.unregister_async(name)).await;
+        removal.answered.set(true);
+        let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(error) => {
                 if let Some(iref) = had {
@@ -250,14 +249,20 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// Removes a name from the root when dropped: the root may have registered it.
-struct RegisterGuard<'a> {
+/// Removes a name from the root when dropped, unless the root has answered: it may have the name.
+struct RemovalGuard<'a> {
     monitor: Rc<Monitor>,
     name: &'a str,
     answered: Cell<bool>,
 }
 
-impl Drop for RegisterGuard<'_> {
+impl<'a> RemovalGuard<'a> {
+    fn new(monitor: &Rc<Monitor>, name: &'a str) -> Self {
+        Self { monitor: Rc::clone(monitor), name, answered: Cell::new(false) }
+    }
+}
+
+impl Drop for RemovalGuard<'_> {
     fn drop(&mut self) {
         if !self.answered.get()
             && let Some(membership) = self.monitor.member()
