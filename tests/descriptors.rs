@@ -53,3 +53,17 @@ fn client_process_costs_a_service_that_is_the_root_five() {
     drop(clients);
     server.settle_at(before);
 }
+
+#[test]
+fn service_near_its_limit_of_descriptors_warns() {
+    let system = TestSystem::new();
+    let mut server = system.spawn_with_log();
+    server.export("echo");
+    // Below seven eighths of the limit of test processes, nothing is said.
+    let first = clients(&system, Driver::Ump);
+    assert_eq!(system.log(), "");
+    server.exhaust_descriptors(64);
+    let second = clients(&system, Driver::Ump);
+    system.wait_for_log("this process is near its limit of descriptors");
+    drop((first, second));
+}

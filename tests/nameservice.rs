@@ -90,6 +90,23 @@ fn a_lookup_with_a_deadline_ends_at_it() {
 }
 
 #[test]
+fn lookup_that_waits_for_a_second_is_logged_with_its_place() {
+    let system = TestSystem::new();
+    let mut process = system.spawn_with_log();
+    process.join();
+    let began = Instant::now();
+    let lookup = process.start(process::AwaitName::new("clock"));
+    system.wait_for_log("a request to the name service is not answered yet");
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let log = system.log();
+    let place = [format!("{:?}", "clock"), system.dir().display().to_string()];
+    assert!(place.iter().all(|part| log.contains(part)), "{log}");
+    assert!(log.contains(&process.pid().to_string()), "the root is named: {log}");
+    system.spawn().export("clock");
+    process.wait(lookup);
+}
+
+#[test]
 fn lookups_that_ended_leave_nothing_at_the_root() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());

@@ -96,6 +96,22 @@ fn refusal_of(region: OwnedFd) -> &'static str {
 }
 
 #[test]
+fn memory_of_a_channel_is_not_executable() {
+    const F_SEAL_EXEC: u32 = 0x20;
+    let _alone = alone();
+    let (here, _there) = TestLink::pair();
+    let here: Arc<dyn Link> = here;
+    let (offer, _offered) = Ump.offer(&WakeCounter::new().1, &here).unwrap();
+    let is_memory = |fd: &&Cap| rustix::fs::fcntl_get_seals(fd).is_ok();
+    let regions: Vec<_> = offer.caps.iter().filter(is_memory).collect();
+    assert!(!regions.is_empty(), "the client offers its ring");
+    for region in regions {
+        let seals = rustix::fs::fcntl_get_seals(region).unwrap();
+        assert_eq!(seals.bits() & F_SEAL_EXEC, F_SEAL_EXEC, "{seals:?}");
+    }
+}
+
+#[test]
 fn each_unsound_region_has_its_own_error() {
     let _alone = alone();
     let before = open_descriptors();

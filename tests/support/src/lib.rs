@@ -63,6 +63,8 @@ pub const TEST_PROCESS: &str = "FLOUNDER_TEST_PROCESS";
 const OUTER: &str = "FLOUNDER_TEST_OUTER";
 /// Environment variable that makes a test process a daemon that admits these users.
 const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
+/// Environment variable that makes a test process write its warnings to this file.
+const LOG: &str = "FLOUNDER_TEST_LOG";
 
 /// The processes of one test, and where they meet.
 pub struct TestSystem {
@@ -128,6 +130,28 @@ impl TestSystem {
         let mut command = self.command();
         change(&mut command);
         self.start(&mut command).expect("this program can be started")
+    }
+
+    /// Starts a test process that writes its warnings to [`log`](Self::log).
+    pub fn spawn_with_log(&self) -> TestProcess {
+        self.spawn_with(|command| {
+            command.env(LOG, self.dir.path().join("log"));
+        })
+    }
+
+    /// Returns the warnings of the processes with a log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until the log contains a text.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + TIMEOUT;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text} is not in the log: {}", self.log());
+            thread::sleep(POLL_INTERVAL);
+        }
     }
 
     /// Starts a test process as the child of another program, which gets these arguments first.

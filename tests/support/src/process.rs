@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use flounder::monitor::daemon::{Daemon, Options};
@@ -21,13 +22,14 @@ use flounder::{
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::set_socket_linger;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::group::GroupMember;
 use super::kind::Kind;
 use super::many::ManyBindings;
 use super::protocol::{self, AnyCommand, Driver, Drivers, Event, Reply, ServiceId, commands};
 use super::raw_monitor::{RawMonitor, connect_in};
-use super::{DAEMON, OUTER, TEST_PROCESS, TIMEOUT, cap_transfer, pending_calls};
+use super::{DAEMON, LOG, OUTER, TEST_PROCESS, TIMEOUT, cap_transfer, pending_calls};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -240,6 +242,14 @@ pub struct Counts {
 pub fn run() {
     if std::env::var_os(TEST_PROCESS).is_none() {
         return;
+    }
+    if let Some(path) = std::env::var_os(LOG) {
+        let log = File::options().append(true).create(true).open(path).expect("it can be made");
+        tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::WARN)
+            .with_ansi(false)
+            .with_writer(Mutex::new(log))
+            .init();
     }
     if let Ok(allowed) = std::env::var(DAEMON) {
         be_daemon(&allowed);
