@@ -1,6 +1,6 @@
-//! The root of the crate has few names, and each module says what it is for.
+//! The root of the crate has few names, each module says what it is for, and nothing is hidden.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Item, UseTree, Visibility};
 
@@ -90,6 +90,44 @@ fn each_module_of_the_facade_has_a_first_sentence_and_an_example() {
         assert!(first.is_some_and(|line| line.ends_with('.')), "{name} has no first sentence");
         assert!(text.contains("```"), "{name} has no example");
     }
+}
+
+/// What is not for users is private, or has a place of its own: `__private`, for generated code and tests.
+#[test]
+fn only_private_modules_and_macros_are_hidden_from_rustdoc() {
+    let mut found = 0;
+    for path in rust_files(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let text = std::fs::read_to_string(&path).expect("a file of the workspace");
+        let mut lines = text.lines().map(str::trim);
+        while lines.any(|line| line == "#[doc(hidden)]") {
+            let item = lines.find(|line| !line.starts_with("#["));
+            let item = item.unwrap_or_else(|| panic!("{}: nothing is hidden", path.display()));
+            let may_hide = ["pub mod __private", "macro_rules! __", "fn __"];
+            let is_hidden = may_hide.iter().any(|start| item.starts_with(start));
+            assert!(is_hidden, "{} hides `{item}`", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 4, "only {found} attributes were found");
+}
+
+/// The sources of the crates, without those of tests.
+fn rust_files(root: &Path) -> Vec<PathBuf> {
+    let crates = std::fs::read_dir(root).expect("the workspace").flatten();
+    let crates = crates.map(|entry| entry.path()).filter(|path| path.join("Cargo.toml").is_file());
+    let mut folders: Vec<_> = crates.map(|path| path.join("src")).collect();
+    folders.push(root.join("src"));
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files
 }
 
 fn root() -> syn::File {

@@ -14,7 +14,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
             C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + 'static,
             X: Handlers,
         {
-            #rt::Export::new(waitset, INTERFACE, #rt::broker(), move |__peer: &#rt::Peer| {
+            #rt::export(waitset, INTERFACE, #rt::broker(), move |__peer: &#rt::Peer| {
                 connect(__peer).map(Handlers::__deliver)
             })
         }
@@ -31,12 +31,12 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
             S: #rt::FnMut() -> X + #rt::Send + 'static,
             X: Handlers,
         {
-            #rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+            #rt::serve(name, INTERFACE, move || handlers().__deliver())
         }
 
         /// Connects to the service called `name`, once there is one, for any thread.
         pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
-            #rt::Connect::new(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+            #rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
         }
     }
 }

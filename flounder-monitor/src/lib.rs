@@ -56,6 +56,11 @@ mod services;
 mod sys;
 mod wait;
 
+/// What the facade passes to generated code. Not part of the public interface.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
 use flounder_rt::Iref;
 
 pub use broker::{MonitorBroker, broker};

@@ -44,13 +44,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flounder_rt::bind::Bind;
 use flounder_rt::binding::{Dispatch, Local, RawBinding, RawEnd, Received};
-use flounder_rt::export::{Export, Exported};
+use flounder_rt::export::Exported;
 use flounder_rt::fork::ForkGeneration;
 use flounder_rt::waitset::Remote;
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindError, BindingError, Errno, ExportError, Interface, Iref, Waitset};
+use flounder_rt::{
+    __private, BindError, BindingError, Errno, ExportError, Interface, Iref, Waitset,
+};
 
 use crate::limit::Limit;
 use crate::name::{LostName, NameError, NameRequest};
@@ -70,9 +71,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 pub struct Serve(Job<ServiceHandle>);
 
 impl Serve {
-    /// Used by generated code: `handlers` makes what handles the messages of one client.
-    #[doc(hidden)]
-    pub fn new(
+    /// `handlers` makes what handles the messages of one client.
+    pub(crate) fn new(
         name: &str,
         interface: &'static Interface,
         handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
@@ -250,7 +250,7 @@ async fn serve(
 ) -> Result<ServiceHandle, ServiceError> {
     let bindings = Rc::<Bindings>::default();
     let (theirs, mut clients) = (Rc::clone(&bindings), 0);
-    let export = Export::new(waitset, interface, broker(), move |_| {
+    let export = __private::export(waitset, interface, broker(), move |_| {
         clients += 1;
         let (handlers, bindings) = (handlers(), Rc::clone(&theirs));
         let handlers = ClientHandlers { number: clients, handlers, bindings };
@@ -278,9 +278,8 @@ async fn serve(
 pub struct Connect<B>(Job<B>);
 
 impl<B: Send + 'static> Connect<B> {
-    /// Used by generated code: `handlers` makes what handles the messages of the service.
-    #[doc(hidden)]
-    pub fn new(
+    /// `handlers` makes what handles the messages of the service.
+    pub(crate) fn new(
         name: &str,
         interface: &'static Interface,
         handlers: fn() -> Box<dyn Dispatch>,
@@ -347,7 +346,7 @@ async fn connect<B: 'static>(
             Some(deadline) => lookup.deadline(deadline).await.map_err(missing)?,
             None => lookup.await?,
         };
-        let bind = Bind::new(iref, waitset, interface, broker(), handlers(), wrap);
+        let bind = __private::bind(iref, waitset, interface, broker(), handlers(), wrap);
         let bound = match deadline {
             Some(deadline) => bind.deadline(deadline).await,
             None => bind.timeout(Duration::MAX).await,

@@ -26,7 +26,7 @@ pub use crate::binding::{
     ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError, attach, dispatcher,
     inbox,
 };
-pub use crate::broker::none::{Connect, Serve};
+pub use crate::broker::none::{Connect, Serve, connect, serve};
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, Control};
 pub use crate::export::{Broker, Export, Refusal};
@@ -83,7 +83,17 @@ pub fn closures(f: &mut Formatter<'_>) -> fmt::Result {
     f.debug_struct("RxVtbl").finish_non_exhaustive()
 }
 
-/// Returns a bind to the service that `iref` names: [`Bind::new`].
+/// Returns an export of a service.
+pub fn export(
+    waitset: &Waitset,
+    interface: &'static Interface,
+    broker: &'static dyn Broker,
+    connect: impl FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal> + 'static,
+) -> Export {
+    Export::new(waitset, interface, broker, connect)
+}
+
+/// Returns a bind to the service that `iref` names.
 pub fn bind<B: 'static>(
     iref: Iref,
     waitset: &Waitset,

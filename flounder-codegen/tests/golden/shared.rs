@@ -415,7 +415,7 @@ pub mod painter {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::Export::new(
+        __rt::export(
             waitset,
             INTERFACE,
             __rt::broker(),
@@ -437,16 +437,11 @@ pub mod painter {
         S: __rt::FnMut() -> X + __rt::Send + 'static,
         X: Handlers,
     {
-        __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+        __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::Connect::new(
-            name,
-            INTERFACE,
-            || ().__deliver(),
-            |__e| Binding(__e.shared()),
-        )
+        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }
 }
 /// Another user of the same types.
@@ -723,7 +718,7 @@ pub(crate) mod plotter {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::Export::new(
+        __rt::export(
             waitset,
             INTERFACE,
             __rt::broker(),
@@ -745,15 +740,10 @@ pub(crate) mod plotter {
         S: __rt::FnMut() -> X + __rt::Send + 'static,
         X: Handlers,
     {
-        __rt::Serve::new(name, INTERFACE, move || handlers().__deliver())
+        __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::Connect::new(
-            name,
-            INTERFACE,
-            || ().__deliver(),
-            |__e| Binding(__e.shared()),
-        )
+        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }
 }

@@ -1,7 +1,7 @@
 //! Messages over message hardware, as Beehive has it: thirteen cores on a ring, a receive FIFO for each, and no flow control.
 //!
 //! There is no such machine to run on any more. So the driver is written against what the hardware does ([`hardware`]), and
-//! models stand in for it: [`fabric`] between the threads of a process, [`memory_port`] in shared memory between two processes.
+//! models stand in for it: `fabric` between the threads of a process, `memory_port` in shared memory between two processes.
 //! A model finds out when a FIFO is full, which would hang the machine. The driver never lets that happen.
 //!
 //! ```text

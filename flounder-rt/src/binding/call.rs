@@ -61,7 +61,6 @@ impl Drop for GiveUp<'_> {
 
 impl RawBinding {
     /// Returns an id for the next call.
-    #[doc(hidden)]
     #[inline]
     #[must_use]
     pub fn next_call(&self) -> u32 {
@@ -73,7 +72,6 @@ impl RawBinding {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if the reply has fewer words.
-    #[doc(hidden)]
     pub fn answer(
         &self,
         message: Received<'_>,
@@ -95,7 +93,6 @@ impl RawBinding {
     ///
     /// # Errors
     /// Every [`RpcError`] of a binding for one thread.
-    #[doc(hidden)]
     #[inline]
     pub fn call<R: Reply>(
         &self,
@@ -116,7 +113,6 @@ impl RawBinding {
     }
 
     /// Makes a call. The future completes with its result. Used by generated code.
-    #[doc(hidden)]
     #[inline]
     pub fn call_async<R: Reply>(
         &self,
@@ -145,7 +141,6 @@ impl RawBinding {
     }
 
     /// Returns a call that fails with `error`. Used by generated code.
-    #[doc(hidden)]
     #[cold]
     pub fn call_failed<R: Reply>(&self, id: u32, error: RpcError) -> Call<R> {
         self.shell().io.borrow_mut().connection.calls().fail_at_once(id, error);

@@ -456,7 +456,7 @@ impl Error for RecvError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Ended(why) => Some(why),
-            _ => None,
+            Self::Full | Self::NoInbox | Self::Deadline | Self::WouldDeadlock => None,
         }
     }
 }

@@ -249,7 +249,6 @@ impl RawBinding {
     /// # Errors
     /// [`TxError::Busy`] if the slot is taken; [`TxError::Closed`] if the binding has ended.
     #[inline]
-    #[doc(hidden)]
     pub fn send(&self, number: u16, fixed: &[u64], tails: &[&[u8]]) -> Result<Sent<'_>, TxError> {
         if tails.is_empty()
             && let Some(serial) = self.0.accept_now(number, fixed)
@@ -282,7 +281,6 @@ impl RawBinding {
     /// [`TxError::Busy`], [`TxError::Closed`], or [`TxError::CapsRefused`]. The capabilities that were
     /// not moved are still in `caps`.
     #[inline]
-    #[doc(hidden)]
     pub fn send_caps(
         &self,
         number: u16,

@@ -30,11 +30,9 @@ impl RawBinding {
         self.shell().io.borrow_mut().connection.exempt();
     }
 
-    /// A capability of a message could not be copied. Used by generated code.
-    #[doc(hidden)]
+    /// Returns the error of a message with a capability that could not be copied, and reports the loss to the peer.
     #[cold]
-    #[must_use]
-    pub fn cap_copy(&self, error: io::Error) -> TxError {
+    pub(crate) fn cap_copy(&self, error: io::Error) -> TxError {
         let state = self.shell().io.borrow().connection.state();
         match state {
             State::Free => {

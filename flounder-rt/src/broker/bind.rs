@@ -57,9 +57,7 @@ struct Setup {
 }
 
 impl<B: 'static> Bind<B> {
-    /// Used by generated code.
-    #[doc(hidden)]
-    pub fn new(
+    pub(crate) fn new(
         iref: Iref,
         waitset: &Waitset,
         interface: &'static Interface,

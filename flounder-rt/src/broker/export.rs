@@ -80,9 +80,7 @@ const LARGEST_DEFAULT: usize = 64 << 10;
 type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal>>;
 
 impl Export {
-    /// Used by generated code.
-    #[doc(hidden)]
-    pub fn new(
+    pub(crate) fn new(
         waitset: &Waitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,

@@ -27,34 +27,31 @@ impl Broker for NoBroker {
     fn flush(&self, _deadline: Instant) {}
 }
 
-/// What the generated `serve` returns in a program that has no name service: nothing can be done with it.
+/// Result of the generated `serve` in a program that has no name service: nothing can be done with it.
 #[derive(Debug)]
 pub struct Serve(());
 
-impl Serve {
-    /// Drops everything.
-    pub fn new(
-        _name: &str,
-        _interface: &'static Interface,
-        _handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
-    ) -> Self {
-        Self(())
-    }
-}
-
-/// What the generated `connect` returns in a program that has no name service: nothing can be done with it.
+/// Result of the generated `connect` in a program that has no name service: nothing can be done with it.
 #[derive(Debug)]
 pub struct Connect<B>(PhantomData<fn() -> B>);
 
-impl<B> Connect<B> {
-    /// Drops everything.
-    #[must_use]
-    pub fn new(
-        _name: &str,
-        _interface: &'static Interface,
-        _handlers: fn() -> Box<dyn Dispatch>,
-        _wrap: fn(RawEnd<Local>) -> B,
-    ) -> Self {
-        Self(PhantomData)
-    }
+/// Drops everything.
+#[must_use]
+pub fn serve(
+    _name: &str,
+    _interface: &'static Interface,
+    _handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
+) -> Serve {
+    Serve(())
+}
+
+/// Drops everything.
+#[must_use]
+pub fn connect<B>(
+    _name: &str,
+    _interface: &'static Interface,
+    _handlers: fn() -> Box<dyn Dispatch>,
+    _wrap: fn(RawEnd<Local>) -> B,
+) -> Connect<B> {
+    Connect(PhantomData)
 }
