@@ -41,7 +41,7 @@ bless:
 
 # accept new compiler messages
 bless-ui:
-    TRYBUILD=overwrite cargo test --test ui
+    FLOUNDER_BLESS=1 cargo test --test ui
 
 # the drivers on this machine, beside what hardware and kernel need
 bench:
