@@ -1,5 +1,7 @@
 //! A peer may send descriptors whose close blocks: only the peer itself is held up.
 
+use flounder::Cap;
+use flounder_conformance::LingeringSocket;
 use flounder_test_support as support;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -10,7 +12,6 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use support::mute_files::MuteFiles;
-use support::process::lingering_socket;
 use support::protocol::{Driver, Event};
 use support::raw_monitor::{RawMonitor, connect};
 use support::{DRIVERS, TIMEOUT, TestProcess, TestSystem};
@@ -107,8 +108,8 @@ fn unannounced_capabilities_hold_up_no_monitor() {
     client.bind(Driver::Ump, "echo");
     let raw_monitor = RawMonitor::join(&system, 77);
     let link = raw_monitor.link(iref);
-    let (socket, _reader) = lingering_socket();
-    link.binding.tx_cap(socket).expect("it can be sent");
+    let (socket, _reader) = LingeringSocket::new();
+    link.binding.tx_cap(Cap::from(socket)).expect("it can be sent");
     link.end();
     client.join();
     client.bind(Driver::Ump, "echo");
@@ -121,7 +122,7 @@ fn root_takes_no_descriptors_before_hello_or_after() {
     let mut root = system.spawn();
     root.join();
     let socket = connect(&system);
-    let (lingering, reader) = lingering_socket();
+    let (lingering, reader) = LingeringSocket::new();
     let fds = [lingering.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);

@@ -8,13 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use flounder::{BindingError, Cap, Errval, Iref, RpcError, TxError, Waitset};
+use flounder_conformance::fake::{self, Message};
 use flounder_rt::wire::{DecodeError, TooLong};
 use proptest::prelude::*;
-
-#[path = "support/fake_channel.rs"]
-mod fake_channel;
-
-use fake_channel::{Message, Shared};
 
 /// A type from Rust.
 #[derive(flounder::FlounderMessage, Debug, Clone, PartialEq)]
@@ -197,8 +193,8 @@ struct Ends {
     waitset: Waitset,
     client: all::Binding,
     _server: all::Binding,
-    there: Shared,
-    back: Shared,
+    there: Rc<fake::Pipe>,
+    back: Rc<fake::Pipe>,
     server: Recorder,
     client_side: Recorder,
 }
@@ -206,10 +202,10 @@ struct Ends {
 impl Ends {
     fn new() -> Self {
         let (server, client_side) = (Recorder::default(), Recorder::default());
-        let (waitset, (first, second, there, back)) = (Waitset::new(), fake_channel::pair());
-        let client = all::Binding::attach(first, &waitset, client_side.share())
+        let (waitset, (first, second, there, back)) = (Waitset::new(), fake::pair(usize::MAX));
+        let client = all::Binding::attach(Box::new(first), &waitset, client_side.share())
             .expect("a fake channel needs nothing watched");
-        let _server = all::Binding::attach(second, &waitset, server.share())
+        let _server = all::Binding::attach(Box::new(second), &waitset, server.share())
             .expect("a fake channel needs nothing watched");
         Self { waitset, client, _server, there, back, server, client_side }
     }
@@ -240,7 +236,7 @@ impl Ends {
     /// Puts a message on the channel that no client would send, and expects it to end the binding.
     fn forge(number: u16, words: &[u64], caps: Vec<Cap>, expected: DecodeError) {
         let ends = Self::new();
-        ends.there.borrow_mut().messages.push_back(Message { number, words: words.to_vec(), caps });
+        ends.there.messages.borrow_mut().push_back(Message { number, words: words.to_vec(), caps });
         assert_eq!(ends.received(), [""; 0], "{expected}");
         let message = all::INTERFACE.message_name(number);
         assert_eq!(
@@ -357,11 +353,11 @@ fn words_lie_where_the_wire_says() {
     ends.client
         .tx_unsigned(0x11, 0x2222, 0x3333_3333, 4, 5, 6, 0x77, true)
         .expect("the channel has room");
-    let message = ends.there.borrow_mut().messages.pop_front().expect("it was sent");
+    let message = ends.there.messages.borrow_mut().pop_front().expect("it was sent");
     // Eight-byte members first, then c, b, a, g, h from the less significant end.
     assert_eq!((message.number, message.words), (2, vec![4, 5, 6, 0x7711_2222_3333_3333, 0x01]));
     ends.client.tx_plain(&[1, 2, 3], &[-1], &[]).expect("the channel has room");
-    let message = ends.there.borrow_mut().messages.pop_front().expect("it was sent");
+    let message = ends.there.messages.borrow_mut().pop_front().expect("it was sent");
     assert_eq!((message.number, message.words), (6, vec![0x1_0000_0003, 0, 0x03_0201, 0xffff]));
 }
 
@@ -375,8 +371,8 @@ fn capabilities_arrive_where_they_belong() {
     let moved = b.as_raw_fd();
     ends.client.tx_mixed(&a, b, "why", &holder, d).expect("the channel has room");
     {
-        let queue = ends.there.borrow();
-        let caps = &queue.messages[0].caps;
+        let messages = ends.there.messages.borrow();
+        let caps = &messages[0].caps;
         assert_eq!(caps[1].as_raw_fd(), moved, "what is given away is moved, not copied");
     }
     assert_eq!(ends.received(), [format!("{:?}", (ia, ib, "why", ic, 9, id))]);
@@ -399,7 +395,7 @@ fn what_is_given_away_comes_back_when_it_is_not_sent() {
     let (b, d) = rejected.given;
     assert_eq!((identity(&b), identity(&d)), (ib, id));
 
-    ends.there.borrow_mut().blocked = true;
+    ends.there.refuses.set(true);
     ends.client.tx_none().expect("the slot is free").then(|| ());
     let rejected = ends.client.tx_mixed(&a, b, "why", &holder, d).expect_err("the slot is taken");
     assert_eq!(rejected.error, TxError::Busy);
@@ -409,7 +405,7 @@ fn what_is_given_away_comes_back_when_it_is_not_sent() {
     let rejected = ends.client.tx_given(gift).expect_err("the slot is taken");
     assert_eq!((rejected.error, identity(&rejected.given.c)), (TxError::Busy, ib));
 
-    ends.there.borrow_mut().blocked = false;
+    ends.there.refuses.set(false);
     assert_eq!(ends.received(), [format!("{:?}", "none")]);
     ends.client.teardown();
     let rejected = ends.client.tx_given(rejected.given).expect_err("the binding has ended");
@@ -444,7 +440,7 @@ fn values_over_their_maximum_are_not_sent() {
     refused(tx.tx_items(&[], &[], &[""; 5], &[], &[], &[]), "c", 5, 4);
     refused(tx.tx_items(&[], &[], &[""; 0], &[named("nine byte")], &[], &[]), "d", 9, 8);
     refused(tx.tx_answer("five!"), "s", 5, 4);
-    assert!(ends.there.borrow().messages.is_empty(), "nothing was sent");
+    assert!(ends.there.messages.borrow().is_empty(), "nothing was sent");
     ends.expect(
         tx.tx_structs(p, &named(""), &row, &"x".repeat(65_536), &standing),
         (p, named(""), row, "x".repeat(65_536), &standing),
@@ -498,7 +494,7 @@ fn samples() -> Vec<Message> {
         tx.tx_type(1),
     ];
     assert!(sent.iter().all(Result::is_ok));
-    ends.there.borrow_mut().messages.drain(..).collect()
+    ends.there.messages.borrow_mut().drain(..).collect()
 }
 
 #[test]
@@ -506,7 +502,7 @@ fn no_flipped_bit_goes_unnoticed() {
     // A receiver either refuses the words or reads another value: no value has two forms, and no bit is ignored.
     let receive = |number, words: &[u64]| {
         let ends = Ends::new();
-        ends.there.borrow_mut().messages.push_back(Message {
+        ends.there.messages.borrow_mut().push_back(Message {
             number,
             words: words.to_vec(),
             caps: vec![],
@@ -552,7 +548,7 @@ fn messages_beyond_limits_are_refused_before_decoding() {
     for (number, words, caps) in [(13, 3, 0), (8, 1, 0), (8, 0, 1), (99, 0, 0)] {
         let ends = Ends::new();
         let caps = (0..caps).map(|_| cap()).collect();
-        ends.there.borrow_mut().messages.push_back(Message { number, words: vec![0; words], caps });
+        ends.there.messages.borrow_mut().push_back(Message { number, words: vec![0; words], caps });
         assert_eq!(ends.received(), [""; 0]);
         assert!(
             matches!(*ends.server.errors.borrow_mut(), ref errors if matches!(errors[..], [BindingError::Protocol(_)]))
@@ -629,14 +625,14 @@ fn the_response_to_another_call_is_not_taken_for_this_one() {
     let nothing_response =
         all::INTERFACE.messages.iter().find(|message| message.name == "nothing_response");
     let number = nothing_response.expect("it is declared").number;
-    ends.back.borrow_mut().messages.push_back(Message { number, words: vec![id], caps: vec![] });
+    ends.back.messages.borrow_mut().push_back(Message { number, words: vec![id], caps: vec![] });
     let answer = ends.waitset.block_on(call).expect("no callback fails");
     assert!(matches!(answer, Err(RpcError::Decode(_))), "{answer:?}");
 }
 
 #[test]
 fn a_message_without_a_closure_is_reported() {
-    let (waitset, (first, second, ..)) = (Waitset::new(), fake_channel::pair());
+    let (waitset, (first, second, ..)) = (Waitset::new(), fake::pair(usize::MAX));
     let (log, errors) = (Log::default(), Rc::new(RefCell::new(Vec::new())));
     let (texts, reported) = (Rc::clone(&log), Rc::clone(&errors));
     let handlers = all::RxVtbl {
@@ -644,9 +640,9 @@ fn a_message_without_a_closure_is_reported() {
         error: Some(Box::new(move |_, error| reported.borrow_mut().push(error))),
         ..Default::default()
     };
-    let client = all::Binding::attach(first, &waitset, all::RxVtbl::default())
+    let client = all::Binding::attach(Box::new(first), &waitset, all::RxVtbl::default())
         .expect("a fake channel needs nothing watched");
-    let _server = all::Binding::attach(second, &waitset, handlers)
+    let _server = all::Binding::attach(Box::new(second), &waitset, handlers)
         .expect("a fake channel needs nothing watched");
     client.tx_answer("yes").expect("the channel has room");
     client.tx_none().expect("the channel has room");

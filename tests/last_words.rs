@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 use flounder::{BindingError, Cap, Iref, Peer, TxError, Waitset, flounder};
-
-#[path = "support/seccomp.rs"]
-mod seccomp;
+use flounder_conformance::seccomp;
 
 flounder! {
     interface words "Says things and ends" {

@@ -11,12 +11,10 @@ use std::time::Duration;
 use flounder::error::EncodeError;
 use flounder::message::MessageBuffer;
 use flounder::{BindingError, Cap, Peer, RecvError, RpcError, TxError, Waitset};
+use flounder_conformance::fake;
 use flounder_rt::wire::{DecodeError, TooLong};
 use futures_core::Stream;
 use proptest::prelude::*;
-
-#[path = "support/fake_channel.rs"]
-mod fake_channel;
 
 /// A type from Rust that cannot be shown.
 #[derive(flounder::FlounderMessage)]
@@ -54,14 +52,14 @@ struct Ends {
     ws: Waitset,
     first: post::Binding,
     second: post::Binding,
-    there: fake_channel::Shared,
+    there: Rc<fake::Pipe>,
     errors: Rc<RefCell<Vec<BindingError>>>,
 }
 
 impl Ends {
     fn new(bound: usize) -> Self {
-        let (ws, (first, second, there, _)) = (Waitset::new(), fake_channel::pair());
-        let first = post::Binding::attach(first, &ws, post::RxVtbl::default());
+        let (ws, (first, second, there, _)) = (Waitset::new(), fake::pair(usize::MAX));
+        let first = post::Binding::attach(Box::new(first), &ws, post::RxVtbl::default());
         let errors: Rc<RefCell<Vec<BindingError>>> = Rc::default();
         let told = Rc::clone(&errors);
         let rx = post::RxVtbl {
@@ -71,7 +69,8 @@ impl Ends {
             error: Some(Box::new(move |_, error| told.borrow_mut().push(error))),
             ..post::RxVtbl::default()
         };
-        let second = post::Binding::attach(second, &ws, flounder::Inbox::beside(bound, rx));
+        let second =
+            post::Binding::attach(Box::new(second), &ws, flounder::Inbox::beside(bound, rx));
         let [first, second] = [first, second].map(|end| end.expect("nothing to be watched"));
         Self { ws, first, second, there, errors }
     }
@@ -173,7 +172,7 @@ fn a_message_is_the_words_that_its_method_sends() {
         &|| tx.tx_mutes(&Mute(1), &[Mute(2), Mute(3)]).map(drop),
         &|| tx.tx_id(7).map(drop),
     ];
-    let last = || ends.there.borrow_mut().messages.pop_back().expect("something was sent");
+    let last = || ends.there.messages.borrow_mut().pop_back().expect("something was sent");
     for (message, method) in samples().iter().zip(one_by_one) {
         method().expect("the channel has room");
         let expected = last();
@@ -191,7 +190,7 @@ fn halves_of_an_rpc_have_the_words_of_client_and_reply() {
     let client = post::RpcClient::new(&ends.first);
     let mut call = pin!(client.ask_async(5, "four"));
     assert!(poll(call.as_mut()).is_pending());
-    let sent = ends.there.borrow_mut().messages.pop_back().expect("the call was sent");
+    let sent = ends.there.messages.borrow_mut().pop_back().expect("the call was sent");
     let whole = decode(sent.number, &sent.words, Vec::new()).expect("it is a call");
     assert_eq!(whole, Message::AskCall { __id: 1, id: 5, s: "four".to_owned() });
     // As a value the call goes out again, and the reply is the one that the client waits for.
@@ -279,7 +278,7 @@ fn what_is_too_long_is_neither_encoded_nor_sent() {
     );
     let ends = Ends::new(1);
     assert_eq!(ends.first.tx(&message).err(), Some(TxError::TooLong { arg: "s", length }));
-    assert!(ends.there.borrow().messages.is_empty());
+    assert!(ends.there.messages.borrow().is_empty());
 }
 
 #[test]
@@ -308,7 +307,7 @@ fn messages_are_received_in_order_and_by_kind() {
 fn a_full_inbox_holds_its_sender_back_and_loses_nothing() {
     let ends = Ends::new(3);
     ends.send(0..5);
-    assert_eq!(ends.there.borrow().messages.len(), 2, "no more than three are taken");
+    assert_eq!(ends.there.messages.borrow().len(), 2, "no more than three are taken");
     for expected in 0..5 {
         assert_eq!(ends.recv(), Ok(id(expected)));
         ends.settle();
@@ -358,10 +357,11 @@ fn calls_go_to_the_handler_past_messages_that_wait() {
 
 #[test]
 fn an_inbox_alone_refuses_calls() {
-    let (ws, (first, second, ..)) = (Waitset::new(), fake_channel::pair());
-    let first = post::Binding::attach(first, &ws, post::RxVtbl::default()).expect("a fake channel");
-    let _second =
-        post::Binding::attach(second, &ws, flounder::Inbox::new(1)).expect("a fake channel");
+    let (ws, (first, second, ..)) = (Waitset::new(), fake::pair(usize::MAX));
+    let first = post::Binding::attach(Box::new(first), &ws, post::RxVtbl::default())
+        .expect("a fake channel");
+    let _second = post::Binding::attach(Box::new(second), &ws, flounder::Inbox::new(1))
+        .expect("a fake channel");
     let client = post::RpcClient::new(&first);
     let call = client.ask_async(1, "x").timeout(TIMEOUT);
     assert_eq!(ws.block_on(call).expect("no callback fails"), Err(RpcError::NoReply));
@@ -420,8 +420,8 @@ fn a_task_that_waits_is_woken_by_the_end() {
 fn a_message_that_cannot_be_read_ends_the_binding() {
     let ends = Ends::new(4);
     ends.send([1]);
-    let forged = fake_channel::Message { number: 7, words: vec![1 << 32], caps: Vec::new() };
-    ends.there.borrow_mut().messages.push_back(forged);
+    let forged = fake::Message { number: 7, words: vec![1 << 32], caps: Vec::new() };
+    ends.there.messages.borrow_mut().push_back(forged);
     ends.send([2]);
     assert_eq!(ends.recv(), Ok(id(1)));
     let error = BindingError::Decode { message: "id", error: DecodeError::Padding };

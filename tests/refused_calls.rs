@@ -1,8 +1,5 @@
 //! The kernel refuses system calls to a running process: no wake-up is lost, and no call hangs.
 
-#[path = "support/seccomp.rs"]
-mod seccomp;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use flounder::driver::barrier;
 use flounder::{Peer, Waitset, flounder, nameservice};
+use flounder_conformance::seccomp;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// The longest that one step may take before its test fails.

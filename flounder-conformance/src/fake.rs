@@ -12,7 +12,8 @@ use flounder_rt::channel::{
 /// One direction of a fake channel.
 #[derive(Debug, Default)]
 pub struct Pipe {
-    messages: RefCell<VecDeque<Queued>>,
+    /// Messages on their way. A test may look at them, take some away, and add forged ones.
+    pub messages: RefCell<VecDeque<Message>>,
     /// Messages that still fit.
     pub room: Cell<usize>,
     closed: Cell<bool>,
@@ -24,11 +25,15 @@ pub struct Pipe {
     pub fault: RefCell<Option<ChannelError>>,
 }
 
+/// A message on its way.
 #[derive(Debug)]
-struct Queued {
-    number: u16,
-    words: Vec<u64>,
-    caps: Vec<Cap>,
+pub struct Message {
+    /// Number in the interface.
+    pub number: u16,
+    /// Words of the body.
+    pub words: Vec<u64>,
+    /// Capabilities, in order.
+    pub caps: Vec<Cap>,
 }
 
 /// One end of a fake channel.
@@ -69,7 +74,7 @@ impl Channel for FakeChannel {
         if self.out.refuses_caps.get() && !caps.is_empty() {
             return Err(ChannelError::Caps(CapRefusal::Sender));
         }
-        self.out.messages.borrow_mut().push_back(Queued { number: message.number, words, caps });
+        self.out.messages.borrow_mut().push_back(Message { number: message.number, words, caps });
         Ok(Progress::Done)
     }
 
@@ -77,7 +82,7 @@ impl Channel for FakeChannel {
         if let Some(fault) = self.into.fault.borrow().clone() {
             return Err(fault);
         }
-        let Some(Queued { number, words, caps }) = self.into.messages.borrow_mut().pop_front()
+        let Some(Message { number, words, caps }) = self.into.messages.borrow_mut().pop_front()
         else {
             return if self.into.closed.get() {
                 Err(ChannelError::Closed)
@@ -85,7 +90,7 @@ impl Channel for FakeChannel {
                 Ok(Recv::Empty)
             };
         };
-        self.into.room.set(self.into.room.get() + 1);
+        self.into.room.set(self.into.room.get().saturating_add(1));
         incoming.begin(number, words.len(), caps.len()).map_err(ChannelError::Protocol)?;
         incoming.push(&words).map_err(ChannelError::Protocol)?;
         incoming.put_caps(caps).map_err(ChannelError::Protocol)?;

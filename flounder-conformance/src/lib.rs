@@ -29,15 +29,18 @@
 //! holds any number of messages fails (clause 3).
 //!
 //! [`TestLink`] and [`SocketLink`] stand in for the link between two brokers; [`fake`] and
-//! [`faulty`] have channels for tests of bindings, and of this suite.
+//! [`faulty`] have channels for tests of bindings, and of this suite. [`LingeringSocket`] is a
+//! descriptor whose close blocks, and [`seccomp`] takes system calls away.
 
 mod broker_state;
 mod clauses;
 mod end;
 pub mod fake;
 pub mod faulty;
+mod lingering_socket;
 mod link;
 mod process;
+pub mod seccomp;
 mod socket_link;
 mod test;
 mod thread;
@@ -55,6 +58,7 @@ use end::{EndHandle, LocalEnd, TestEnd, end};
 use process::ChildProcess;
 use thread::ThreadEnd;
 
+pub use lingering_socket::LingeringSocket;
 pub use link::TestLink;
 pub use process::child;
 pub use socket_link::SocketLink;

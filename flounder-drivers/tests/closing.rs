@@ -1,16 +1,14 @@
 //! What lmp receives and does not hand out, and what lies in the queue of its socket, is closed without blocking.
 
-use std::io::{IoSlice, Write};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use flounder_conformance::LIMITS;
+use flounder_conformance::{LIMITS, LingeringSocket};
 use flounder_drivers::lmp;
 use flounder_rt::channel::{Channel, ChannelError, Incoming};
 use flounder_rt::closer::{Origin, wait_until_closed};
-use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     sendmsg, socketpair,
@@ -18,18 +16,6 @@ use rustix::net::{
 
 /// A close that lingers takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A socket whose last close takes a minute, unless the other end closes before.
-fn stuck() -> (OwnedFd, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
-    let address = listener.local_addr().expect("it is bound");
-    let mut writer = TcpStream::connect(address).expect("somebody listens");
-    let (reader, _) = listener.accept().expect("somebody connects");
-    set_socket_linger(&writer, Some(Duration::from_secs(60))).expect("the option is known");
-    writer.set_nonblocking(true).expect("the flag is known");
-    while writer.write(&[0; 65536]).is_ok() {}
-    (writer.into(), reader)
-}
 
 fn ends() -> (Box<dyn Channel + Send>, OwnedFd) {
     let (ours, theirs) =
@@ -39,8 +25,8 @@ fn ends() -> (Box<dyn Channel + Send>, OwnedFd) {
 }
 
 /// Sends a datagram with a stuck socket, of which no copy is left here.
-fn post(socket: &OwnedFd, words: &[u64]) -> TcpStream {
-    let (writer, reader) = stuck();
+fn post(socket: &OwnedFd, words: &[u64]) -> LingeringSocket {
+    let (writer, reader) = LingeringSocket::new();
     let fds = [writer.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -60,11 +46,8 @@ fn in_time(what: &str, f: impl FnOnce()) {
     assert!(!wait_until_closed(soon), "{what}: no close blocks: the test tests nothing");
 }
 
-fn settle(readers: Vec<TcpStream>) {
-    for reader in readers {
-        // Data that are lost end the connection, and what lingers.
-        set_socket_linger(&reader, Some(Duration::ZERO)).expect("the option is known");
-    }
+fn settle(readers: Vec<LingeringSocket>) {
+    drop(readers);
     assert!(wait_until_closed(Instant::now() + PATIENCE), "everything gets closed");
 }
 

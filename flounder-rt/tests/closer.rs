@@ -1,7 +1,6 @@
 //! Closing descriptors whose close can block.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,15 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flounder_conformance::LingeringSocket;
 use flounder_rt::Cap;
 use flounder_rt::account::{Account, Limits, ProcessId, Resource, Scope, set_limits};
 use flounder_rt::closer::{self, HANG, MAX_THREADS, MAX_WAITING, Origin};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::net::sockopt::set_socket_linger;
 
 /// Longest time for an operation that does not wait; a close that lingers takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
-const LINGER: Duration = Duration::from_secs(60);
 
 /// Threads and limits are those of the process, and tests run beside each other.
 fn alone() -> MutexGuard<'static, ()> {
@@ -25,29 +23,6 @@ fn alone() -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     set_limits(Limits::default());
     turn
-}
-
-/// A connection whose close lingers for as long as the end that is not read stays open.
-struct Stuck {
-    reader: TcpStream,
-}
-
-impl Stuck {
-    fn new() -> (OwnedFd, Self) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
-        let address = listener.local_addr().expect("it is bound");
-        let mut writer = TcpStream::connect(address).expect("somebody listens");
-        let (reader, _) = listener.accept().expect("somebody connects");
-        set_socket_linger(&writer, Some(LINGER)).expect("the option is known");
-        writer.set_nonblocking(true).expect("the flag is known");
-        while writer.write(&[0; 65536]).is_ok() {}
-        (writer.into(), Self { reader })
-    }
-
-    /// Has the close return: data that are lost end the connection.
-    fn release(self) {
-        set_socket_linger(&self.reader, Some(Duration::ZERO)).expect("the option is known");
-    }
 }
 
 fn peer(inode: u64, uid: u32) -> (Origin, Arc<AtomicUsize>) {
@@ -89,13 +64,13 @@ fn settle() {
 #[test]
 fn close_that_blocks_does_not_block_the_caller() {
     let _turn = alone();
-    let (socket, stuck) = Stuck::new();
+    let (socket, stuck) = LingeringSocket::new();
     let (origin, _) = peer(1, 70_000);
     let before = Instant::now();
     drop(Cap::from_peer(socket, origin));
     assert!(before.elapsed() < PATIENCE, "the drop took {:?}", before.elapsed());
     assert!(!closer::wait_until_closed(Instant::now() + HANG), "it blocks somebody else");
-    stuck.release();
+    drop(stuck);
     settle();
 }
 
@@ -107,7 +82,7 @@ fn peer_that_hangs_does_not_hold_up_another() {
     for (inode, uid) in [(11, 70_001), (12, 70_001), (13, 70_002)] {
         let (origin, _) = peer(inode, uid);
         for _ in 0..3 {
-            let (socket, release) = Stuck::new();
+            let (socket, release) = LingeringSocket::new();
             closer::close(socket, origin.clone());
             stuck.push(release);
         }
@@ -116,7 +91,7 @@ fn peer_that_hangs_does_not_hold_up_another() {
     closer::close(writer, peer(14, 70_003).0);
     assert!(is_closed(reader), "the pipe of the honest peer is closed");
     assert!(threads() <= MAX_THREADS);
-    stuck.into_iter().for_each(Stuck::release);
+    drop(stuck);
     settle();
 }
 
@@ -125,7 +100,7 @@ fn user_that_hangs_leaves_a_thread_for_others() {
     let _turn = alone();
     let mut stuck = Vec::new();
     for inode in 21..21 + 2 * MAX_THREADS as u64 {
-        let (socket, release) = Stuck::new();
+        let (socket, release) = LingeringSocket::new();
         closer::close(socket, peer(inode, 70_004).0);
         stuck.push(release);
     }
@@ -133,7 +108,7 @@ fn user_that_hangs_leaves_a_thread_for_others() {
     closer::close(writer, peer(31, 70_005).0);
     assert!(is_closed(reader), "the pipe of the other user is closed");
     assert_eq!(threads(), MAX_THREADS);
-    stuck.into_iter().for_each(Stuck::release);
+    drop(stuck);
     settle();
 }
 
@@ -142,7 +117,7 @@ fn peer_over_its_limit_is_cut_off_once() {
     let _turn = alone();
     set_limits(Limits::default().with(Resource::Closes, Scope::Process, 4));
     let (origin, cut) = peer(41, 70_006);
-    let (socket, stuck) = Stuck::new();
+    let (socket, stuck) = LingeringSocket::new();
     closer::close(socket, origin.clone());
     assert!(!closer::wait_until_closed(Instant::now() + HANG), "it hangs");
     for waiting in 1..=8 {
@@ -151,7 +126,7 @@ fn peer_over_its_limit_is_cut_off_once() {
         assert_eq!(cut.load(Ordering::Relaxed), expected, "{waiting} wait");
         assert_eq!(origin.is_cut_off(), waiting > 4);
     }
-    stuck.release();
+    drop(stuck);
     settle();
 }
 
@@ -171,14 +146,14 @@ fn peer_with_a_long_queue_that_moves_is_not_cut_off() {
 fn full_queue_delays_the_caller_once_and_not_for_long() {
     let _turn = alone();
     let (origin, _) = peer(61, 70_008);
-    let (socket, stuck) = Stuck::new();
+    let (socket, stuck) = LingeringSocket::new();
     closer::close(socket, origin.clone());
     let before = Instant::now();
     for _ in 0..2 * MAX_WAITING {
         closer::close(pipe().1, origin.clone());
     }
     assert!(before.elapsed() < PATIENCE, "it took {:?}", before.elapsed());
-    stuck.release();
+    drop(stuck);
     settle();
 }
 
@@ -211,19 +186,19 @@ fn capability_of_the_program_itself_is_closed_at_once() {
 fn copies_and_parts_keep_their_origin() {
     let _turn = alone();
     let (origin, _) = peer(81, 70_010);
-    let (socket, stuck) = Stuck::new();
+    let (socket, stuck) = LingeringSocket::new();
     let cap = Cap::from_peer(socket, origin.clone());
     let copy = cap.try_clone().expect("there are descriptors to spare");
     drop(cap);
     let before = Instant::now();
     drop(copy);
     // Taken apart it is the program's, until it is put together again.
-    let (socket, other) = Stuck::new();
+    let (socket, other) = LingeringSocket::new();
     let fd = OwnedFd::from(Cap::from_peer(socket, origin.clone()));
     assert!(fd.as_fd().try_clone_to_owned().is_ok());
     drop(Cap::from_peer(fd, origin));
     assert!(before.elapsed() < PATIENCE);
-    stuck.release();
-    other.release();
+    drop(stuck);
+    drop(other);
     settle();
 }

@@ -1,8 +1,6 @@
 //! Timers and deadlines are as precise as the kernel's. Alone in its process: what one thread is refused changes the waits of
 //! all.
 
-#[path = "waitset_support/seccomp.rs"]
-mod seccomp;
 mod waitset_support;
 
 use std::cell::Cell;
@@ -11,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use flounder_conformance::seccomp;
 use flounder_rt::{SharedWaitset, Waitset};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use waitset_support::within;
@@ -106,7 +105,7 @@ fn compare_with_the_kernel(what: &str) {
 fn timers_are_as_precise_as_ppoll() {
     within(Duration::from_secs(60), || {
         compare_with_the_kernel("with epoll_pwait2");
-        seccomp::refuse(libc::SYS_epoll_pwait2, libc::ENOSYS);
+        seccomp::refuse(&[libc::SYS_epoll_pwait2], libc::ENOSYS);
         compare_with_the_kernel("without epoll_pwait2");
     });
 }

@@ -2,8 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{BufRead, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,9 +17,8 @@ use flounder::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
 };
-
+use flounder_conformance::LingeringSocket;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::sockopt::set_socket_linger;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -330,7 +328,7 @@ struct ProcessState {
     exhausted: RefCell<Vec<File>>,
     extra_connections: RefCell<Vec<OwnedFd>>,
     /// Other ends of sockets that linger.
-    unread: RefCell<Vec<TcpStream>>,
+    unread: RefCell<Vec<LingeringSocket>>,
 }
 
 /// A conversation in which each side waits for the other.
@@ -761,8 +759,9 @@ impl ProcessState {
         let (me, binding) = (Rc::clone(self), self.binding());
         let task = async move {
             for number in 0..count {
-                let (socket, reader) = lingering_socket();
+                let (socket, reader) = LingeringSocket::new();
                 me.unread.borrow_mut().push(reader);
+                let socket = Cap::from(socket);
                 if let Err(error) = binding.send_give(KEPT + number, &socket).await {
                     return reply.fail(error.kind());
                 }
@@ -796,18 +795,6 @@ const KEPT: u32 = 1_000_000;
 
 thread_local! {
     static KEPT_CAPS: RefCell<Vec<Cap>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A socket whose last close takes a minute, unless the other end closes before.
-pub fn lingering_socket() -> (Cap, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
-    let address = listener.local_addr().expect("it is bound");
-    let mut writer = TcpStream::connect(address).expect("somebody listens");
-    let (reader, _) = listener.accept().expect("somebody connects");
-    set_socket_linger(&writer, Some(Duration::from_secs(60))).expect("the option is known");
-    writer.set_nonblocking(true).expect("the flag is known");
-    while writer.write(&[0; 65536]).is_ok() {}
-    (Cap::from(writer), reader)
 }
 
 /// The service's end.
