@@ -20,6 +20,8 @@ pub use std::vec::Vec;
 
 pub use crate::__args;
 pub use crate::bind::Bind;
+#[cfg(fuzzing)]
+pub use crate::binding::run_program;
 pub use crate::binding::{
     AsRaw, Async, BindingError, Call, Cancelled, Closing, ControlError, Dispatch, End, Inbox,
     Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Rejected, Reply,

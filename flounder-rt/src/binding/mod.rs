@@ -40,6 +40,8 @@ pub use call::{Call, Procedure, Reply};
 pub use closing::Closing;
 use closing::Rest;
 use connection::Owned;
+#[cfg(fuzzing)]
+pub use connection::run_program;
 pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
 pub use dispatcher::dispatcher;
 pub use end::{AsRaw, End, Local, RawEnd, Shared};

@@ -43,7 +43,7 @@ use super::message::Owned;
 use super::notice::Notice;
 
 /// Words of queued replies at which the end of a service receives no more calls.
-pub(super) const MAX_QUEUED_WORDS: usize = if cfg!(test) { 40 } else { 1 << 17 };
+pub(super) const MAX_QUEUED_WORDS: usize = if cfg!(any(test, fuzzing)) { 40 } else { 1 << 17 };
 
 /// Capacity that an empty queue keeps.
 const KEPT: usize = 256;

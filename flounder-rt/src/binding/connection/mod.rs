@@ -39,6 +39,8 @@ mod end;
 mod loss;
 mod message;
 mod notice;
+#[cfg(any(test, fuzzing))]
+mod programs;
 mod receive;
 mod replies;
 mod send;
@@ -51,6 +53,8 @@ pub(super) use backlog::Queued;
 use calls::Calls;
 pub(super) use calls::{GivenUp, Left, Limit, NONE, Polled, ReplyLine, TICKS, Waits, Watched};
 pub(super) use message::{Message, Owned};
+#[cfg(fuzzing)]
+pub use programs::run_program;
 pub(super) use receive::Intake;
 use receive::ReceiveHalf;
 pub(super) use replies::Finished;

@@ -16,8 +16,8 @@
 use super::wait_queue::{Position, WaitQueue};
 
 /// Asynchronous calls that one end of a binding may have under way. More wait for their turn.
-// Few in the tests of this folder, which so reach the bound often.
-pub const CALL_WINDOW: usize = if cfg!(test) { 6 } else { 1024 };
+// Few in the random programs of this folder, which so reach the bound often.
+pub const CALL_WINDOW: usize = if cfg!(any(test, fuzzing)) { 6 } else { 1024 };
 
 /// The places, and the calls that wait for one.
 #[derive(Default)]
