@@ -74,13 +74,60 @@ pub fn refuse_socket_options(options: &[c_int]) {
 fn install(filter: &mut [sock_filter]) {
     let len = u16::try_from(filter.len()).expect("the filter is short");
     let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    let set = || {
+        // SAFETY:
+        // * `program` and the filter that it points to live until the call returns, which copies them.
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }
+    };
+    if set() == 0 {
+        return;
+    }
+    // Only the superuser may do it without, and keeps what set-user-id programs are.
     // SAFETY:
     // * `prctl` with this option takes integers only.
     let no_new = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     assert_eq!(no_new, 0, "a process may renounce privileges");
-    // SAFETY:
-    // * `program` and the filter that it points to live until the call returns, which copies them.
-    let set =
-        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    assert_eq!(set, 0, "the kernel takes the filter: {}", std::io::Error::last_os_error());
+    assert_eq!(set(), 0, "the kernel takes the filter: {}", std::io::Error::last_os_error());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    /// Returns the error of a question for an option.
+    fn error_of(socket: &UnixStream, level: c_int, option: c_int) -> Option<i32> {
+        let (mut value, mut len) = ([0_u8; 64], 64);
+        // SAFETY:
+        // * The value is as long as `len` says, and both live until the call returns.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                level,
+                option,
+                value.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        if result == 0 { None } else { io::Error::last_os_error().raw_os_error() }
+    }
+
+    #[test]
+    fn named_options_are_refused_and_no_others() {
+        let thread = thread::spawn(|| {
+            let (socket, _other) = UnixStream::pair().expect("there are descriptors");
+            let errors = || {
+                [libc::SO_TYPE, libc::SO_PEERCRED, libc::SO_RCVBUF]
+                    .map(|option| error_of(&socket, libc::SOL_SOCKET, option))
+            };
+            assert_eq!(errors(), [None, None, None]);
+            refuse_socket_options(&[libc::SO_TYPE, libc::SO_RCVBUF]);
+            assert_eq!(errors(), [Some(libc::ENOPROTOOPT), None, Some(libc::ENOPROTOOPT)]);
+        });
+        thread.join().expect("the options are refused");
+    }
 }
