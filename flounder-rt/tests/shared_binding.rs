@@ -3,10 +3,11 @@
 mod support;
 
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -689,8 +690,25 @@ impl Wake for Unpark {
     }
 }
 
+/// What is logged in this process.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Warnings {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn deadline_ends_a_call_though_nobody_dispatches() {
+    let warnings = Warnings::default();
+    let log = warnings.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).init();
     let (sender, shared) = std::sync::mpsc::channel();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let owner = thread::Builder::new().name("idle owner".into());
@@ -708,6 +726,11 @@ fn deadline_ends_a_call_though_nobody_dispatches() {
     assert_eq!(wait_elsewhere(late), Err(RpcError::NotServed { thread: thread.clone() }));
     let blocked = double(&shared, 1).wait_timeout(Duration::from_millis(1));
     assert_eq!(blocked, Err(RpcError::NotServed { thread }));
+    let warnings = warnings.0.lock().expect("nobody panics");
+    let warnings = String::from_utf8_lossy(&warnings);
+    let mut lines = warnings.lines().filter(|line| line.contains("has not looked at its queue"));
+    let warning = lines.next().expect("a queue that nobody looks at is logged");
+    assert!(warning.contains("idle owner") && warning.contains(INTERFACE.name), "{warning}");
     drop(stop);
     owner.expect("it starts").join().expect("it does not panic");
 }
