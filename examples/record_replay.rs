@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use flounder::driver::Watcher;
 use flounder::driver::channel::{
     Channel, Connector, End, Incoming, Outgoing, Progress, Readiness, Recv,
 };
@@ -148,7 +149,7 @@ impl Channel for Tap {
         self.inner.notifier()
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> std::io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> std::io::Result<()> {
         self.inner.attached(waitset)
     }
 

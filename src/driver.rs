@@ -29,4 +29,5 @@
 //! ```
 
 pub use flounder_drivers::registry;
+pub use flounder_rt::waitset::{Watched, Watcher};
 pub use flounder_rt::{account, barrier, channel, closer, debug_as_chain, fork, notify, wire};

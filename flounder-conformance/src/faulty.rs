@@ -14,7 +14,7 @@ use flounder_rt::channel::{
     Pair, PendingOffer, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::{Notifier, Wake};
-use flounder_rt::waitset::Waitset;
+use flounder_rt::waitset::Watcher;
 use flounder_rt::wire::Gather;
 
 use crate::TestLink;
@@ -421,7 +421,7 @@ impl Channel for FaultyChannel {
         self.channel.as_ref().expect("it is there until the drop").readiness()
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         self.attached += 1;
         if self.fault == WakesTheOldWaitset && self.attached > 1 {
             self.own.mute();
@@ -515,7 +515,7 @@ impl Channel for DeathAsCloseChannel {
         self.0.readiness()
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         self.0.attached(waitset)
     }
 

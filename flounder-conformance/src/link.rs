@@ -17,7 +17,7 @@ use flounder_rt::channel::{
 };
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
-use flounder_rt::waitset::Waitset;
+use flounder_rt::waitset::Watcher;
 
 use crate::broker_state::BrokerState;
 
@@ -273,7 +273,7 @@ impl Channel for HeldLink {
         self.channel.notifier()
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         self.channel.attached(waitset)
     }
 

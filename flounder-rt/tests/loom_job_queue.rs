@@ -1,11 +1,13 @@
-//! Every interleaving of the two protocols of a shared binding, in their shipped source: the queue to its thread (`job_queue.rs`),
-//! where nobody who waits for room is forgotten and the server is told of everything, and where a call meets its result
-//! (`slot.rs`).
+//! Every interleaving of the three protocols of a shared binding, in their shipped source: the queue to its thread
+//! (`job_queue.rs`), where nobody who waits for room is forgotten and the server is told of everything; where a call meets its
+//! result (`slot.rs`); and which thread serves the queue of a binding that belongs to none (`combiner.rs`).
 
 mod loom_support;
 
 use loom_support::sync;
 
+#[path = "../src/binding/combiner.rs"]
+mod combiner;
 #[path = "../src/binding/shared/job_queue.rs"]
 mod job_queue;
 #[path = "../src/binding/shared/slot.rs"]
@@ -15,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use combiner::Combiner;
 use job_queue::{JobQueue, Put, Taken, Tell};
 use loom::thread;
 use loom_support::{Bell, model};
@@ -250,5 +253,45 @@ fn dropped_call_is_not_begun_or_is_reported_to_the_server() {
         let begun = slot.begin(7);
         let told = caller.join().expect("it does not panic");
         assert_eq!(told, begun.then_some(7));
+    });
+}
+
+#[test]
+fn work_is_done_by_one_thread_at_a_time_and_for_all() {
+    struct Shared {
+        combiner: Combiner,
+        requests: sync::Mutex<u32>,
+        done: sync::Mutex<u32>,
+        is_working: sync::AtomicBool,
+    }
+    impl Shared {
+        fn request(&self) {
+            *self.requests.lock() += 1;
+            self.combiner.request(|| {
+                let overlaps = self.is_working.swap(true, sync::Ordering::AcqRel);
+                assert!(!overlaps && self.combiner.is_busy(), "two threads work");
+                let requests = core::mem::take(&mut *self.requests.lock());
+                *self.done.lock() += requests;
+                self.is_working.store(false, sync::Ordering::Release);
+            });
+        }
+    }
+    model(Some(2), || {
+        let shared = Arc::new(Shared {
+            combiner: Combiner::new(),
+            requests: sync::Mutex::new(0),
+            done: sync::Mutex::new(0),
+            is_working: sync::AtomicBool::new(false),
+        });
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.request())
+            })
+            .collect();
+        shared.request();
+        others.into_iter().for_each(|other| other.join().expect("it does not panic"));
+        assert_eq!(*shared.done.lock(), 3, "a request is forgotten");
+        assert!(!shared.combiner.is_busy());
     });
 }

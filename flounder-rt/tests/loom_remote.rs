@@ -1,10 +1,12 @@
-//! Every interleaving of the two protocols between the threads of waitsets, in their shipped source: who must ring for a
-//! sleeper (`gate.rs`), and who polls, waits and gets events (`worker_pool.rs`).
+//! Every interleaving of the three protocols between the threads of waitsets, in their shipped source: who must ring for a
+//! sleeper (`gate.rs`), who polls, waits and gets events (`worker_pool.rs`), and who runs a source (`claim.rs`).
 
 mod loom_support;
 
 use loom_support::sync;
 
+#[path = "../src/waitset/claim.rs"]
+mod claim;
 #[path = "../src/waitset/gate.rs"]
 mod gate;
 #[path = "../src/waitset/worker_pool.rs"]
@@ -13,6 +15,7 @@ mod worker_pool;
 use core::convert::Infallible;
 use std::sync::Arc;
 
+use claim::{Claim, Rest};
 use gate::Gate;
 use loom::thread;
 use loom_support::{Bell, model};
@@ -246,5 +249,79 @@ fn thread_that_is_due_to_look_around_still_obeys_a_call() {
         stop.store(true, sync::Ordering::Relaxed);
         threads.pool.call(&threads.host);
         other.join().expect("it does not panic");
+    });
+}
+
+/// A source, what has happened to it, and how much of that was handled.
+struct Claimed {
+    claim: Claim,
+    events: Mutex<u32>,
+    handled: Mutex<u32>,
+    is_running: sync::AtomicBool,
+}
+
+impl Claimed {
+    /// Adds an event; runs the source if that is for the caller to do.
+    fn add(&self, rest: Rest) {
+        *self.events.lock() += 1;
+        if self.claim.wake() {
+            assert!(self.claim.begin(), "a source that is pending is queued once");
+            self.run(rest);
+        }
+    }
+
+    fn run(&self, rest: Rest) {
+        loop {
+            let overlaps = self.is_running.swap(true, sync::Ordering::AcqRel);
+            assert!(!overlaps, "two threads run one source");
+            let events = core::mem::take(&mut *self.events.lock());
+            *self.handled.lock() += events;
+            self.is_running.store(false, sync::Ordering::Release);
+            if self.claim.rest(rest) {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn source_runs_on_one_thread_and_misses_no_wake_up() {
+    for rest in [Rest::Idle, Rest::Polled] {
+        model(Some(2), move || {
+            let source = Arc::new(Claimed {
+                claim: Claim::pending(),
+                events: Mutex::new(0),
+                handled: Mutex::new(0),
+                is_running: sync::AtomicBool::new(false),
+            });
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let source = Arc::clone(&source);
+                    thread::spawn(move || source.add(rest))
+                })
+                .collect();
+            assert!(source.claim.begin());
+            source.run(rest);
+            others.into_iter().for_each(|other| other.join().expect("it does not panic"));
+            assert_eq!(*source.handled.lock(), 2, "an event is handled by nobody");
+        });
+    }
+}
+
+#[test]
+fn polled_source_is_claimed_once() {
+    model(Some(3), || {
+        let claim = Arc::new(Claim::pending());
+        assert!(claim.begin() && claim.rest(Rest::Polled));
+        let theirs = Arc::clone(&claim);
+        let other = thread::spawn(move || theirs.wake());
+        let found = claim.is_polled() && claim.found();
+        let woken = other.join().expect("it does not panic");
+        assert!(found != woken, "it is queued once");
+        assert!(!claim.claim_polled(), "it is pending");
+        assert!(claim.begin() && !claim.begin());
+        assert!(claim.again(), "the thread that has the claim queues it again");
+        claim.retire();
+        assert!(!claim.begin() && !claim.wake());
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
-use flounder_rt::waitset::{Waitset, Watched};
+use flounder_rt::waitset::{Watched, Watcher};
 use rustix::io::Errno;
 
 use crate::assembler::{LineReader, MessageAssembler, PeerEnd};
@@ -212,7 +212,7 @@ impl Channel for BeehiveChannel {
         Readiness::Polled
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         match &self.doorbell {
             None => Ok(()),
             Some(doorbell) => waitset.watch(doorbell),

@@ -5,7 +5,7 @@ use std::io;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
-use flounder_rt::waitset::Waitset;
+use flounder_rt::waitset::Watcher;
 
 use super::hardware::Hardware;
 use super::line::{HALVES, HalfJoiner, HalfSplitter, LineInfo, LineKind};
@@ -186,7 +186,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
         Readiness::Polled
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         match self.ring.inner.hardware().watched() {
             None => Ok(()),
             Some(watched) => waitset.watch(&watched),

@@ -10,7 +10,7 @@ use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
-use flounder_rt::waitset::{Waitset, Watched};
+use flounder_rt::waitset::{Watched, Watcher};
 
 use crate::assembler::{LineWriter, MessageAssembler};
 use crate::caps::Caps;
@@ -205,7 +205,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         Readiness::Polled
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         match &self.resources {
             None => Ok(()),
             Some(resources) => {

@@ -8,7 +8,7 @@ use flounder_rt::channel::{
     CapInbox, Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
-use flounder_rt::waitset::Waitset;
+use flounder_rt::waitset::Watcher;
 use parking_lot::Mutex;
 
 /// The message that a link gives to the kernel. Locked from before the system call until the end
@@ -108,7 +108,7 @@ impl Channel for NotingChannel {
         self.channel.pair()
     }
 
-    fn attached(&mut self, waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         self.channel.attached(waitset)
     }
 

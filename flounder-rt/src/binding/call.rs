@@ -22,6 +22,7 @@ use crate::binding::connection::{
 use crate::binding::end::{End, Local, Shared};
 use crate::binding::message_type::Response;
 use crate::binding::shell::Shell;
+use crate::binding::threading::{OneThread, Threading};
 use crate::binding::{BindingError, RawBinding, Received, RpcError, TxError};
 use crate::cap::Cap;
 use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Waitset};
@@ -200,7 +201,7 @@ impl Shell {
     /// Returns how a blocking call can wait.
     fn way(&self, timeout: Timeout) -> Result<Way, RpcError> {
         let Some(waitset) = self.waitset() else { return Err(self.call_error(TxError::Closed)) };
-        let local_peer = self.local_peer.borrow().upgrade();
+        let local_peer = self.own.local_peer.borrow().upgrade();
         let peer_delivers = local_peer.as_ref().is_some_and(|peer| peer.is_delivering());
         if self.is_delivering() || peer_delivers || self.is_mail_full() {
             return Err(RpcError::WouldDeadlock);
@@ -254,7 +255,7 @@ impl Shell {
         done: &dyn Fn() -> bool,
     ) -> Result<(), RpcError> {
         let result = match &way.local_peer {
-            None => way.waitset.wait_for(self.token.get(), self, way.timeout, turn, done),
+            None => way.waitset.wait_for(self.own.token.get(), self, way.timeout, turn, done),
             Some(peer) => self.wait_with_local_peer(peer, way.timeout, done),
         };
         result.map_err(|error| match error {
@@ -312,10 +313,7 @@ impl Shell {
         let mut io = self.io.borrow_mut();
         let Some(waker) = io.connection.answer(id, &mut message) else {
             drop(io);
-            if let Some(shared) = self.shared.get() {
-                shared.settle(id, || Ok(Message::keep(message)));
-            }
-            return;
+            return OneThread::settle_call(self, id, || Ok(Message::keep(message)));
         };
         let has_events = io.connection.has_events();
         drop(io);
@@ -377,15 +375,6 @@ impl Shell {
         }
     }
 
-    /// Reports a malformed reply to the error handler, and returns the error for the caller.
-    #[cold]
-    pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
-        let message = self.interface.message_name(number);
-        self.note(BindingError::Decode { message, error: error.clone() });
-        self.poke();
-        RpcError::Decode(error)
-    }
-
     #[inline]
     fn take_line(&self, id: u32) -> Option<ReplyLine> {
         self.io.borrow_mut().connection.calls().take_line(id)
@@ -414,6 +403,17 @@ impl Shell {
         self.io.borrow_mut().connection.expire_call(id);
         self.flush();
         self.run_events();
+    }
+}
+
+impl<T: Threading> Shell<T> {
+    /// Reports a malformed reply to the error handler, and returns the error for the caller.
+    #[cold]
+    pub(super) fn bad_reply(&self, number: u16, error: DecodeError) -> RpcError {
+        let message = self.interface.message_name(number);
+        self.note(BindingError::Decode { message, error: error.clone() });
+        self.poke();
+        RpcError::Decode(error)
     }
 }
 
@@ -663,7 +663,7 @@ impl Shell {
             Ok(())
         });
         self.io.borrow_mut().connection.calls().start_ticking();
-        if let Some(old) = self.ticker.replace(Some(timer)) {
+        if let Some(old) = self.own.ticker.replace(Some(timer)) {
             old.cancel();
         }
     }
@@ -671,7 +671,7 @@ impl Shell {
     /// Stops counting ticks.
     pub(super) fn stop_ticking(&self) {
         self.io.borrow_mut().connection.calls().stop_ticking();
-        if let Some(old) = self.ticker.take() {
+        if let Some(old) = self.own.ticker.take() {
             old.cancel();
         }
     }

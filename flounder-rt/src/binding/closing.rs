@@ -23,7 +23,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
@@ -31,9 +31,10 @@ use std::time::Instant;
 
 use crate::binding::connection::{Message, Owned, Queued, State};
 use crate::binding::shared::SentSlot;
-use crate::binding::shell::{Due, Ended, Receiver, Shell, run_due};
+use crate::binding::shell::{AfterEnd, Due, Receiver, Shell, run_due};
+use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, RawBinding, Timeout, TxError};
-use crate::channel::{CapRefusal, ChannelError, Incoming, Recv};
+use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
 use crate::waitset::{self, DispatchError, Source, Waitset, WeakWaitset};
 
@@ -58,24 +59,16 @@ pub(super) enum Rest {
     IsLost,
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Ends the binding: from here on nothing is accepted or delivered. With `is_reported`, the caller
     /// runs the error handler, and has taken the receiver out.
     pub(super) fn end(&self, why: BindingError, is_reported: bool, rest: Rest) {
-        if !self.io.borrow_mut().connection.end(&why) {
+        if !self.io.lock().connection.end(&why) {
             return;
         }
-        // What other threads were promised to be accepted counts as accepted. Their calls fail.
-        let shared = self.shared.get();
-        let left = shared.map(|shared| shared.take_messages(&why)).unwrap_or_default();
-        if let Some(shared) = shared {
-            shared.end(&why);
-        }
-        if let Some(ticker) = self.ticker.take() {
-            ticker.cancel();
-        }
+        let left = T::binding_ends(self, &why);
         let mut due = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             let mut due = io.take_due();
             let waiting = io.register_send.take();
             due.extend(waiting.map(|(waitset, callback)| Due::Post(waitset, callback)));
@@ -87,21 +80,17 @@ impl Shell {
             self.send_last(message, report);
         }
         self.close_if_done(&mut due);
-        let shell = Weak::clone(&self.myself);
-        self.run_from_here(move || {
-            drop(receiver);
-            run_due(&shell, due);
-        });
+        T::run_after_end(self, AfterEnd { shell: self.myself.clone(), receiver, due });
     }
 
     /// Sends the last message of another thread, behind all others.
-    fn send_last(&self, mut message: Message, receipt: Option<Arc<SentSlot>>) {
+    pub(super) fn send_last(&self, mut message: Message, receipt: Option<Arc<SentSlot>>) {
         let number = message.number;
         let (words, caps) = message.parts();
         let is_allowed = caps.is_empty() || self.may_leave(caps);
-        let io = &mut *self.io.borrow_mut();
+        let io = &mut *self.io.lock();
         let connection = &mut io.connection;
-        let lost = if connection.is_cut() {
+        let lost = if connection.is_cut() || connection.state() == State::Closed {
             TxError::Closed
         } else if is_allowed {
             let (words, caps) = (words.to_vec(), core::mem::take(caps));
@@ -119,24 +108,13 @@ impl Shell {
         io.note_unsent();
     }
 
-    /// Runs user code from the waitset, if there is one: the caller may be inside a send.
-    fn run_from_here(&self, run: impl FnOnce() + 'static) {
-        match self.waitset() {
-            Some(waitset) => waitset.post(move |_| {
-                run();
-                Ok(())
-            }),
-            None => run(),
-        }
-    }
-
     /// Begins to discard what is received.
     fn begin_closing(
         &self,
-        mut receiver: Option<Box<Receiver>>,
+        mut receiver: Option<Box<Receiver<T>>>,
         rest: Rest,
-    ) -> Option<Box<Receiver>> {
-        let io = &mut *self.io.borrow_mut();
+    ) -> Option<Box<Receiver<T>>> {
+        let io = &mut *self.io.lock();
         // A message of which a part has come continues in the same memory.
         let incoming = match &mut receiver {
             Some(receiver) => {
@@ -154,15 +132,16 @@ impl Shell {
     }
 
     /// Closes the channel if nothing is left to be sent; otherwise has the waitset send the rest.
-    fn close_if_done(&self, due: &mut Vec<Due>) {
+    fn close_if_done(&self, due: &mut Vec<Due<T>>) {
         let words = {
-            let connection = &self.io.borrow().connection;
-            (!connection.may_close()).then(|| connection.unsent_words())
+            let connection = &self.io.lock().connection;
+            let may_close = connection.may_close() && !T::is_busy(self);
+            (!may_close).then(|| connection.unsent_words())
         };
         match words {
             Some(words) => {
                 self.poke();
-                Left::add(self.strong(), words);
+                T::begin_closing(self, words);
             }
             None => self.close_channel(due),
         }
@@ -170,7 +149,7 @@ impl Shell {
 
     /// Returns true if the binding has ended and has messages left to send.
     pub(super) fn is_closing(&self) -> bool {
-        self.io.borrow().connection.state() == State::Closing
+        self.io.lock().connection.state() == State::Closing
     }
 
     /// Runs one step of a binding that is closing: sends, and discards what is received.
@@ -179,7 +158,7 @@ impl Shell {
         let moved = self.pump();
         let mut worked = moved;
         for _ in 0..DISCARDS {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             let Some(incoming) = &mut io.discarded else { break };
             let connection = &mut io.connection;
             match io.channel.recv(incoming) {
@@ -203,7 +182,7 @@ impl Shell {
             }
             worked = true;
         }
-        let is_done = self.io.borrow().connection.may_close();
+        let is_done = !T::is_busy(self) && self.io.lock().connection.may_close();
         if is_done {
             let mut due = Vec::new();
             self.close_channel(&mut due);
@@ -213,9 +192,9 @@ impl Shell {
     }
 
     /// Closes the channel: the one transition to `Closed`. What is not sent is lost.
-    fn close_channel(&self, due: &mut Vec<Due>) {
+    fn close_channel(&self, due: &mut Vec<Due<T>>) {
         let lost = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             let Some(lost) = io.connection.close() else { return };
             io.channel.close();
             io.all_is_sent();
@@ -225,16 +204,14 @@ impl Shell {
             lost
         };
         drop(lost);
-        let left = Left::remove(self);
-        self.notifier.detach();
-        if let Some(waitset) = self.waitset() {
-            self.unregister(&waitset, self.token.get());
-        }
+        let left = T::closed(self);
         // The channel is dropped now; the program may keep handles for long.
-        let channel = core::mem::replace(&mut self.io.borrow_mut().channel, Box::new(Ended));
+        let channel = core::mem::replace(&mut self.io.lock().channel, T::no_channel());
         drop((channel, left));
     }
+}
 
+impl Shell {
     /// The waitset ends. The thread sends the rest.
     pub(super) fn waitset_ends(&self) {
         self.end(BindingError::Closed, false, Rest::IsSent);
@@ -273,12 +250,12 @@ impl Shell {
         if done() {
             return true;
         }
-        let peer = self.local_peer.borrow().upgrade().filter(|peer| !peer.is_delivering());
+        let peer = self.own.local_peer.borrow().upgrade().filter(|peer| !peer.is_delivering());
         let result = match (peer, self.waitset()) {
             (Some(peer), _) => self.wait_with_local_peer(&peer, timeout, done),
             (None, Some(waitset)) => {
                 let mut turn = || Source::turn(self);
-                waitset.wait_for(self.token.get(), self, timeout, &mut turn, done)
+                waitset.wait_for(self.own.token.get(), self, timeout, &mut turn, done)
             }
             (None, None) => Ok(()),
         };
@@ -459,6 +436,16 @@ impl Left {
             all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.shell)).collect()
         })
     }
+}
+
+/// Notes that a binding of this thread is closing.
+pub(super) fn add(shell: Rc<Shell>, words: usize) {
+    Left::add(shell, words);
+}
+
+/// Notes that a binding of this thread is closed.
+pub(super) fn remove(shell: &Shell) -> Option<Rc<Shell>> {
+    Left::remove(shell).map(|left| left.shell)
 }
 
 /// Takes over the closing bindings of a waitset that ends.

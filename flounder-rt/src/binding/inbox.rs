@@ -208,7 +208,7 @@ impl Dispatch for Keep {
 
     fn attached(&mut self, raw: &RawBinding) {
         // A binding is attached once.
-        let _ = raw.shell().mail.set(Arc::clone(&self.mail));
+        let _ = raw.shell().own.mail.set(Arc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
             raw.shell().run_from_waitset(Box::new(move |_| {
@@ -233,7 +233,7 @@ impl Shell {
         what: &What<T>,
         cx: &Context<'_>,
     ) -> Poll<Result<T, RecvError>> {
-        let Some(mail) = self.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
+        let Some(mail) = self.own.mail.get() else { return Poll::Ready(Err(RecvError::NoInbox)) };
         match mail.take(what.number) {
             Taken::Message(mut message, was_full) => {
                 if was_full {
@@ -262,7 +262,7 @@ impl Shell {
 
     /// The inbox was full, and a message was taken: the binding had stopped receiving.
     pub(super) fn mail_was_taken(&self) {
-        if let Some(mail) = self.mail.get() {
+        if let Some(mail) = self.own.mail.get() {
             self.check_inbox(mail);
             self.poke();
         }
@@ -273,7 +273,7 @@ impl Shell {
     pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
         let message = self.interface.message_name(number);
         let error = BindingError::Decode { message, error };
-        if let Some(mail) = self.mail.get() {
+        if let Some(mail) = self.own.mail.get() {
             mail.clear();
             self.check_inbox(mail);
         }

@@ -30,6 +30,6 @@ pub(super) fn attached(pair: PairId, shell: &Rc<Shell>) {
 
 /// Notes that the two are the ends of one channel.
 pub(super) fn pair(one: &Rc<Shell>, other: &Rc<Shell>) {
-    *one.local_peer.borrow_mut() = Rc::downgrade(other);
-    *other.local_peer.borrow_mut() = Rc::downgrade(one);
+    *one.own.local_peer.borrow_mut() = Rc::downgrade(other);
+    *other.own.local_peer.borrow_mut() = Rc::downgrade(one);
 }

@@ -8,16 +8,19 @@
 //!   reply -> [ backlog ] -----^                                              '--> the call that waits for it
 //! ```
 //! `connection` is the protocol as a machine: it decides what may be sent, received, answered, and when the binding ends,
-//! and touches neither a channel nor a clock. `shell` owns those, and runs user code. `shared` is a second shell for
-//! threads other than that of the waitset; it uses the same machine.
+//! and touches neither a channel nor a clock. `shell` owns those, and runs user code. It is generic over how a binding is
+//! shared (`threading`): within one thread, or by the threads of a [`SharedWaitset`](crate::SharedWaitset) (`any_thread`).
+//! `shared` is the handle for any thread to a binding of either kind.
 
 use crate::wire::DecodeError;
 
 pub use crate::message::Received;
 pub use crate::waitset::{DEFAULT_TIMEOUT, Timeout};
 
+mod any_thread;
 mod call;
 mod closing;
+mod combiner;
 mod connection;
 mod dispatcher;
 mod end;
@@ -34,8 +37,10 @@ mod serve;
 mod shared;
 mod shell;
 mod step;
+mod threading;
 mod transmit;
 
+pub use any_thread::{SharedDispatch, SharedReplyToken};
 pub use call::{Call, Procedure, Reply};
 pub use closing::Closing;
 use closing::Rest;
@@ -54,6 +59,7 @@ pub use sending::{Sending, SendingCaps};
 pub use sent::Sent;
 pub use serve::{Async, Handler};
 pub use shared::{SHARED_QUEUE, SharedEndpoint};
+pub(crate) use shared::{block_on, slot::Slot};
 
 /// What a generated module gives to its binding: the receive handlers behind the decoder.
 pub trait Dispatch {

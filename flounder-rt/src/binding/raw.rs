@@ -110,7 +110,7 @@ impl RawBinding {
 
     /// Keeps the binding alive without handles, until either side tears it down.
     pub fn keep(&self) {
-        self.0.kept.set(true);
+        self.0.own.kept.set(true);
     }
 
     /// Makes this the end of a service: the binding lives without handles, and receives no more calls
@@ -167,19 +167,19 @@ impl RawBinding {
             return Ok(());
         }
         shell.io.borrow_mut().channel.attached(waitset)?;
-        let before = shell.token.get();
+        let before = shell.own.token.get();
         shell.register(waitset)?;
         if let Some(old) = &old {
             shell.unregister(old, before);
         }
-        if let Some(shared) = shell.shared.get() {
+        if let Some(shared) = shell.own.shared.get() {
             if let Some(old) = &old {
                 shared.detach(old);
             }
             shared.attach(waitset);
         }
         shell.io.borrow_mut().connection.moved();
-        shell.untrimmed.set(false);
+        shell.own.untrimmed.set(false);
         shell.calls_moved(waitset);
         // The tasks that would have run these are in the queue of the old waitset.
         let finished = shell.io.borrow().finished.len();
@@ -299,7 +299,7 @@ impl RawBinding {
     /// Returns the token that identifies the binding to [`Wake::peer_gone`](crate::notify::Wake::peer_gone).
     #[must_use]
     pub fn token(&self) -> u64 {
-        self.0.token.get()
+        self.0.own.token.get()
     }
 }
 
@@ -319,7 +319,7 @@ pub fn attach(
 impl Clone for RawBinding {
     #[inline]
     fn clone(&self) -> Self {
-        self.0.handles.set(self.0.handles.get() + 1);
+        self.0.own.handles.set(self.0.own.handles.get() + 1);
         Self::of(Rc::clone(&self.0))
     }
 }
@@ -327,8 +327,8 @@ impl Clone for RawBinding {
 impl Drop for RawBinding {
     #[inline]
     fn drop(&mut self) {
-        let left = self.0.handles.get() - 1;
-        self.0.handles.set(left);
+        let left = self.0.own.handles.get() - 1;
+        self.0.own.handles.set(left);
         if left == 0 {
             self.last_dropped();
         }
@@ -338,7 +338,7 @@ impl Drop for RawBinding {
 impl RawBinding {
     #[cold]
     fn last_dropped(&self) {
-        if !self.0.kept.get() {
+        if !self.0.own.kept.get() {
             self.teardown();
         }
     }

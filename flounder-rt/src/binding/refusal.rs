@@ -17,6 +17,7 @@ use std::io;
 
 use crate::binding::connection::State;
 use crate::binding::shell::Shell;
+use crate::binding::threading::{Lock, Threading};
 use crate::binding::{RawBinding, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
@@ -45,7 +46,7 @@ impl RawBinding {
     }
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Checks whether the capabilities of a message may leave this domain; if not, the peer learns of it.
     pub(super) fn check_leaving(
         &self,
@@ -56,7 +57,7 @@ impl Shell {
         if self.may_leave(caps) {
             return Ok(());
         }
-        self.io.borrow_mut().connection.lost_out(number, body, CapRefusal::Sender);
+        self.io.lock().connection.lost_out(number, body, CapRefusal::Sender);
         self.flush();
         Err(TxError::CapsRefused(CapRefusal::Sender))
     }
@@ -72,13 +73,13 @@ impl Shell {
     }
 
     fn is_allowed(&self, direction: Direction, caps: &[Cap]) -> bool {
-        let is_exempt = self.io.borrow().connection.is_exempt();
+        let is_exempt = self.io.lock().connection.is_exempt();
         is_exempt || policy::allows(direction, &self.peer, caps)
     }
 
     /// Reports to the peer that a message is lost: the reply to this call of the peer, or another message.
     pub(super) fn report_refusal(&self, refusal: CapRefusal, call: Option<u32>) {
-        self.io.borrow_mut().connection.report_refusal(refusal, call);
+        self.io.lock().connection.report_refusal(refusal, call);
         self.flush();
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::binding::connection::Finished;
 use crate::binding::shell::Shell;
+use crate::binding::threading::{Lock, OneThread, Threading};
 use crate::binding::{RawBinding, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
@@ -25,8 +26,11 @@ use super::BindingError;
 #[must_use = "a reply that is dropped reports to the caller that there will be none"]
 // Two words, which are passed in registers: the value moves often, and memory that is written in pieces and read at once
 // stalls the processor.
-pub struct ReplyToken {
-    shell: Rc<Shell>,
+pub struct ReplyToken(pub(super) Token<OneThread>);
+
+/// A call that is to be answered, by whichever thread.
+pub(super) struct Token<T: Threading> {
+    shell: T::Ref,
     note: Note,
 }
 
@@ -58,23 +62,20 @@ impl ReplyToken {
     /// Notes that call `id` is to be answered with message `number`.
     #[inline]
     pub fn new(raw: &RawBinding, id: u32, number: u16) -> Self {
-        let shell = Rc::clone(raw.shell());
-        let at = shell.io.borrow_mut().connection.begin_reply(id);
-        Self { shell, note: Note::new(at, number) }
+        Self(Token::new(Rc::clone(raw.shell()), id, number))
     }
 
     /// Returns the id of the call.
     #[inline]
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.shell.io.borrow().connection.reply_id(self.note.at())
+        self.0.id()
     }
 
     /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        let connection = &self.shell.io.borrow().connection;
-        connection.is_reply_cancelled(self.note.at()) || connection.has_ended()
+        self.0.is_cancelled()
     }
 
     /// Returns a future that completes when the reply would be discarded.
@@ -83,12 +84,59 @@ impl ReplyToken {
     }
 
     pub(super) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_cancelled(cx)
+    }
+
+    /// Returns the name of the rpc.
+    pub(super) fn call_name(&self) -> &'static str {
+        self.0.call_name()
+    }
+
+    /// Sends the reply.
+    #[inline]
+    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+        self.0.send(fixed, tails);
+    }
+
+    /// Sends the reply with capabilities.
+    pub fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+        self.0.send_caps(fixed, tails, caps);
+    }
+
+    /// See [`Token::refuse`].
+    #[cold]
+    pub(super) fn refuse(self, refused: Refused) {
+        self.0.refuse(refused);
+    }
+}
+
+impl<T: Threading> Token<T> {
+    /// Notes that call `id` is to be answered with message `number`.
+    #[inline]
+    pub(super) fn new(shell: T::Ref, id: u32, number: u16) -> Self {
+        let at = shell.io.lock().connection.begin_reply(id);
+        Self { shell, note: Note::new(at, number) }
+    }
+
+    /// Returns the id of the call.
+    #[inline]
+    pub(super) fn id(&self) -> u32 {
+        self.shell.io.lock().connection.reply_id(self.note.at())
+    }
+
+    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended.
+    pub(super) fn is_cancelled(&self) -> bool {
+        let connection = &self.shell.io.lock().connection;
+        connection.is_reply_cancelled(self.note.at()) || connection.has_ended()
+    }
+
+    pub(super) fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_cancelled() {
             return Poll::Ready(());
         }
         // To copy or to drop a waker is user code: nothing is borrowed.
         let copy = cx.waker().clone();
-        let old = self.shell.io.borrow_mut().connection.watch_reply(self.note.at(), copy);
+        let old = self.shell.io.lock().connection.watch_reply(self.note.at(), copy);
         drop(old);
         if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -100,7 +148,7 @@ impl ReplyToken {
 
     /// Sends the reply.
     #[inline]
-    pub fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
+    pub(super) fn send(mut self, fixed: &[u64], tails: &[&[u8]]) {
         if tails.is_empty() && self.shell.reply_at_once(self.note, fixed) {
             self.note.0 &= !Note::PENDING;
             return;
@@ -117,7 +165,7 @@ impl ReplyToken {
     }
 
     /// Sends the reply with capabilities.
-    pub fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+    pub(super) fn send_caps(mut self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
         let id = self.id();
         if !self.close() {
             self.shell.reply(id, self.note.number(), Gather { fixed, tails }, caps);
@@ -144,7 +192,7 @@ impl ReplyToken {
     #[inline]
     fn close(&mut self) -> bool {
         self.note.0 &= !Note::PENDING;
-        let finished = self.shell.io.borrow_mut().connection.finish_reply(self.note.at());
+        let finished = self.shell.io.lock().connection.finish_reply(self.note.at());
         let Finished { cancelled, resumes, waker } = finished;
         drop(waker);
         if resumes {
@@ -154,13 +202,13 @@ impl ReplyToken {
     }
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Sends a small reply, if the channel takes it whole and nothing is ahead of it.
     // Not inlined: in a handler with the decoder it would take registers from messages without reply.
     #[inline(never)]
     fn reply_at_once(&self, note: Note, words: &[u64]) -> bool {
         let waker = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             // The caller waits for the message, so what is noted about it comes after it.
             let may_reply = io.connection.may_reply_at_once(note.at());
             if !may_reply || !io.hand_over(note.number(), words) {
@@ -180,7 +228,7 @@ impl core::fmt::Debug for ReplyToken {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ReplyToken")
             .field("call", &self.call_name())
-            .field("number", &self.note.number())
+            .field("number", &self.0.note.number())
             .finish_non_exhaustive()
     }
 }
@@ -198,12 +246,12 @@ impl Future for Cancelled<'_> {
     }
 }
 
-impl Drop for ReplyToken {
+impl<T: Threading> Drop for Token<T> {
     fn drop(&mut self) {
         if self.note.is_pending() {
             let id = self.id();
             if !self.close() {
-                self.shell.io.borrow_mut().connection.no_reply(id);
+                self.shell.io.lock().connection.no_reply(id);
                 self.shell.flush();
             }
         }

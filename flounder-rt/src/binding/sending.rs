@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::binding::connection::{Line, Message, Position, Rule, Sender};
 use crate::binding::end::{End, Local, Shared};
 use crate::binding::shell::Shell;
+use crate::binding::threading::{Lock, Threading};
 use crate::binding::{RawBinding, Rejected, Sent, Timeout, TxError};
 use crate::cap::Cap;
 use crate::errno::Errno;
@@ -267,18 +268,18 @@ impl Drop for LocalSending<'_> {
     }
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Returns true if it is the turn of a task that waits for the slot, or no turn will come.
     #[inline(always)]
     pub(super) fn may_try(&self, position: &Position) -> bool {
-        let rule = self.io.borrow().connection.rule(Sender::Waiting(position));
+        let rule = self.io.lock().connection.rule(Sender::Waiting(position));
         matches!(rule, Rule::Send | Rule::Refuse)
     }
 
     /// Waits in a line: `waker` is woken when it is the turn of `position`.
     pub(super) fn wait_in(&self, line: Line, position: &mut Position, waker: &Waker) {
         let before = {
-            let connection = &self.io.borrow().connection;
+            let connection = &self.io.lock().connection;
             if connection.is_waiting(line, position, waker) {
                 return;
             }
@@ -287,7 +288,7 @@ impl Shell {
         // To copy or to drop a waker is user code: nothing is borrowed.
         let copy = waker.clone();
         let (old, changes) = {
-            let connection = &mut self.io.borrow_mut().connection;
+            let connection = &mut self.io.lock().connection;
             (connection.wait(line, position, copy), connection.changes(line))
         };
         drop(old);
@@ -299,7 +300,7 @@ impl Shell {
 
     /// Leaves a line.
     pub(super) fn leave(&self, line: Line, position: &mut Position) {
-        let waker = self.io.borrow_mut().connection.leave(line, position);
+        let waker = self.io.lock().connection.leave(line, position);
         drop(waker);
     }
 }

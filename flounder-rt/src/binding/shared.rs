@@ -22,17 +22,19 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::binding::any_thread::{self, AnyThread};
 use crate::binding::connection::Message;
 use crate::binding::end::Shared;
 use crate::binding::inbox::{Mail, Taken, What};
 use crate::binding::message_type::Response;
 use crate::binding::sending::{SendBody, Sending};
+use crate::binding::shell::Shell;
 use crate::binding::{BindingError, Call, RawBinding, RecvError, Reply, RpcError, Sent, TxError};
 use crate::cap::Cap;
 use crate::exit::Queue;
@@ -40,18 +42,21 @@ use crate::fork::ForkGeneration;
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::Timeout;
+use crate::waitset::{Timeout, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 mod alarm;
 mod clock;
 mod job_queue;
+mod jobs;
 mod park;
 mod server;
-mod slot;
+pub(crate) mod slot;
 
 use alarm::{Alarm, Alarms};
 use job_queue::{JobQueue, Put, Tell};
+pub(super) use jobs::Jobs;
+pub(crate) use park::block_on;
 pub(super) use server::SharedServer;
 
 /// Receives the result of a call.
@@ -71,20 +76,16 @@ pub const SHARED_QUEUE: usize = 64;
 /// dropped, what they have sent goes out first. Handlers, the error handler included, run in the thread
 /// of the binding's waitset, which has to dispatch. When that waitset or that thread ends, the binding
 /// ends, and waiting calls and messages get an error.
-#[derive(Clone)]
 pub struct SharedEndpoint(Arc<Handle>);
 
 /// The part of a binding that its handles share. A forked child does not take its locks: a thread that
 /// does not exist in the child may hold them.
-struct Link {
+pub(super) struct Link {
     born: ForkGeneration,
     job_queue: JobQueue<Job, HandleEvent>,
     /// The deadlines of calls that are awaited.
     alarms: Alarms<Instant>,
-    /// Wakes the server.
-    server: Notifier,
-    thread: ThreadId,
-    thread_name: String,
+    server: Server,
     /// True if the binding ended because its thread did.
     thread_ended: AtomicBool,
     /// True while the clock watches this link.
@@ -97,6 +98,30 @@ struct Link {
     peer: Peer,
     /// The inbox of the binding, if it has one.
     mail: Option<Arc<Mail>>,
+}
+
+/// Who sends what is queued, and receives replies.
+enum Server {
+    /// The thread of the waitset of the binding.
+    Thread(ServingThread),
+    /// Whichever thread comes first: the binding belongs to a [`SharedWaitset`](crate::SharedWaitset).
+    AnyThread(Weak<Shell<AnyThread>>),
+}
+
+struct ServingThread {
+    notifier: Notifier,
+    id: ThreadId,
+    name: String,
+}
+
+impl ServingThread {
+    /// Returns the calling thread, which `notifier` wakes.
+    fn here(notifier: Notifier) -> Self {
+        let thread = std::thread::current();
+        let number = || format!("{:?}", thread.id());
+        let name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
+        Self { notifier, id: thread.id(), name }
+    }
 }
 
 /// State of a queue at a tick of the clock.
@@ -131,29 +156,108 @@ enum HandleEvent {
 }
 
 /// A handle that is counted.
-struct Handle(Arc<Link>);
+struct Handle {
+    link: Arc<Link>,
+    /// False for the end that is lent to handlers: it does not keep the binding.
+    is_counted: bool,
+}
 
 impl Handle {
     fn new(link: &Arc<Link>) -> Arc<Self> {
         if link.born.is_here() {
             link.job_queue.enter();
         }
-        Arc::new(Self(Arc::clone(link)))
+        Arc::new(Self { link: Arc::clone(link), is_counted: true })
+    }
+
+    fn uncounted(link: &Arc<Link>) -> Arc<Self> {
+        Arc::new(Self { link: Arc::clone(link), is_counted: false })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0.born.is_here() {
-            self.0.tell(self.0.job_queue.leave());
+        if self.is_counted && self.link.born.is_here() {
+            self.link.tell(self.link.job_queue.leave());
         }
     }
 }
 
 impl Link {
+    fn new(
+        server: Server,
+        interface: &'static Interface,
+        driver: &'static str,
+        peer: Peer,
+        mail: Option<Arc<Mail>>,
+    ) -> Self {
+        Self {
+            born: ForkGeneration::now(),
+            job_queue: JobQueue::new(SHARED_QUEUE),
+            alarms: Alarms::new(),
+            server,
+            thread_ended: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
+            watch: Mutex::default(),
+            ended: OnceLock::new(),
+            interface,
+            driver,
+            peer,
+            mail,
+        }
+    }
+
+    pub(super) fn of_any_thread(
+        shell: Weak<Shell<AnyThread>>,
+        interface: &'static Interface,
+        driver: &'static str,
+        peer: Peer,
+    ) -> Self {
+        Self::new(Server::AnyThread(shell), interface, driver, peer, None)
+    }
+
+    /// Returns true if the server has to look at the clock before the time that
+    /// [`look_at_alarms`](Self::look_at_alarms) returned.
+    pub(super) fn has_new_alarm(&self) -> bool {
+        self.alarms.is_told()
+    }
+
+    /// Wakes the calls whose deadline has passed. Returns the next deadline.
+    pub(super) fn look_at_alarms(&self, now: Instant) -> Option<Instant> {
+        self.alarms.look(now)
+    }
+
     fn tell(&self, tell: Tell) {
         if tell == Tell::Yes {
-            self.server.notify();
+            match &self.server {
+                Server::Thread(thread) => thread.notifier.notify(),
+                Server::AnyThread(shell) => {
+                    if let Some(shell) = shell.upgrade() {
+                        any_thread::serve(&shell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `waitset` visits the server as `token`.
+    fn retarget(&self, waitset: &Waitset, token: u64) {
+        if let Server::Thread(thread) = &self.server {
+            thread.notifier.retarget(waitset.remote(), token);
+        }
+    }
+
+    /// The waitset of the server's thread does not visit the server any more.
+    fn detach(&self) {
+        if let Server::Thread(thread) = &self.server {
+            thread.notifier.detach();
+        }
+    }
+
+    fn thread_name(&self) -> &str {
+        match &self.server {
+            Server::Thread(thread) => &thread.name,
+            Server::AnyThread(_) => "of a shared waitset",
         }
     }
 
@@ -181,7 +285,7 @@ impl Link {
         if is_stalled {
             tracing::warn!(
                 interface = self.interface.name,
-                thread = self.thread_name,
+                thread = self.thread_name(),
                 "the thread that serves a shared binding has not looked at its queue for a second: it has to dispatch its \
                  waitset"
             );
@@ -198,7 +302,7 @@ impl Link {
     /// Returns the error of a call whose deadline has passed.
     fn too_late(&self) -> RpcError {
         if self.watch.lock().ticks >= clock::STALLED {
-            RpcError::NotServed { thread: self.thread_name.clone() }
+            RpcError::NotServed { thread: self.thread_name().to_owned() }
         } else {
             RpcError::Deadline
         }
@@ -207,14 +311,20 @@ impl Link {
     /// Returns the error of calls when the binding has ended for this reason.
     fn end_error(&self, why: &BindingError) -> RpcError {
         if self.thread_ended.load(Ordering::Acquire) {
-            RpcError::ThreadEnded { thread: self.thread_name.clone() }
+            RpcError::ThreadEnded { thread: self.thread_name().to_owned() }
         } else {
             RpcError::Closed(why.clone())
         }
     }
 
+    /// Returns true if this thread would have to do what it waits for.
     fn is_server_thread(&self) -> bool {
-        std::thread::current().id() == self.thread
+        match &self.server {
+            Server::Thread(thread) => std::thread::current().id() == thread.id,
+            Server::AnyThread(shell) => {
+                shell.upgrade().is_some_and(|shell| any_thread::is_in_handler(&shell))
+            }
+        }
     }
 
     /// Returns the error of calls on a binding that has ended.
@@ -226,6 +336,13 @@ impl Link {
 impl Queue for Link {
     fn is_busy(&self) -> bool {
         self.job_queue.looks().1
+    }
+}
+
+impl Clone for SharedEndpoint {
+    fn clone(&self) -> Self {
+        // The end that is lent to a handler keeps nothing; its clones do.
+        Self(if self.0.is_counted { Arc::clone(&self.0) } else { Handle::new(self.link()) })
     }
 }
 
@@ -262,7 +379,7 @@ impl SharedEndpoint {
         self.link().interface
     }
 
-    /// Tears the binding down, as soon as the thread of its waitset dispatches. Nothing is accepted after that; what was
+    /// Tears the binding down, as soon as the thread of its waitset dispatches; at once if it has none. Nothing is accepted after that; what was
     /// accepted before is sent.
     pub fn teardown(&self) {
         let link = self.link();
@@ -412,8 +529,26 @@ impl SharedEndpoint {
         park::block_on(future, timeout.end_of_blocking())
     }
 
+    /// Returns a new handle.
+    pub(super) fn counted(link: &Arc<Link>) -> Self {
+        Self(Handle::new(link))
+    }
+
+    /// Returns the end that is lent to handlers, which does not keep the binding.
+    pub(super) fn lent(link: &Arc<Link>) -> Self {
+        Self(Handle::uncounted(link))
+    }
+
+    /// Returns the shell of a binding that belongs to no thread.
+    pub(super) fn shell(&self) -> Option<Arc<Shell<AnyThread>>> {
+        match &self.link().server {
+            Server::AnyThread(shell) => shell.upgrade(),
+            Server::Thread(_) => None,
+        }
+    }
+
     fn link(&self) -> &Arc<Link> {
-        &self.0.0
+        &self.0.link
     }
 }
 

@@ -1,25 +1,25 @@
 //! The shell of one end: it owns the channel, the handler and the registration with the waitset, and drives the
 //! [`Connection`].
 //!
-//! A binding belongs to the thread of its waitset and costs no lock and no atomic operation. User code runs with nothing
-//! borrowed: handlers from [`Shell::step`] only, which a waitset calls; wakers and receipts from [`Shell::run_events`]. The
-//! receiver (handler and message) is taken out of the shell while a handler runs, so a nested dispatch finds the binding busy
-//! and skips it.
+//! [`Threading`] says how the parts are shared: within one thread, which costs no lock and no atomic operation, or between
+//! any threads. User code runs with nothing borrowed or locked: handlers from [`Shell::step`] only, which a waitset calls;
+//! wakers and receipts from [`Shell::run_events`]. The receiver (handler and message) is taken out of the shell while a
+//! handler runs, so a nested dispatch finds the binding busy and skips it.
 
-use core::cell::{Cell, OnceCell, RefCell};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::binding::connection::{self, Connection, Event, Intake, State};
 use crate::binding::inbox::Mail;
-use crate::binding::shared::{SentSlot, SharedServer};
-use crate::binding::{BindingError, Dispatch, RawBinding, closing};
+use crate::binding::shared::SentSlot;
+use crate::binding::threading::{Lock, OneThread, Own, Slot, Threading};
+use crate::binding::{BindingError, closing};
 use crate::channel::{
     Channel, ChannelError, Incoming, KEPT_WORDS, Outgoing, Progress, ProtocolError, Readiness, Recv,
 };
@@ -27,7 +27,7 @@ use crate::exit::Unsent;
 use crate::interface::Interface;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
-use crate::waitset::{self, Outcome, Source, Timer, Waitset, WeakWaitset};
+use crate::waitset::{self, Outcome, Source, Waitset, WeakWaitset};
 
 /// A task that a program has run after a message.
 pub(super) type SendCallback = Box<dyn FnOnce(&Waitset) -> Outcome>;
@@ -35,66 +35,46 @@ pub(super) type SendCallback = Box<dyn FnOnce(&Waitset) -> Outcome>;
 /// On lines of its own, and the neighbours that are fetched with them: memory that another thread has freed may lie beside
 /// what it still uses, and each message writes here.
 #[repr(align(128))]
-pub(crate) struct Shell {
-    pub(super) myself: Weak<Shell>,
+pub(crate) struct Shell<T: Threading = OneThread> {
+    pub(super) myself: T::Weak,
     pub(super) interface: &'static Interface,
     pub(super) peer: Peer,
     /// Returns the binding to the account of the peer.
     _charge: Option<Charge>,
     pub(super) driver: &'static str,
     pub(super) notifier: Notifier,
-    /// Number of handles that the program has.
-    pub(super) handles: Cell<usize>,
-    /// True if the binding lives without handles.
-    pub(super) kept: Cell<bool>,
-    waitset: RefCell<WeakWaitset>,
-    pub(super) token: Cell<u64>,
     /// True if the channel has no descriptor that reports its events.
-    polled: bool,
-    /// True if the waitset knows that this binding has memory to give back.
-    pub(super) untrimmed: Cell<bool>,
-    pub(super) io: RefCell<Io>,
+    pub(super) polled: bool,
+    pub(super) io: T::Lock<Io<T>>,
     /// Handler and incoming message; absent while a handler runs, and at the end.
-    pub(super) receiver: Cell<Option<Box<Receiver>>>,
-    /// The other end, when it is in this thread.
-    pub(super) local_peer: RefCell<Weak<Shell>>,
-    /// Counts the ticks of calls with the default timeout.
-    pub(super) ticker: Cell<Option<Timer>>,
-    /// Serves the handles of other threads.
-    pub(super) shared: OnceCell<Rc<SharedServer>>,
-    /// Messages that are received as values.
-    pub(super) mail: OnceCell<Arc<Mail>>,
-    /// True if the waitset asked for events while the handler ran: the answer was that there are none, and the waitset may
-    /// sleep now.
-    pub(super) polled_in_handler: Cell<bool>,
+    pub(super) receiver: T::Slot<Box<Receiver<T>>>,
+    pub(super) own: T::Own,
 }
 
 /// On lines of its own, like a [`Shell`].
 #[repr(align(128))]
-pub(super) struct Receiver {
+pub(super) struct Receiver<T: Threading = OneThread> {
     pub(super) incoming: Incoming,
-    pub(super) handler: Box<dyn Dispatch>,
+    pub(super) handler: Box<T::Handler>,
     /// What is lent to the handler. It does not count as a handle; the binding always ends, which drops it.
-    pub(super) raw: RawBinding,
+    pub(super) raw: T::Raw,
 }
 
-impl Drop for Receiver {
+impl<T: Threading> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // The drop of `raw` subtracts what was never added.
-        let handles = &self.raw.shell().handles;
-        handles.set(handles.get() + 1);
+        T::receiver_dropped(&self.raw);
     }
 }
 
-pub(super) struct Io {
-    pub(super) connection: Connection<Timer, Arc<SentSlot>>,
-    pub(super) channel: Box<dyn Channel>,
+pub(super) struct Io<T: Threading = OneThread> {
+    pub(super) connection: Connection<T::Timer, Arc<SentSlot>>,
+    pub(super) channel: Box<T::Channel>,
     /// Callbacks that follow the message in the slot.
-    pub(super) continuations: Vec<SendCallback>,
+    pub(super) continuations: Vec<T::Callback>,
     /// Callbacks whose time has come: for each, a task that runs the first is posted to the waitset.
-    pub(super) finished: VecDeque<SendCallback>,
+    pub(super) finished: VecDeque<T::Callback>,
     /// The callback that runs when the slot is free, and the waitset that runs it.
-    pub(super) register_send: Option<(WeakWaitset, SendCallback)>,
+    pub(super) register_send: Option<(T::Waitset, T::Callback)>,
     /// Present while the slot or the backlog has something, unless the binding is exempt.
     pub(super) unsent: Option<Unsent>,
     /// The account of the peer, if it has one.
@@ -104,48 +84,49 @@ pub(super) struct Io {
     /// Where received messages go while the binding is closing.
     pub(super) discarded: Option<Box<Incoming>>,
     /// Callbacks to post or to drop as soon as nothing is borrowed.
-    pub(super) due: Vec<Due>,
+    pub(super) due: Vec<Due<T>>,
 }
 
 /// User code that is due as soon as nothing is borrowed.
-pub(super) enum Due {
+pub(super) enum Due<T: Threading = OneThread> {
     Event(Event<Arc<SentSlot>>),
     /// To be posted, or dropped if its waitset is gone.
-    Post(WeakWaitset, SendCallback),
-    Drop(SendCallback),
+    Post(T::Waitset, T::Callback),
+    Drop(T::Callback),
 }
 
-impl Due {
-    fn run(self, shell: &Weak<Shell>) {
+impl<T: Threading> Due<T> {
+    fn run(self, shell: &T::Weak) {
         match self {
             Self::Event(Event::Wake(waker)) => waker.wake(),
             Self::Event(Event::Report(slot, result)) => slot.settle(result),
             Self::Event(Event::Fail(call, error)) => {
-                if let Some(shell) = shell.upgrade()
-                    && let Some(shared) = shell.shared.get()
-                {
-                    shared.settle(call, || Err(error));
+                if let Some(shell) = T::upgrade(shell) {
+                    T::settle_call(&shell, call, || Err(error));
                 }
             }
             Self::Event(Event::PassOn(line)) => {
-                let Some(waitset) = shell.upgrade().and_then(|shell| shell.waitset()) else {
-                    return;
-                };
-                let shell = Weak::clone(shell);
-                waitset.post(move |_| {
-                    if let Some(shell) = shell.upgrade() {
-                        shell.pass_on(line);
-                    }
-                    Ok(())
-                });
-            }
-            Self::Post(waitset, callback) => {
-                if let Some(waitset) = waitset.upgrade() {
-                    waitset.post(callback);
+                if let Some(shell) = T::upgrade(shell) {
+                    T::pass_on_later(&shell, line);
                 }
             }
+            Self::Post(waitset, callback) => T::post(waitset, callback),
             Self::Drop(callback) => drop(callback),
         }
+    }
+}
+
+/// What is left to run and to drop when a binding has ended.
+pub(super) struct AfterEnd<T: Threading> {
+    pub(super) shell: T::Weak,
+    pub(super) receiver: Option<Box<Receiver<T>>>,
+    pub(super) due: Vec<Due<T>>,
+}
+
+impl<T: Threading> AfterEnd<T> {
+    pub(super) fn run(self) {
+        drop(self.receiver);
+        run_due(&self.shell, self.due);
     }
 }
 
@@ -168,11 +149,30 @@ pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 }
 
 /// Runs what is due at a binding.
-pub(super) fn run_due(shell: &Weak<Shell>, due: impl IntoIterator<Item = Due>) {
+pub(super) fn run_due<T: Threading>(shell: &T::Weak, due: impl IntoIterator<Item = Due<T>>) {
     run_all(due, |due| due.run(shell));
 }
 
-impl Io {
+impl<T: Threading> Io<T> {
+    pub(super) fn new(
+        interface: &'static Interface,
+        channel: Box<T::Channel>,
+        account: Option<Account>,
+    ) -> Self {
+        Self {
+            connection: Connection::new(interface),
+            channel,
+            continuations: Vec::new(),
+            finished: VecDeque::new(),
+            register_send: None,
+            unsent: None,
+            account,
+            unsent_memory: None,
+            discarded: None,
+            due: Vec::new(),
+        }
+    }
+
     /// Keeps the process from ending before the slot and the backlog are sent, and charges their memory to the peer that
     /// does not read. A peer over its limit is noted as an error, which ends the binding.
     #[cold]
@@ -207,7 +207,7 @@ impl Io {
     }
 
     /// Takes out everything that is due.
-    pub(super) fn take_due(&mut self) -> Vec<Due> {
+    pub(super) fn take_due(&mut self) -> Vec<Due<T>> {
         let mut due = core::mem::take(&mut self.due);
         due.extend(self.connection.drain_events().map(Due::Event));
         due
@@ -238,55 +238,41 @@ impl Io {
 }
 
 /// What a shell is made of.
-pub(super) struct Parts {
-    pub(super) channel: Box<dyn Channel>,
+pub(super) struct Parts<T: Threading = OneThread> {
+    pub(super) channel: Box<T::Channel>,
     pub(super) interface: &'static Interface,
     pub(super) notifier: Notifier,
     pub(super) peer: Peer,
     pub(super) charge: Option<Charge>,
 }
 
-impl Shell {
-    pub(super) fn new(parts: Parts, waitset: &Waitset) -> Rc<Self> {
+impl<T: Threading> Shell<T> {
+    pub(super) fn of(parts: Parts<T>, myself: T::Weak, own: T::Own) -> Self {
         let Parts { channel, interface, notifier, peer, charge } = parts;
         let account = charge.as_ref().map(|charge| charge.account().clone());
-        Rc::new_cyclic(|myself| Self {
-            myself: myself.clone(),
+        Self {
+            myself,
             interface,
             peer,
             _charge: charge,
             driver: channel.driver(),
             notifier,
-            handles: Cell::new(1),
-            kept: Cell::new(false),
-            waitset: RefCell::new(waitset.downgrade()),
-            token: Cell::new(u64::MAX),
             polled: matches!(channel.readiness(), Readiness::Polled),
-            untrimmed: Cell::new(false),
-            io: RefCell::new(Io {
-                connection: Connection::new(interface),
-                channel,
-                continuations: Vec::new(),
-                finished: VecDeque::new(),
-                register_send: None,
-                unsent: None,
-                account,
-                unsent_memory: None,
-                discarded: None,
-                due: Vec::new(),
-            }),
-            receiver: Cell::new(None),
-            local_peer: RefCell::new(Weak::new()),
-            ticker: Cell::new(None),
-            shared: OnceCell::new(),
-            mail: OnceCell::new(),
-            polled_in_handler: Cell::new(false),
-        })
+            io: Lock::new(Io::new(interface, channel, account)),
+            receiver: Slot::empty(),
+            own,
+        }
     }
 
     #[inline]
     pub(super) fn has_ended(&self) -> bool {
-        self.io.borrow().connection.has_ended()
+        self.io.lock().connection.has_ended()
+    }
+}
+
+impl Shell {
+    pub(super) fn new(parts: Parts, waitset: &Waitset) -> Rc<Self> {
+        Rc::new_cyclic(|myself| Self::of(parts, myself.clone(), Own::new(waitset.downgrade())))
     }
 
     pub(super) fn strong(&self) -> Rc<Self> {
@@ -294,12 +280,12 @@ impl Shell {
     }
 
     pub(super) fn waitset(&self) -> Option<Waitset> {
-        self.waitset.borrow().upgrade()
+        self.own.waitset.borrow().upgrade()
     }
 
     /// Returns the waitset that serves the binding, which may be gone.
     pub(super) fn home_waitset(&self) -> WeakWaitset {
-        self.waitset.borrow().clone()
+        self.own.waitset.borrow().clone()
     }
 
     pub(super) fn register(&self, waitset: &Waitset) -> io::Result<()> {
@@ -310,8 +296,8 @@ impl Shell {
             Readiness::Fd(fd) => waitset.insert(me, fd)?,
         };
         waitset::set_successor(&closing::Closings);
-        self.token.set(token);
-        *self.waitset.borrow_mut() = waitset.downgrade();
+        self.own.token.set(token);
+        *self.own.waitset.borrow_mut() = waitset.downgrade();
         self.notifier.retarget(waitset.remote(), token);
         Ok(())
     }
@@ -324,24 +310,24 @@ impl Shell {
         };
         waitset.remove(token, fd);
     }
+}
 
+impl<T: Threading> Shell<T> {
     /// Has the waitset visit this binding. The waitset may disarm the channel, so nothing may be borrowed.
     pub(super) fn poke(&self) {
-        if let Some(waitset) = self.waitset() {
-            waitset.poke(self.token.get());
-        }
+        T::poke(self);
     }
 
     /// The error handler is to be given this error, in the step that runs or in the next.
     pub(super) fn note(&self, error: BindingError) {
-        self.io.borrow_mut().connection.note(error);
+        self.io.lock().connection.note(error);
     }
 
     /// Runs the wakers, receipts and callbacks that are due.
     #[cold]
     pub(super) fn run_events(&self) {
         let mut due = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             if !io.has_due() {
                 return;
             }
@@ -349,19 +335,19 @@ impl Shell {
         };
         run_due(&self.myself, due.drain(..));
         // The memory is kept for the next ones.
-        let io = &mut *self.io.borrow_mut();
+        let io = &mut *self.io.lock();
         due.append(&mut io.due);
         io.due = due;
     }
 
-    fn pass_on(&self, line: connection::Line) {
-        self.io.borrow_mut().connection.pass_on(line);
+    pub(super) fn pass_on(&self, line: connection::Line) {
+        self.io.lock().connection.pass_on(line);
         self.run_events();
     }
 
     /// Wakes the tasks that wait for the slot, if it is free, and those that wait for a place in the window.
     pub(super) fn wake_next(&self) {
-        self.io.borrow_mut().connection.wake_next();
+        self.io.lock().connection.wake_next();
         self.run_events();
     }
 
@@ -380,49 +366,43 @@ impl Shell {
 
         let mut moved = false;
         loop {
-            let io = &mut *self.io.borrow_mut();
+            let mut guard = self.io.lock();
+            let io = &mut *guard;
             let Some((mut message, from)) = io.connection.outgoing() else {
                 io.all_is_sent();
                 return moved;
             };
             let result = io.channel.send(&mut message, from);
-            match io.connection.took(result) {
-                Took::All => {
-                    moved = true;
-                    let finished = io.slot_sent();
-                    self.trim_slot_before_sleep(io);
-                    if finished > 0
-                        && let Some(waitset) = self.waitset()
-                    {
-                        (0..finished).for_each(|_| self.post_finished(&waitset));
-                    }
-                }
+            let is_large = io.connection.has_large_slot();
+            let finished = match io.connection.took(result) {
+                Took::All => io.slot_sent(),
                 Took::Lost => {
-                    moved = true;
                     io.slot_lost();
-                    self.trim_slot_before_sleep(io);
+                    0
                 }
                 Took::Part { moved: more } => return moved || more,
                 Took::PeerGone => return moved,
                 Took::Failed => return true,
+            };
+            moved = true;
+            drop(guard);
+            if is_large {
+                T::trim_before_sleep(self);
             }
-        }
-    }
-
-    fn trim_slot_before_sleep(&self, io: &Io) {
-        if io.connection.has_large_slot() {
-            self.trim_before_sleep();
+            if finished > 0 {
+                T::post_finished(self, finished);
+            }
         }
     }
 
     /// Sends notices that were queued, and has the waitset do the rest.
     #[cold]
     pub(super) fn flush(&self) {
-        if self.io.borrow().connection.state() == State::Free {
+        if self.state() == State::Free {
             self.pump_channel();
         }
         let (is_visited, has_due) = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             io.note_unsent();
             let is_visited = io.connection.has_unsent() || io.connection.has_unreported_errors();
             (is_visited, io.has_due())
@@ -431,23 +411,17 @@ impl Shell {
             self.poke();
         }
         if has_due {
-            self.run_later();
+            // This may be inside of a send.
+            T::run_events_later(self);
         }
     }
 
-    /// Runs what is due from the waitset: this may be inside of a send.
-    fn run_later(&self) {
-        let shell = Weak::clone(&self.myself);
-        if let Some(waitset) = self.waitset() {
-            waitset.post(move |_| {
-                if let Some(shell) = shell.upgrade() {
-                    shell.run_events();
-                }
-                Ok(())
-            });
-        }
+    pub(super) fn state(&self) -> State {
+        self.io.lock().connection.state()
     }
+}
 
+impl Shell {
     /// Has `callback` run from the waitset that the binding has when its turn comes.
     pub(super) fn run_from_waitset(&self, callback: SendCallback) {
         let waitset = self.waitset();
@@ -469,16 +443,6 @@ impl Shell {
         });
     }
 
-    /// A large message is done. Its memory is given back when no other follows.
-    #[cold]
-    pub(super) fn trim_before_sleep(&self) {
-        if !self.untrimmed.replace(true)
-            && let Some(waitset) = self.waitset()
-        {
-            waitset.trim_before_sleep(Weak::clone(&self.myself) as Weak<dyn Source>);
-        }
-    }
-
     /// The inbox has changed.
     pub(super) fn check_inbox(&self, mail: &Mail) {
         self.io.borrow_mut().connection.set_inbox_full(mail.is_full());
@@ -487,7 +451,7 @@ impl Shell {
     /// Returns true if an inbox has no room.
     #[inline]
     pub(super) fn is_mail_full(&self) -> bool {
-        self.mail.get().is_some_and(|mail| mail.is_full())
+        self.own.mail.get().is_some_and(|mail| mail.is_full())
     }
 }
 
@@ -522,21 +486,17 @@ impl Channel for Ended {
     fn close(&mut self) {}
 }
 
-impl Source for Shell {
-    #[inline]
-    fn turn(&self) -> bool {
-        self.step(|_| false)
-    }
-
-    fn ready(&self) -> bool {
-        let io = &mut *self.io.borrow_mut();
+impl<T: Threading> Shell<T> {
+    /// Returns true if a step would do something. `must_sleep` is called if a handler runs.
+    pub(super) fn would_step(&self, must_sleep: impl FnOnce()) -> bool {
+        let io = &mut *self.io.lock();
         let Io { connection, channel, .. } = io;
         if connection.state() == State::Closing {
             return connection.peer_gone().is_some() || channel.ready() || channel.can_resume();
         }
         if self.is_delivering_in(connection.has_ended()) {
             // A handler that dispatches in turn would wait for itself, if it did not sleep.
-            self.polled_in_handler.set(true);
+            must_sleep();
             connection.look_at_everything();
             return !connection.is_peer_gone(|| channel.is_over()) && channel.can_resume();
         }
@@ -549,6 +509,29 @@ impl Source for Shell {
             }
         };
         something || connection.has_news()
+    }
+
+    /// Frees the memory that large messages took.
+    pub(super) fn trim_now(&self) {
+        if let Some(mut receiver) = self.receiver.take() {
+            // The memory may hold words of a message that has come in part, or waits for its capabilities.
+            if !receiver.incoming.trim() {
+                T::trim_before_sleep(self);
+            }
+            self.put_back(receiver);
+        }
+        self.io.lock().connection.trim();
+    }
+}
+
+impl Source for Shell {
+    #[inline]
+    fn turn(&self) -> bool {
+        self.step(|_| false)
+    }
+
+    fn ready(&self) -> bool {
+        self.would_step(|| self.own.polled_in_handler.set(true))
     }
 
     fn arm(&self) -> bool {
@@ -565,15 +548,8 @@ impl Source for Shell {
     }
 
     fn trim(&self) {
-        self.untrimmed.set(false);
-        if let Some(mut receiver) = self.receiver.take() {
-            // The memory may hold words of a message that has come in part, or waits for its capabilities.
-            if !receiver.incoming.trim() {
-                self.trim_before_sleep();
-            }
-            self.put_back(receiver);
-        }
-        self.io.borrow_mut().connection.trim();
+        self.own.untrimmed.set(false);
+        self.trim_now();
     }
 
     fn is_polled(&self) -> bool {

@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::binding::connection::Intake;
 use crate::binding::shell::{Io, Receiver, Shell};
+use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, Received, Rest};
-use crate::channel::{CapRefusal, ChannelError, Incoming, RUNTIME_MESSAGE, Recv, RecvNow};
+use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, RUNTIME_MESSAGE, Recv, RecvNow};
 use crate::wire::DecodeError;
 
-impl Io {
+impl<T: Threading> Io<T> {
     /// Receives a small message, if nothing else is to be done; [`RecvNow::Unsure`] if something is.
     #[inline(always)]
     fn receive_now(&mut self, incoming: &mut Incoming) -> RecvNow {
@@ -20,12 +21,12 @@ impl Io {
     }
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Runs one receive step. `taken` may consume the message instead of the handler; it is asked on the fast path only.
     #[inline(always)]
     pub(super) fn step(&self, taken: impl FnOnce(Received<'_>) -> bool) -> bool {
         let Some(mut receiver) = self.receiver.take() else { return self.step_slowly() };
-        let received = self.io.borrow_mut().receive_now(&mut receiver.incoming);
+        let received = self.io.lock().receive_now(&mut receiver.incoming);
         if received != RecvNow::Message {
             self.put_back_alive(receiver);
             return received == RecvNow::Unsure && self.step_slowly();
@@ -33,7 +34,7 @@ impl Shell {
         if !taken(receiver.incoming.lend()) {
             self.deliver(&mut receiver);
             // To borrow for a change is one comparison less than to borrow.
-            if !self.io.borrow_mut().connection.is_receive_only() {
+            if !self.io.lock().connection.is_receive_only() {
                 self.put_back(receiver);
                 self.finish_step();
                 return true;
@@ -50,19 +51,19 @@ impl Shell {
             return self.step_closing();
         }
         let is_blocked = {
-            let io = self.io.borrow();
+            let io = self.io.lock();
             io.connection.has_unsent() || io.connection.has_events() || !io.due.is_empty()
         };
         let mut worked = is_blocked && self.pump();
         let intake = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             io.connection.intake(|| io.channel.is_over())
         };
         if intake != Intake::Nothing
             && let Some(mut receiver) = self.receiver.take()
         {
             let is_held_back =
-                intake == Intake::Everything && self.io.borrow_mut().connection.take_held_back();
+                intake == Intake::Everything && self.io.lock().connection.take_held_back();
             worked |= if is_held_back {
                 self.hand_out(&mut receiver);
                 true
@@ -79,24 +80,21 @@ impl Shell {
     #[cold]
     fn finish_step(&self) {
         self.run_events();
-        if self.io.borrow().connection.has_unreported_errors() {
+        if self.io.lock().connection.has_unreported_errors() {
             self.report_errors();
         }
-        if self.polled_in_handler.get() && !self.is_delivering() {
-            self.polled_in_handler.set(false);
-            self.poke();
-        }
-        let io = &mut *self.io.borrow_mut();
+        let looks_again = T::step_ends(self);
+        let io = &mut *self.io.lock();
         io.connection.recompute();
-        if self.polled_in_handler.get() || !io.due.is_empty() {
+        if looks_again || !io.due.is_empty() {
             io.connection.look_at_everything();
         }
     }
 
     /// Receives at most one message, and delivers it, or holds it back.
-    fn receive(&self, receiver: &mut Receiver, intake: Intake) -> bool {
+    fn receive(&self, receiver: &mut Receiver<T>, intake: Intake) -> bool {
         let result = {
-            let io = &mut *self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             if io.connection.has_too_many_replies() {
                 // The peer is gone, and what it left does not end.
                 let gone = io.connection.peer_gone();
@@ -107,17 +105,17 @@ impl Shell {
         };
         match result {
             Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
-                self.io.borrow_mut().connection.runtime_message(receiver.incoming.words());
+                self.io.lock().connection.runtime_message(receiver.incoming.words());
             }
             Ok(Recv::Message)
                 if intake == Intake::Replies && !self.is_reply(receiver.incoming.number()) =>
             {
-                self.io.borrow_mut().connection.hold_back();
+                self.io.lock().connection.hold_back();
             }
             Ok(Recv::Message) => self.hand_out(receiver),
             Ok(Recv::More) => {}
             Ok(Recv::Empty) => {
-                let gone = self.io.borrow().connection.peer_gone();
+                let gone = self.io.lock().connection.peer_gone();
                 match gone {
                     Some(gone) => self.note(gone.into()),
                     None => return false,
@@ -130,11 +128,11 @@ impl Shell {
     }
 
     fn is_reply(&self, number: u16) -> bool {
-        self.io.borrow().connection.is_reply(number)
+        self.io.lock().connection.is_reply(number)
     }
 
     /// Delivers the message in hand, if its capabilities may enter.
-    fn hand_out(&self, receiver: &mut Receiver) {
+    fn hand_out(&self, receiver: &mut Receiver<T>) {
         let caps = receiver.incoming.lend().caps;
         if caps.is_empty() || self.may_enter(caps) {
             self.deliver(receiver);
@@ -143,25 +141,25 @@ impl Shell {
         }
         if receiver.incoming.is_large() {
             receiver.incoming.done();
-            self.trim_before_sleep();
+            T::trim_before_sleep(self);
         }
     }
 
     /// The message in `receiver` is lost with its capabilities: both ends learn of it.
-    fn refuse_incoming(&self, receiver: &mut Receiver, refusal: CapRefusal) {
+    fn refuse_incoming(&self, receiver: &mut Receiver<T>, refusal: CapRefusal) {
         let incoming = &mut receiver.incoming;
         drop(incoming.take_caps());
         let (number, words) = (incoming.number(), incoming.words());
-        self.io.borrow_mut().connection.lost_incoming(number, words, refusal);
+        self.io.lock().connection.lost_incoming(number, words, refusal);
         self.flush();
     }
 
     #[inline(always)]
-    fn deliver(&self, receiver: &mut Receiver) {
+    fn deliver(&self, receiver: &mut Receiver<T>) {
         let Receiver { incoming, handler, raw } = &mut *receiver;
         let message = incoming.lend();
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
-        let run = || handler.deliver(raw, message).err().map(Box::new);
+        let run = || T::deliver(handler, raw, message).err().map(Box::new);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(None) => {}
             Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
@@ -188,16 +186,30 @@ impl Shell {
 
     /// Puts the receiver back, or drops it if the binding has ended meanwhile.
     #[inline(never)]
-    pub(super) fn put_back(&self, receiver: Box<Receiver>) {
-        if !self.has_ended() {
-            self.receiver.set(Some(receiver));
+    pub(super) fn put_back(&self, mut receiver: Box<Receiver<T>>) {
+        let mut io = self.io.lock();
+        if !io.connection.has_ended() {
+            // Under the lock: another thread may end the binding.
+            let none = self.receiver.put(receiver);
+            debug_assert!(none.is_none(), "there is one receiver");
+            return;
         }
+        if T::MAY_END_ANYWHERE && io.discarded.is_some() {
+            // A message of which a part has come continues in the same memory.
+            let fresh = receiver.incoming.another();
+            let incoming = core::mem::replace(&mut receiver.incoming, fresh);
+            io.discarded = Some(Box::new(incoming));
+        }
+        drop(io);
     }
 
     /// Puts the receiver back into a binding that has not ended.
     #[inline(always)]
-    fn put_back_alive(&self, receiver: Box<Receiver>) {
-        let none = self.receiver.replace(Some(receiver));
+    fn put_back_alive(&self, receiver: Box<Receiver<T>>) {
+        if T::MAY_END_ANYWHERE {
+            return self.put_back(receiver);
+        }
+        let none = self.receiver.put(receiver);
         debug_assert!(none.is_none(), "there is one receiver");
         // Nothing is to be dropped: the compiler does not know.
         core::mem::forget(none);
@@ -208,7 +220,7 @@ impl Shell {
     fn report_errors(&self) {
         loop {
             let Some(mut receiver) = self.receiver.take() else { return };
-            let error = self.io.borrow_mut().connection.next_error();
+            let error = self.io.lock().connection.next_error();
             let Some(error) = error else {
                 self.put_back(receiver);
                 return;
@@ -218,7 +230,7 @@ impl Shell {
                 self.end(error.clone(), true, Rest::IsLost);
             }
             let Receiver { handler, raw, .. } = &mut *receiver;
-            if catch_unwind(AssertUnwindSafe(|| handler.error(raw, error))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| T::error(handler, raw, error))).is_err() {
                 self.panicked(RUNTIME_MESSAGE);
             }
             self.put_back(receiver);
@@ -235,9 +247,6 @@ impl Shell {
 
     /// As [`is_delivering`](Self::is_delivering), of a binding that `has_ended` or not.
     pub(super) fn is_delivering_in(&self, has_ended: bool) -> bool {
-        let receiver = self.receiver.take();
-        let absent = receiver.is_none();
-        self.receiver.set(receiver);
-        absent && !has_ended
+        self.receiver.is_empty() && !has_ended
     }
 }

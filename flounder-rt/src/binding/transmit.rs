@@ -1,15 +1,14 @@
 //! Sending: what is accepted goes to the channel, and what the channel does not take into the slot.
 
-use core::cell::RefMut;
-
 use crate::binding::connection::{Queued, Rule, Sender};
 use crate::binding::shell::{Io, Shell};
+use crate::binding::threading::{Lock, Threading};
 use crate::binding::{BindingError, Owned, TxError};
 use crate::cap::Cap;
-use crate::channel::{ChannelError, Outgoing, Progress};
+use crate::channel::{Channel, ChannelError, Outgoing, Progress};
 use crate::wire::Gather;
 
-impl Io {
+impl<T: Threading> Io<T> {
     /// Gives the channel a small message, if the slot is free. Returns true if the channel took the message.
     #[inline(always)]
     pub(super) fn hand_over(&mut self, number: u16, words: &[u64]) -> bool {
@@ -20,17 +19,17 @@ impl Io {
 /// Ends the borrow apart from the usual way, which is three instructions shorter without a second way out.
 #[cold]
 #[inline(never)]
-fn not_taken(io: RefMut<'_, Io>) -> Option<u64> {
+fn not_taken<T>(io: T) -> Option<u64> {
     drop(io);
     None
 }
 
-impl Shell {
+impl<T: Threading> Shell<T> {
     /// Accepts a small message, if the channel takes it at once and whole; otherwise does nothing.
     #[inline]
     pub(super) fn accept_now(&self, number: u16, words: &[u64]) -> Option<u64> {
         // Borrowed only by a bug in here, which the general way reports.
-        let mut io = self.io.try_borrow_mut().ok()?;
+        let mut io = self.io.try_lock()?;
         if !io.hand_over(number, words) {
             return not_taken(io);
         }
@@ -46,7 +45,7 @@ impl Shell {
         caps: &mut Vec<Cap>,
     ) -> Result<u64, TxError> {
         // The policy is not asked about a message that would not be accepted.
-        if !caps.is_empty() && self.io.borrow().connection.rule(Sender::Any) == Rule::Send {
+        if !caps.is_empty() && self.io.lock().connection.rule(Sender::Any) == Rule::Send {
             self.check_leaving(number, body, caps)?;
         }
         match self.accept_allowed(number, body, caps) {
@@ -65,7 +64,7 @@ impl Shell {
         caps: &mut Vec<Cap>,
     ) -> Result<u64, TxError> {
         {
-            let io = self.io.borrow();
+            let io = self.io.lock();
             if io.register_send.is_some() || !io.connection.waits_for_caps_alone() {
                 return Err(TxError::Busy);
             }
@@ -73,7 +72,7 @@ impl Shell {
         self.pump_channel();
         // The wakers run in the next step.
         self.poke();
-        if self.io.borrow().connection.rule(Sender::Any) != Rule::Send {
+        if self.io.lock().connection.rule(Sender::Any) != Rule::Send {
             return Err(TxError::Busy);
         }
         self.accept(number, body, caps)
@@ -88,7 +87,7 @@ impl Shell {
         body: Gather<'_>,
         caps: &mut Vec<Cap>,
     ) -> Result<u64, TxError> {
-        let mut io = self.io.borrow_mut();
+        let mut io = self.io.lock();
         match io.connection.rule(Sender::Any) {
             Rule::Send => {}
             Rule::WaitForSlot | Rule::WaitForPlace => return Err(TxError::Busy),
@@ -126,7 +125,7 @@ impl Shell {
     #[cold]
     fn send_failed(&self, error: ChannelError, number: u16, body: Gather<'_>) -> TxError {
         if let ChannelError::Caps(refusal) = error {
-            self.io.borrow_mut().connection.lost_out(number, body, refusal);
+            self.io.lock().connection.lost_out(number, body, refusal);
             self.flush();
             return TxError::CapsRefused(refusal);
         }
@@ -149,7 +148,7 @@ impl Shell {
         {
             return fail(error);
         }
-        if self.io.borrow().connection.may_reply() {
+        if self.io.lock().connection.may_reply() {
             match self.accept_allowed(number, body, &mut caps) {
                 Ok(_) | Err(TxError::Closed) => return,
                 Err(TxError::Busy) => {}
@@ -157,7 +156,7 @@ impl Shell {
             }
         }
         let is_over_limit = {
-            let io: &mut Io = &mut self.io.borrow_mut();
+            let io = &mut *self.io.lock();
             if io.connection.rule(Sender::Any) == Rule::Refuse {
                 return;
             }

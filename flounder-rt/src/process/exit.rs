@@ -61,7 +61,7 @@ pub fn set_exit_timeout(timeout: Duration) {
 }
 
 /// No longer than a day.
-fn timeout() -> Duration {
+pub(crate) fn timeout() -> Duration {
     Duration::from_nanos(TIMEOUT_NS.load(Ordering::Relaxed)).min(Duration::from_secs(24 * 60 * 60))
 }
 

@@ -7,7 +7,7 @@ use core::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::time::Instant;
 
-pub(crate) use core::sync::atomic::{AtomicBool, Ordering, fence};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread_local;
 
 /// A lock whose holders do not leave anything half done when they panic.

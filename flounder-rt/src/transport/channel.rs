@@ -56,7 +56,7 @@ use crate::cap::Cap;
 use crate::closer::Origin;
 use crate::errno::Errno;
 use crate::notify::Notifier;
-use crate::waitset::Waitset;
+use crate::waitset::Watcher;
 use crate::wire::Gather;
 pub use crate::wire::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 
@@ -207,7 +207,7 @@ pub trait Channel {
     ///
     /// # Errors
     /// Fails if the waitset cannot watch a descriptor of the driver.
-    fn attached(&mut self, _waitset: &Waitset) -> io::Result<()> {
+    fn attached(&mut self, _waitset: &dyn Watcher) -> io::Result<()> {
         Ok(())
     }
 

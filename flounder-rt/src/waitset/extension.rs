@@ -3,7 +3,9 @@
 use core::any::Any;
 use core::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::sync::Mutex;
 use crate::waitset::Waitset;
 
 /// State of a layer above: each waitset has at most one value of each type.
@@ -13,6 +15,36 @@ pub(crate) trait Extension: Any {
 
     /// Called when the waitset has closed: nothing of it will run any more.
     fn waitset_closed(&self) {}
+}
+
+/// State of a layer above with a shared waitset: each has at most one value of each type.
+pub(crate) trait SharedExtension: Any + Send + Sync {
+    /// Called when the waitset closes, before its sources are told.
+    fn waitset_closes(&self);
+}
+
+/// The extensions of one shared waitset, in the order in which they were first used.
+#[derive(Default)]
+pub(super) struct SharedExtensions(Mutex<Vec<Arc<dyn SharedExtension>>>);
+
+impl SharedExtensions {
+    pub(super) fn get<T: SharedExtension + Default>(&self) -> Arc<T> {
+        let find = |known: &Arc<dyn SharedExtension>| {
+            let known: Arc<dyn Any + Send + Sync> = Arc::clone(known) as Arc<dyn Any + Send + Sync>;
+            known.downcast::<T>().ok()
+        };
+        let mut all = self.0.lock();
+        let known = all.iter().find_map(find);
+        known.unwrap_or_else(|| {
+            let new = Arc::new(T::default());
+            all.push(Arc::clone(&new) as Arc<dyn SharedExtension>);
+            new
+        })
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<dyn SharedExtension>> {
+        self.0.lock().clone()
+    }
 }
 
 /// The extensions of one waitset, in the order in which they were first used.

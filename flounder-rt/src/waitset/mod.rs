@@ -59,6 +59,7 @@ use crate::error::Chain;
 use crate::fork::ForkGeneration;
 
 mod children;
+mod claim;
 mod epoll_wait;
 mod event;
 mod executor;
@@ -81,18 +82,19 @@ mod wake;
 mod worker_pool;
 
 pub use event::{ChannelState, EventChannel, EventError};
-pub(crate) use extension::Extension;
 use extension::Extensions;
+pub(crate) use extension::{Extension, SharedExtension};
 pub use fds::Interest;
 use host_loop::HostLoop;
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use remote::Signal;
+pub(crate) use shared::{Place, SendSource, Target, WeakSharedWaitset};
 pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use signals::{SignalWatch, UnixSignal};
 pub use sleep::{Elapsed, Limited, Sleep};
-pub use sleeper::Watched;
 use sleeper::{Ready, Sleeper};
+pub use sleeper::{Watched, Watcher};
 pub(crate) use thread_end::{Successor, set_successor, thread_ends};
 pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 pub use timers::Timer;
@@ -1091,6 +1093,12 @@ impl Waitset {
             *sleeper = Some(self.0.remote.with_wake_fd(Sleeper::new)?);
         }
         f(sleeper.as_mut().expect("it was just made"))
+    }
+}
+
+impl Watcher for Waitset {
+    fn watch(&self, watched: &Arc<dyn Watched>) -> io::Result<()> {
+        Self::watch(self, watched)
     }
 }
 

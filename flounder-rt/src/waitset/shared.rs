@@ -1,6 +1,7 @@
 //! A waitset that several threads serve (TN-011 section 4.1: "multi-threaded delivery").
 
 use core::fmt;
+use core::sync::atomic::AtomicUsize;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
@@ -8,15 +9,24 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
+use crate::exit;
 use crate::fork::ForkGeneration;
-use crate::waitset::sleeper::{Epoll, Found, Ready, WakeFd};
+use crate::waitset::extension::{SharedExtension, SharedExtensions};
+use crate::waitset::sleeper::{Epoll, Found, Ready, WakeFd, Watched, Watches};
 use crate::waitset::timers::Timers;
 use crate::waitset::worker_pool::{Kernel, Wait, WorkerPool};
-use crate::waitset::{ChannelState, DispatchError, EventError, Interest, LOOK_AROUND, Outcome};
+use crate::waitset::{
+    ChannelState, DispatchError, EventError, Interest, LOOK_AROUND, Outcome, Watcher,
+};
 
-type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
+mod sources;
+
+pub(crate) use sources::{Place, SendSource, Target};
+use sources::{SOURCE, Sources};
+
+pub(crate) type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 
 /// Events for any number of threads. Cheap to clone: clones are the same waitset.
 ///
@@ -25,8 +35,12 @@ type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 /// idle threads blocks in the kernel, the others in the waitset; a thread that is busy with a long handler stops nobody.
 /// No lock is held while a closure runs; one that panics unwinds into its thread's `dispatch` and harms nothing else.
 ///
-/// It takes only closures that are `Send`. A binding belongs to one thread and so cannot be served from here; it stays with
-/// the [`Waitset`](crate::Waitset) of its thread, and work for many threads is posted here from its handlers.
+/// It takes only closures that are `Send`, and serves bindings whose handlers are `Send`
+/// ([`SharedEndpoint::attach`](crate::binding::SharedEndpoint::attach)). The messages of one binding are handled one at a
+/// time and in order, each by whichever thread is free; those of different bindings side by side.
+///
+/// It ends with its last clone: its bindings are torn down, and what they have accepted is sent by the thread that drops
+/// the clone, for at most the [exit timeout](crate::set_exit_timeout).
 ///
 /// ```
 /// use flounder_rt::SharedWaitset;
@@ -50,30 +64,50 @@ type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 ///     }
 /// });
 /// ```
-#[derive(Clone)]
 pub struct SharedWaitset(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     /// Asked before a lock is taken: in a forked child nobody may be there to let go of it.
     born: ForkGeneration,
     pool: WorkerPool<Item>,
     host: Host,
+    extensions: SharedExtensions,
+    /// Number of clones that the program has.
+    handles: AtomicUsize,
+    /// True once the last clone is dropped.
+    is_closed: AtomicBool,
+}
+
+/// A waitset that may be gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakSharedWaitset(Weak<Inner>);
+
+impl WeakSharedWaitset {
+    /// Returns a clone of the waitset, if there is another one.
+    pub(crate) fn handle(&self) -> Option<SharedWaitset> {
+        let inner = self.upgrade()?;
+        let one_more = |handles: usize| (handles > 0).then_some(handles + 1);
+        // SYNC shared-waitset-handles: nothing is read that an earlier drop wrote.
+        let counted = inner.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        counted.ok().map(|_| SharedWaitset(inner))
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Arc<Inner>> {
+        self.0.upgrade().filter(|inner| inner.born.is_here())
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWaitset").finish_non_exhaustive()
+    }
 }
 
 /// Something pending.
 enum Item {
     Task(Task),
     Event(Due),
-}
-
-impl Item {
-    /// Callback to run, unless it was cancelled.
-    fn task(self) -> Option<Task> {
-        match self {
-            Self::Task(task) => Some(task),
-            Self::Event(due) => due.take(),
-        }
-    }
+    Source(Arc<Place>),
 }
 
 impl SharedWaitset {
@@ -81,17 +115,18 @@ impl SharedWaitset {
     #[must_use]
     pub fn new() -> Self {
         let (pool, host) = (WorkerPool::new(LOOK_AROUND), Host::default());
-        Self(Arc::new(Inner { born: ForkGeneration::now(), pool, host }))
+        let (handles, is_closed) = (AtomicUsize::new(1), AtomicBool::new(false));
+        let (born, extensions) = (ForkGeneration::now(), SharedExtensions::default());
+        Self(Arc::new(Inner { born, pool, host, extensions, handles, is_closed }))
     }
 
     /// Runs `task` on one of the threads that dispatch.
     ///
     /// It is dropped in a forked child, if the waitset is the parent's.
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + Send + 'static) {
-        if self.usable().is_err() {
-            return;
+        if self.usable().is_ok() {
+            self.0.post(Box::new(task));
         }
-        self.0.pool.give(&self.0.host, Item::Task(Box::new(task)));
     }
 
     /// Runs `task` once, `delay` from now.
@@ -201,7 +236,20 @@ impl SharedWaitset {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn usable(&self) -> Result<(), DispatchError> {
+    pub(crate) fn downgrade(&self) -> WeakSharedWaitset {
+        WeakSharedWaitset(Arc::downgrade(&self.0))
+    }
+
+    /// Returns the extension of type `T`, made by the first call.
+    pub(crate) fn extension<T: SharedExtension + Default>(&self) -> Arc<T> {
+        self.0.extensions.get()
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
+    pub(crate) fn usable(&self) -> Result<(), DispatchError> {
         if self.0.born.is_here() { Ok(()) } else { Err(DispatchError::Forked) }
     }
 
@@ -212,12 +260,103 @@ impl SharedWaitset {
     /// Runs one event and says whether there was one.
     fn step(&self, wait: Wait, round: u64) -> Result<bool, DispatchError> {
         while let Some(item) = self.0.pool.take(&self.0.host, wait, round)? {
-            // A queued event may have been deregistered.
-            if let Some(task) = item.task() {
-                return task(self).map_err(DispatchError::Callback).map(|()| true);
-            }
+            let task = match item {
+                Item::Task(task) => task,
+                // A queued event may have been deregistered.
+                Item::Event(due) => match due.take() {
+                    Some(task) => task,
+                    None => continue,
+                },
+                Item::Source(place) => {
+                    if place.run(&self.0) {
+                        return Ok(true);
+                    }
+                    // Visits in vain are no events, but must not hold the caller for ever.
+                    if matches!(wait, Wait::Until(Some(end)) if Instant::now() >= end) {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+            };
+            return task(self).map_err(DispatchError::Callback).map(|()| true);
         }
         Ok(false)
+    }
+
+    /// Ends the bindings, and sends what they have accepted, for at most the exit timeout.
+    fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Release);
+        if !self.0.born.is_here() {
+            return;
+        }
+        for extension in self.0.extensions.all() {
+            extension.waitset_closes();
+        }
+        let sources = &self.0.host.sources;
+        for place in sources.all() {
+            place.source().abandoned();
+        }
+        let deadline = Instant::now() + exit::timeout();
+        while !sources.is_empty() && Instant::now() < deadline {
+            let wait = Wait::Until(Some(deadline));
+            if let Ok(Some(Item::Source(place))) =
+                self.0.pool.take(&self.0.host, wait, self.0.pool.round())
+            {
+                place.run(&self.0);
+            }
+        }
+        for place in sources.all() {
+            tracing::warn!(
+                "a shared waitset ends before a peer has read everything: the rest is lost"
+            );
+            place.remove(None);
+        }
+        let tasks = core::mem::take(&mut self.0.host.waiting.lock().tasks);
+        drop(tasks);
+    }
+}
+
+impl Clone for SharedWaitset {
+    fn clone(&self) -> Self {
+        self.0.handles.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for SharedWaitset {
+    fn drop(&mut self) {
+        // SYNC shared-waitset-handles: AcqRel, so that the last one sees what the others did.
+        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+}
+
+impl Inner {
+    /// Runs `task` on one of the threads that dispatch; drops it if the waitset is closed.
+    pub(crate) fn post(&self, task: Task) {
+        if !self.is_closed.load(Ordering::Acquire) {
+            self.pool.give(&self.host, Item::Task(task));
+        }
+    }
+
+    /// Runs `task` once, `delay` from now.
+    pub(crate) fn after(&self, delay: Duration, task: Task) -> u64 {
+        self.host.add_timer(delay, task)
+    }
+
+    /// Cancels a timer.
+    pub(crate) fn cancel(&self, id: u64) {
+        let task = self.host.timers.lock().remove(id);
+        drop(task);
+    }
+}
+
+impl Watcher for SharedWaitset {
+    fn watch(&self, watched: &Arc<dyn Watched>) -> io::Result<()> {
+        self.usable()?;
+        let ends = self.0.host.ends()?;
+        self.0.host.watches.lock().watch(&ends.epoll, watched)
     }
 }
 
@@ -264,6 +403,8 @@ struct Host {
     ends: OnceLock<Ends>,
     /// Of the thread that polls; nobody else takes this lock.
     events: Mutex<Found>,
+    sources: Sources,
+    watches: Mutex<Watches>,
 }
 
 /// Tasks that wait for descriptors, by the number that the kernel reports.
@@ -297,7 +438,7 @@ impl Host {
         };
         if earlier {
             // Whoever blocks does so for too long.
-            self.interrupt();
+            self.wake_poller();
         }
         id
     }
@@ -307,22 +448,50 @@ impl Kernel<Item> for Host {
     type Error = io::Error;
 
     fn poll(&self, wait: Wait, found: &mut Vec<Item>) -> io::Result<()> {
+        let (mut began, mut limit) = (None, None);
+        match wait {
+            Wait::Not => self.sources.look_once(found),
+            Wait::Until(_) => {
+                began = self.sources.spin(found);
+                if found.is_empty() && !self.sources.is_interrupted.load(Ordering::Acquire) {
+                    limit = self.sources.arm_all(found);
+                }
+            }
+        }
+        let blocks = found.is_empty() && !self.sources.is_interrupted.swap(false, Ordering::AcqRel);
         if let Some(ends) = self.ends.get() {
             let timeout = match wait {
-                Wait::Not => Some(Duration::ZERO),
-                Wait::Until(deadline) => {
+                Wait::Until(deadline) if blocks => {
                     let first = [self.timers.lock().next(), deadline].into_iter().flatten().min();
-                    first.map(|at| at.saturating_duration_since(Instant::now()))
+                    let first = first.map(|at| at.saturating_duration_since(Instant::now()));
+                    first.into_iter().chain(limit).min()
                 }
+                _ => Some(Duration::ZERO),
             };
+            let rearmed = self.watches.lock().rearm(&ends.epoll);
+            let timeout = if rearmed.is_err() { Some(Duration::ZERO) } else { timeout };
             let mut events = self.events.lock();
-            ends.epoll.wait(timeout, &mut events)?;
+            let waited = ends.epoll.wait(timeout, &mut events);
+            self.sources.awake();
+            self.sources.back_off(began);
+            waited?;
             for ready in events.by_ref() {
                 match ready {
-                    Ready::WakeFd | Ready::Watched(_) => {}
+                    Ready::WakeFd => {}
+                    Ready::Source(token) if token & SOURCE != 0 => {
+                        if let Some(place) = self.sources.find(token) {
+                            place.wake();
+                        }
+                    }
                     Ready::Source(token) => {
                         found.extend(self.waiting.lock().tasks.remove(&token).map(Item::Task));
-                    } // Only a waitset of one thread watches for drivers.
+                    }
+                    Ready::Watched(id) => {
+                        let watched = self.watches.lock().fired(id);
+                        if let Some(watched) = watched {
+                            watched.fired();
+                        }
+                    }
                 }
             }
         }
@@ -339,6 +508,14 @@ impl Kernel<Item> for Host {
     }
 
     fn interrupt(&self) {
+        self.wake_poller();
+    }
+}
+
+impl Host {
+    /// Ends the poll that is running, or the next one if none is.
+    fn wake_poller(&self) {
+        self.sources.is_interrupted.store(true, Ordering::Release);
         if let Some(ends) = self.ends.get() {
             ends.wake_fd.signal();
         }

@@ -23,6 +23,15 @@ pub trait Watched: Send + Sync {
     fn fired(&self);
 }
 
+/// A waitset as a driver sees it: it watches descriptors.
+pub trait Watcher {
+    /// Watches a descriptor (see [`Watched`]). Holds a weak reference.
+    ///
+    /// # Errors
+    /// If the kernel has no memory for it, or the limit of epoll watches is reached.
+    fn watch(&self, watched: &Arc<dyn Watched>) -> io::Result<()>;
+}
+
 /// Meaning of an epoll event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ready {
@@ -148,9 +157,15 @@ impl Iterator for Found {
 /// The kernel objects of a waitset of one thread.
 pub(crate) struct Sleeper {
     pub(crate) epoll: Epoll,
+    watches: Watches,
+    found: Found,
+}
+
+/// The descriptors that drivers watch.
+#[derive(Default)]
+pub(crate) struct Watches {
     watched: HashMap<u64, Weak<dyn Watched>>,
     next: u64,
-    found: Found,
     /// Ids that have fired and are not armed again yet.
     fired: Vec<u64>,
 }
@@ -158,44 +173,19 @@ pub(crate) struct Sleeper {
 impl Sleeper {
     pub(crate) fn new(wake_fd: &WakeFd) -> io::Result<Self> {
         let epoll = Epoll::new(wake_fd)?;
-        let found = Found::default();
-        Ok(Self { epoll, watched: HashMap::new(), next: 0, found, fired: Vec::new() })
+        Ok(Self { epoll, watches: Watches::default(), found: Found::default() })
     }
 
-    /// Watches a descriptor for a driver; a second call for the same object does nothing.
-    ///
-    /// The kernel reports a descriptor as long as any copy of it is open, also a copy in another
-    /// process after ours is closed and can no longer be removed from the set. Therefore each
-    /// report disarms the descriptor until the next [`wait`](Self::wait): a stale one costs one
-    /// needless wake-up, not a busy loop.
     pub(crate) fn watch(&mut self, watched: &Arc<dyn Watched>) -> io::Result<()> {
-        self.watched.retain(|_, other| other.strong_count() > 0);
-        let weak = Arc::downgrade(watched);
-        if self.watched.values().any(|other| other.ptr_eq(&weak)) {
-            return Ok(());
-        }
-        let id = self.next;
-        self.next += 1;
-        self.epoll.add_once(watched.fd(), WATCHED | id, EventFlags::IN)?;
-        self.watched.insert(id, weak);
-        Ok(())
+        self.watches.watch(&self.epoll, watched)
     }
 
-    /// Stops watching, while the descriptor is still open.
     pub(crate) fn unwatch(&mut self, watched: &Arc<dyn Watched>) {
-        let before = self.watched.len();
-        self.watched.retain(|_, other| !core::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(watched)));
-        if self.watched.len() < before {
-            self.epoll.remove(watched.fd());
-        }
+        self.watches.unwatch(&self.epoll, watched);
     }
 
-    /// Returns the object that has fired. The next [`wait`](Self::wait) arms its descriptor again,
-    /// so that its work comes first.
     pub(crate) fn fired(&mut self, id: u64) -> Option<Arc<dyn Watched>> {
-        let watched = self.watched.get(&id)?.upgrade()?;
-        self.fired.push(id);
-        Some(watched)
+        self.watches.fired(id)
     }
 
     /// Waits for events, at most for `timeout`. Returns true if there are any; [`next`](Self::next)
@@ -205,7 +195,7 @@ impl Sleeper {
     /// Errors of `epoll_wait`. If a descriptor that has fired cannot be armed again, each wait
     /// tries again; the error is reported when there is no event.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let watched = self.rearm();
+        let watched = self.watches.rearm(&self.epoll);
         let timeout = if watched.is_err() { Some(Duration::ZERO) } else { timeout };
         self.epoll.wait(timeout, &mut self.found)?;
         if self.found.ready.is_empty() {
@@ -214,24 +204,62 @@ impl Sleeper {
         Ok(!self.found.ready.is_empty())
     }
 
+    pub(crate) fn next(&mut self) -> Option<Ready> {
+        self.found.next()
+    }
+}
+
+impl Watches {
+    /// Watches a descriptor for a driver; a second call for the same object does nothing.
+    ///
+    /// The kernel reports a descriptor as long as any copy of it is open, also a copy in another
+    /// process after ours is closed and can no longer be removed from the set. Therefore each
+    /// report disarms the descriptor until the next [`rearm`](Self::rearm): a stale one costs one
+    /// needless wake-up, not a busy loop.
+    pub(crate) fn watch(&mut self, epoll: &Epoll, watched: &Arc<dyn Watched>) -> io::Result<()> {
+        self.watched.retain(|_, other| other.strong_count() > 0);
+        let weak = Arc::downgrade(watched);
+        if self.watched.values().any(|other| other.ptr_eq(&weak)) {
+            return Ok(());
+        }
+        let id = self.next;
+        self.next += 1;
+        epoll.add_once(watched.fd(), WATCHED | id, EventFlags::IN)?;
+        self.watched.insert(id, weak);
+        Ok(())
+    }
+
+    /// Stops watching, while the descriptor is still open.
+    pub(crate) fn unwatch(&mut self, epoll: &Epoll, watched: &Arc<dyn Watched>) {
+        let before = self.watched.len();
+        self.watched.retain(|_, other| !core::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(watched)));
+        if self.watched.len() < before {
+            epoll.remove(watched.fd());
+        }
+    }
+
+    /// Returns the object that has fired. The next [`rearm`](Self::rearm) arms its descriptor again,
+    /// so that its work comes first.
+    pub(crate) fn fired(&mut self, id: u64) -> Option<Arc<dyn Watched>> {
+        let watched = self.watched.get(&id)?.upgrade()?;
+        self.fired.push(id);
+        Some(watched)
+    }
+
     /// Arms the descriptors that have fired; an id stays in `fired` if that fails.
-    fn rearm(&mut self) -> io::Result<()> {
+    pub(crate) fn rearm(&mut self, epoll: &Epoll) -> io::Result<()> {
         let mut failed = Ok(());
         self.fired.retain(|id| {
             let Some(watched) = self.watched.get(id).and_then(Weak::upgrade) else { return false };
             let (data, flags) =
                 (EventData::new_u64(WATCHED | id), EventFlags::IN | EventFlags::ONESHOT);
-            let modified = epoll::modify(&self.epoll.0, watched.fd(), data, flags);
+            let modified = rustix::event::epoll::modify(&epoll.0, watched.fd(), data, flags);
             if let Err(error) = modified {
                 failed = Err(error.into());
             }
             modified.is_err()
         });
         failed
-    }
-
-    pub(crate) fn next(&mut self) -> Option<Ready> {
-        self.found.next()
     }
 }
 

@@ -1,0 +1,578 @@
+//! Bindings whose handlers run on any thread of a [`SharedWaitset`].
+//!
+//! ```text
+//!   a thread of the waitset                           any thread
+//!   claim --> turn: step --> handler (no lock held)    send, call --> [ JobQueue ] --> serve --> channel
+//!               '-- connection and channel: one lock, held for one access ---------------'
+//! ```
+//! The claim (`waitset/claim.rs`) keeps the steps of one binding apart, so its messages are handled
+//! one at a time and in order; other bindings have claims of their own. While a handler runs, the
+//! binding is claimed and nothing is locked: the handler and any other thread may send. A thread that
+//! sends puts its message into the queue and then serves the queue itself, unless another thread is
+//! at it and will see the message (`combiner.rs`); so nothing waits for a thread of the waitset.
+
+use core::cell::RefCell;
+use core::ops::DerefMut;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Wake;
+use std::time::Instant;
+
+use crate::account::Charge;
+use crate::binding::combiner::Combiner;
+use crate::binding::connection::{self, Message, State};
+use crate::binding::reply::Token;
+use crate::binding::shared::{Jobs, Link};
+use crate::binding::shell::{AfterEnd, Ended, Parts, Receiver, Shell};
+use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
+use crate::binding::{BindingError, Received, Rest, RpcError, SharedEndpoint};
+use crate::cap::Cap;
+use crate::channel::{Channel, Incoming, Readiness};
+use crate::exit;
+use crate::interface::Interface;
+use crate::notify::{Gone, Notifier};
+use crate::peer::Peer;
+use crate::sync::Mutex;
+use crate::waitset::{
+    Outcome, Place, SendSource, SharedWaitset, Source, Target, WeakSharedWaitset,
+};
+use crate::wire::DecodeError;
+
+/// What a generated module gives to its binding on a [`SharedWaitset`]: handlers that are `Send`.
+pub trait SharedDispatch: Send {
+    /// Decodes `message` and runs its handler.
+    ///
+    /// # Errors
+    /// If the words are not those of a message of the interface; the binding ends then.
+    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError>;
+
+    /// Runs the error handler.
+    fn error(&mut self, end: &SharedEndpoint, error: BindingError);
+}
+
+/// The binding belongs to no thread.
+pub(crate) struct AnyThread;
+
+/// Rounds of jobs that a thread does for others before it leaves the rest to the waitset.
+const ROUNDS: usize = 4;
+
+/// A callback for the threads of a waitset.
+type Callback = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
+
+/// What only a binding of any thread has.
+pub(super) struct Own {
+    waitset: WeakSharedWaitset,
+    place: OnceLock<Weak<Place>>,
+    jobs: Jobs<AnyThread>,
+    serving: Combiner,
+    /// True if the next turn has to serve the jobs.
+    must_serve: AtomicBool,
+    /// True if the binding lives without handles.
+    is_kept: AtomicBool,
+    /// True if there is memory to give back.
+    is_untrimmed: AtomicBool,
+    /// Fires when the first alarm is due.
+    timer: Mutex<Option<u64>>,
+}
+
+impl<V> Lock<V> for Mutex<V> {
+    fn new(value: V) -> Self {
+        Self::new(value)
+    }
+
+    fn lock(&self) -> impl DerefMut<Target = V> {
+        Self::lock(self)
+    }
+
+    fn try_lock(&self) -> Option<impl DerefMut<Target = V>> {
+        Some(Self::lock(self))
+    }
+}
+
+impl<V> Slot<V> for Mutex<Option<V>> {
+    fn empty() -> Self {
+        Self::new(None)
+    }
+
+    fn take(&self) -> Option<V> {
+        Self::lock(self).take()
+    }
+
+    fn put(&self, value: V) -> Option<V> {
+        Self::lock(self).replace(value)
+    }
+
+    fn is_empty(&self) -> bool {
+        Self::lock(self).is_none()
+    }
+}
+
+impl Threading for AnyThread {
+    type Lock<V> = Mutex<V>;
+    type Slot<V> = Mutex<Option<V>>;
+    type Ref = Arc<Shell<Self>>;
+    type Weak = Weak<Shell<Self>>;
+    type Channel = dyn Channel + Send;
+    /// Calls have alarms instead.
+    type Timer = ();
+    type Handler = dyn SharedDispatch;
+    type Raw = SharedEndpoint;
+    type Waitset = WeakSharedWaitset;
+    type Callback = Callback;
+    type Own = Own;
+    const MAY_END_ANYWHERE: bool = true;
+
+    fn upgrade(weak: &Weak<Shell<Self>>) -> Option<Arc<Shell<Self>>> {
+        weak.upgrade()
+    }
+
+    fn deliver(
+        handler: &mut (dyn SharedDispatch + 'static),
+        raw: &SharedEndpoint,
+        message: Received<'_>,
+    ) -> Result<(), DecodeError> {
+        handler.deliver(raw, message)
+    }
+
+    fn error(
+        handler: &mut (dyn SharedDispatch + 'static),
+        raw: &SharedEndpoint,
+        error: BindingError,
+    ) {
+        handler.error(raw, error);
+    }
+
+    fn receiver_dropped(_raw: &SharedEndpoint) {}
+
+    fn poke(shell: &Shell<Self>) {
+        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+            place.wake();
+        }
+    }
+
+    fn run_events_later(shell: &Shell<Self>) {
+        let weak = Weak::clone(&shell.myself);
+        shell.post(Box::new(move |_| {
+            if let Some(shell) = weak.upgrade() {
+                shell.run_events();
+            }
+            Ok(())
+        }));
+    }
+
+    fn pass_on_later(shell: &Shell<Self>, line: connection::Line) {
+        let weak = Weak::clone(&shell.myself);
+        shell.post(Box::new(move |_| {
+            if let Some(shell) = weak.upgrade() {
+                shell.pass_on(line);
+            }
+            Ok(())
+        }));
+    }
+
+    fn run_after_end(shell: &Shell<Self>, rest: AfterEnd<Self>) {
+        let rest = RunOrDropped(Some(rest));
+        // Runs at the latest when the waitset drops the task.
+        shell.post(Box::new(move |_| {
+            drop(rest);
+            Ok(())
+        }));
+    }
+
+    fn post(waitset: WeakSharedWaitset, callback: Callback) {
+        if let Some(waitset) = waitset.upgrade() {
+            waitset.post(callback);
+        }
+    }
+
+    fn post_finished(shell: &Shell<Self>, count: usize) {
+        for _ in 0..count {
+            let callback = shell.io.lock().finished.pop_front();
+            if let Some(callback) = callback {
+                shell.post(callback);
+            }
+        }
+    }
+
+    fn trim_before_sleep(shell: &Shell<Self>) {
+        shell.own.is_untrimmed.store(true, Ordering::Relaxed);
+    }
+
+    fn settle_call(
+        shell: &Shell<Self>,
+        call: u32,
+        result: impl FnOnce() -> Result<Message, RpcError>,
+    ) {
+        shell.own.jobs.settle(shell, call, result);
+    }
+
+    // There is no inbox.
+    fn mail_was_taken(_shell: &Shell<Self>) {}
+
+    fn bad_mail(_shell: &Shell<Self>, _number: u16, _error: DecodeError) {}
+
+    fn step_ends(_shell: &Shell<Self>) -> bool {
+        false
+    }
+
+    fn binding_ends(shell: &Shell<Self>, why: &BindingError) -> Vec<LeftMessage> {
+        let left = shell.own.jobs.take_messages(why);
+        shell.own.jobs.end(why);
+        let timer = Slot::take(&shell.own.timer);
+        if let (Some(timer), Some(waitset)) = (timer, shell.own.waitset.upgrade()) {
+            waitset.cancel(timer);
+        }
+        left
+    }
+
+    fn is_busy(shell: &Shell<Self>) -> bool {
+        shell.own.serving.is_busy()
+    }
+
+    fn begin_closing(shell: &Shell<Self>, words: usize) {
+        let _ = (shell, words);
+    }
+
+    fn closed(shell: &Shell<Self>) -> Option<Arc<Shell<Self>>> {
+        shell.notifier.detach();
+        let me = shell.myself.upgrade();
+        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+            let io = Lock::lock(&shell.io);
+            place.remove(match io.channel.readiness() {
+                Readiness::Polled => None,
+                Readiness::Fd(fd) => Some(fd),
+            });
+        }
+        me
+    }
+
+    fn no_channel() -> Box<dyn Channel + Send> {
+        Box::new(Ended)
+    }
+}
+
+/// Runs what is left when a binding has ended, once it is dropped.
+struct RunOrDropped(Option<AfterEnd<AnyThread>>);
+
+impl Drop for RunOrDropped {
+    fn drop(&mut self) {
+        if let Some(rest) = self.0.take() {
+            rest.run();
+        }
+    }
+}
+
+thread_local! {
+    /// Bindings whose turns this thread runs: more than one if a handler dispatches.
+    static RUNNING: RefCell<Vec<*const Shell<AnyThread>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes that this thread runs a turn of a binding.
+struct Running;
+
+impl Running {
+    fn begin(shell: &Shell<AnyThread>) -> Self {
+        RUNNING.with_borrow_mut(|running| running.push(shell));
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.with_borrow_mut(|running| _ = running.pop());
+    }
+}
+
+/// Returns true if this thread runs a turn of the binding, so that nothing can be received before it ends.
+pub(super) fn is_in_handler(shell: &Shell<AnyThread>) -> bool {
+    RUNNING.with_borrow(|running| running.contains(&core::ptr::from_ref(shell)))
+}
+
+/// Does what is queued for the binding, unless another thread is at it.
+pub(super) fn serve(shell: &Arc<Shell<AnyThread>>) {
+    shell.own.serving.request(|| {
+        serve_now(shell);
+        let ended = Lock::lock(&shell.io).connection.ended().cloned();
+        if let Some(why) = ended {
+            // What this thread had in hand when another one ended the binding.
+            for (message, receipt) in shell.own.jobs.take_messages(&why) {
+                shell.send_last(message, receipt);
+            }
+            shell.own.jobs.end(&why);
+        }
+    });
+    if shell.state() == State::Closing {
+        // The end of the binding may have waited for this thread.
+        shell.poke();
+    }
+}
+
+fn serve_now(shell: &Arc<Shell<AnyThread>>) {
+    let own = &shell.own;
+    if own.jobs.link().has_new_alarm() {
+        look_at_the_clock(shell);
+    }
+    for _ in 0..ROUNDS {
+        let served = own.jobs.serve(shell);
+        if served.is_unused {
+            let may_end = own.jobs.release(shell);
+            if may_end && !own.is_kept.load(Ordering::Acquire) {
+                shell.end(BindingError::Closed, false, Rest::IsSent);
+            }
+            return;
+        }
+        if served.done == 0 {
+            return;
+        }
+    }
+    own.must_serve.store(true, Ordering::Release);
+    shell.poke();
+}
+
+/// Wakes the calls whose deadline has passed, and sets a timer for the next deadline.
+fn look_at_the_clock(shell: &Arc<Shell<AnyThread>>) {
+    let Some(waitset) = shell.own.waitset.upgrade() else { return };
+    let now = Instant::now();
+    let next = shell.own.jobs.link().look_at_alarms(now);
+    let timer = next.map(|next| {
+        let weak = Arc::downgrade(shell);
+        let look = move |_: &SharedWaitset| {
+            if let Some(shell) = weak.upgrade() {
+                look_at_the_clock(&shell);
+            }
+            Ok(())
+        };
+        waitset.after(next.saturating_duration_since(now), Box::new(look))
+    });
+    let old = core::mem::replace(&mut *Mutex::lock(&shell.own.timer), timer);
+    if let Some(old) = old {
+        waitset.cancel(old);
+    }
+}
+
+/// Has the next turn serve the jobs.
+struct Nudge(Weak<Shell<AnyThread>>);
+
+impl Wake for Nudge {
+    fn wake(self: Arc<Self>) {
+        if let Some(shell) = self.0.upgrade() {
+            shell.own.must_serve.store(true, Ordering::Release);
+            shell.poke();
+        }
+    }
+}
+
+impl Shell<AnyThread> {
+    /// Runs `task` from the waitset; drops it if the waitset is gone.
+    fn post(&self, task: Callback) {
+        if let Some(waitset) = self.own.waitset.upgrade() {
+            waitset.post(task);
+        }
+    }
+}
+
+impl Source for Shell<AnyThread> {
+    fn turn(&self) -> bool {
+        if self.own.must_serve.swap(false, Ordering::AcqRel)
+            && let Some(shell) = self.myself.upgrade()
+        {
+            serve(&shell);
+        }
+        let running = Running::begin(self);
+        let worked = self.step(|_| false);
+        drop(running);
+        if !worked && self.own.is_untrimmed.swap(false, Ordering::Relaxed) {
+            self.trim_now();
+        }
+        worked
+    }
+
+    fn ready(&self) -> bool {
+        self.own.must_serve.load(Ordering::Acquire) || self.would_step(|| {})
+    }
+
+    fn arm(&self) -> bool {
+        Lock::lock(&self.io).channel.arm();
+        true
+    }
+
+    fn disarm(&self) {
+        Lock::lock(&self.io).channel.disarm();
+    }
+
+    fn sleep_limit(&self) -> Option<core::time::Duration> {
+        Lock::lock(&self.io).channel.sleep_limit()
+    }
+
+    fn is_polled(&self) -> bool {
+        self.polled
+    }
+
+    fn peer_gone(&self, gone: Gone) {
+        Lock::lock(&self.io).connection.set_peer_gone(gone);
+    }
+
+    fn abandoned(&self) {
+        self.end(BindingError::Closed, false, Rest::IsSent);
+    }
+}
+
+impl SharedEndpoint {
+    /// Attaches a connected channel to a new binding, which the threads of `waitset` serve: the messages of the binding are
+    /// handled one at a time and in order, each by whichever thread is free.
+    ///
+    /// The binding lives as long as its handles; with [`keep`](Self::keep), until either side tears it down. A blocking call
+    /// in a handler of the binding itself fails ([`RpcError::WouldDeadlock`]); elsewhere it needs another thread that
+    /// dispatches.
+    ///
+    /// # Errors
+    /// The error of the system call with which the waitset failed to watch the channel.
+    pub fn attach(
+        channel: Box<dyn Channel + Send>,
+        waitset: &SharedWaitset,
+        interface: &'static Interface,
+        handler: Box<dyn SharedDispatch>,
+    ) -> io::Result<Self> {
+        let notifier = channel.notifier().unwrap_or_default();
+        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
+    }
+
+    /// Attaches a connected channel that was made with `notifier` and leads to `peer`. `charge` is
+    /// returned to the account of the peer when the binding is gone.
+    ///
+    /// # Errors
+    /// The error of the system call with which the waitset failed to watch the channel.
+    pub fn attach_from(
+        mut channel: Box<dyn Channel + Send>,
+        waitset: &SharedWaitset,
+        interface: &'static Interface,
+        handler: Box<dyn SharedDispatch>,
+        notifier: Notifier,
+        peer: Peer,
+        charge: Option<Charge>,
+    ) -> io::Result<Self> {
+        waitset.usable()?;
+        channel.attached(waitset)?;
+        let account = charge.as_ref().map(|charge| charge.account().clone());
+        let driver = channel.driver();
+        let weak_waitset = waitset.downgrade();
+        let shell = Arc::new_cyclic(|myself: &Weak<Shell<AnyThread>>| {
+            let link =
+                Arc::new(Link::of_any_thread(myself.clone(), interface, driver, peer.clone()));
+            let own = Own {
+                waitset: weak_waitset,
+                place: OnceLock::new(),
+                jobs: Jobs::new(link, Arc::new(Nudge(myself.clone())).into()),
+                serving: Combiner::new(),
+                must_serve: AtomicBool::new(false),
+                is_kept: AtomicBool::new(false),
+                is_untrimmed: AtomicBool::new(false),
+                timer: Mutex::new(None),
+            };
+            Shell::of(Parts { channel, interface, notifier, peer, charge }, myself.clone(), own)
+        });
+        let link = shell.own.jobs.link();
+        let end = Self::counted(link);
+        let raw = Self::lent(link);
+        let incoming = Incoming::charged(interface.limits, account);
+        // Nothing was there before.
+        let none = shell.receiver.put(Box::new(Receiver { incoming, handler, raw }));
+        debug_assert!(none.is_none(), "the binding is new");
+        let inner = waitset.inner();
+        let place = {
+            let io = Lock::lock(&shell.io);
+            let fd = match io.channel.readiness() {
+                Readiness::Polled => None,
+                Readiness::Fd(fd) => Some(fd),
+            };
+            inner.insert(Arc::clone(&shell) as Arc<dyn SendSource>, fd)?
+        };
+        let _ = shell.own.place.set(Arc::downgrade(&place));
+        shell.notifier.retarget(Arc::new(Target(Arc::clone(&place))), 0);
+        exit::wait_for(Arc::downgrade(link) as Weak<dyn exit::Queue>);
+        inner.start(&place);
+        Ok(end)
+    }
+
+    /// Keeps the binding alive without handles, until either side tears it down. Does nothing to a handle of a binding that
+    /// belongs to one thread.
+    pub fn keep(&self) {
+        if let Some(shell) = self.shell() {
+            shell.own.is_kept.store(true, Ordering::Release);
+        }
+    }
+
+    /// Makes this the end of a service, as [`RawBinding::serve`](crate::binding::RawBinding::serve) does.
+    pub fn serve(&self) {
+        if let Some(shell) = self.shell() {
+            Lock::lock(&shell.io).connection.is_service = true;
+        }
+        self.keep();
+    }
+
+    /// Passes a reply to the call that waits for it. Used by generated code.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`] if the reply has fewer words.
+    #[doc(hidden)]
+    pub fn answer(
+        &self,
+        message: Received<'_>,
+        at: usize,
+        words: usize,
+    ) -> Result<(), DecodeError> {
+        let have = message.words.len();
+        match message.id_at(at) {
+            Some(id) if have >= words => {
+                if let Some(shell) = self.shell() {
+                    AnyThread::settle_call(&shell, id, || Ok(Message::keep(message)));
+                }
+                Ok(())
+            }
+            _ => Err(DecodeError::Short { need: words, have }),
+        }
+    }
+}
+
+/// A call that is to be answered, from any thread. See [`ReplyToken`](crate::binding::ReplyToken), which it is to a binding
+/// of one thread.
+#[must_use = "a reply that is dropped reports to the caller that there will be none"]
+pub struct SharedReplyToken(Token<AnyThread>);
+
+impl SharedReplyToken {
+    /// Notes that call `id` is to be answered with message `number`. `None` if the binding belongs to one thread, or is gone.
+    pub fn new(end: &SharedEndpoint, id: u32, number: u16) -> Option<Self> {
+        end.shell().map(|shell| Self(Token::new(shell, id, number)))
+    }
+
+    /// Returns the id of the call.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Sends the reply.
+    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+        self.0.send(fixed, tails);
+    }
+
+    /// Sends the reply with capabilities.
+    pub fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+        self.0.send_caps(fixed, tails, caps);
+    }
+}
+
+impl core::fmt::Debug for SharedReplyToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SharedReplyToken")
+            .field("call", &self.0.call_name())
+            .finish_non_exhaustive()
+    }
+}
