@@ -6,10 +6,15 @@
 mod waitset_thread;
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use flounder::{Iref, Peer, Waitset, flounder, nameservice};
+use flounder::{BindingError, Iref, Peer, SharedWaitset, Waitset, flounder, nameservice};
+use flounder_rt::binding::{Received, SharedDispatch, SharedEndpoint, SharedReplyToken};
+use flounder_rt::interface::MessageKind;
+use flounder_rt::shared::SharedExport;
+use flounder_rt::wire::DecodeError;
 use waitset_thread::WaitsetThread;
 
 flounder! {
@@ -31,6 +36,10 @@ fn main() {
     row("binding alone, one call at a time", alone, alone);
     let window = best(alone_in_flight);
     row("binding alone, 64 tasks of its waitset", window, alone);
+    for threads in [1, 2, 4] {
+        let what = format!("alone, to handlers on {threads} threads");
+        row(&what, best(|| any_thread(threads)), alone);
+    }
     for threads in [1, 4] {
         row(&format!("shared, {threads} blocking threads"), best(|| shared(threads)), alone);
     }
@@ -93,6 +102,52 @@ fn alone() -> f64 {
         assert_eq!(client.double(n), Ok(2 * n));
     }
     per(started, CALLS)
+}
+
+/// Handlers that several threads run. The numbers are those of `double`.
+struct AnyThread;
+
+impl SharedDispatch for AnyThread {
+    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError> {
+        let kind = |number| work::INTERFACE.message(number).map(|message| message.kind);
+        let Some(MessageKind::RpcCall { at }) = kind(1) else { panic!("1 is the call") };
+        let Some(MessageKind::RpcResponse { at: id_at }) = kind(2) else {
+            panic!("2 is the reply")
+        };
+        let (id, n) = (message.words[at / 8], message.words[1 - at / 8]);
+        let reply = SharedReplyToken::new(end, id as u32, 2).expect("it belongs to no thread");
+        let mut answer = [2 * n; 2];
+        answer[id_at / 8] = id;
+        reply.send(&answer, &[]);
+        Ok(())
+    }
+
+    fn error(&mut self, _: &SharedEndpoint, _: BindingError) {}
+}
+
+/// Calls of one thread, to a service whose waitset so many threads dispatch.
+fn any_thread(threads: usize) -> f64 {
+    let ws = SharedWaitset::new();
+    let ended = AtomicBool::new(false);
+    let connect = |_: &Peer| Ok(Box::new(AnyThread) as Box<dyn SharedDispatch>);
+    let broker = flounder::__private::broker();
+    let exported = SharedExport::new(&ws, work::INTERFACE, broker, connect).wait();
+    let iref = exported.expect("it can be exported").iref();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| ws.dispatch_until(None, || ended.load(Ordering::Acquire)));
+        }
+        let own = Waitset::new();
+        let client = work::RpcClient::new(&bind(&own, iref));
+        let started = Instant::now();
+        for n in 0..CALLS {
+            assert_eq!(client.double(n), Ok(2 * n));
+        }
+        let ns = per(started, CALLS);
+        ended.store(true, Ordering::Release);
+        ws.wake_all();
+        ns
+    })
 }
 
 const TASKS: u64 = 64;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use flounder_drivers::registry;
 use flounder_rt::binding::{
-    Dispatch, Procedure, RawBinding, Received, Reply, SharedCall, SharedDispatch, SharedEndpoint,
-    SharedReplyToken, Timeout,
+    Call, Dispatch, Procedure, RawBinding, Received, Reply, Response, Shared, SharedDispatch,
+    SharedEndpoint, SharedReplyToken, Timeout,
 };
 use flounder_rt::channel::{Channel, End, MessageLimit};
 use flounder_rt::interface::{Interface, MessageInfo, MessageKind};
@@ -31,7 +31,8 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
         _ => MessageKind::Message,
     };
     let args = "value: uint64";
-    MessageInfo { number, name, kind, args, annotations: &[], fingerprint: number as u128 }
+    let limit = MessageLimit { words: 1000, caps: 0 };
+    MessageInfo { number, name, kind, args, annotations: &[], fingerprint: number as u128, limit }
 }
 
 const MESSAGES: &[MessageInfo] =
@@ -55,8 +56,15 @@ struct Doubled;
 
 impl Reply for Doubled {
     type Values = u64;
+    type Response = Self;
+}
 
-    fn decode(message: Received<'_>) -> Result<u64, DecodeError> {
+impl Response for Doubled {
+    const NUMBER: u16 = RESPONSE;
+    const ID: usize = 0;
+    type Values = u64;
+
+    fn returned(message: Received<'_>) -> Result<u64, DecodeError> {
         let short = DecodeError::Short { need: 2, have: message.words.len() };
         message.words.get(1).copied().ok_or(short)
     }
@@ -156,7 +164,7 @@ fn note(end: &SharedEndpoint, value: u64) -> Result<(), TxError> {
     end.send(NOTE, &[value], &[], Vec::new()).wait()
 }
 
-fn call(end: &SharedEndpoint, value: u64) -> SharedCall<Doubled> {
+fn call(end: &SharedEndpoint, value: u64) -> Call<Doubled, Shared> {
     end.call(CALL, &[0, value], &[], Vec::new(), Timeout::For(PATIENCE))
 }
 
@@ -503,7 +511,7 @@ fn call_that_nobody_answers_ends_at_its_deadline(driver: &str) {
         }
     });
     let client = attach(near.0, near.1, &threads.ws, ignore);
-    let late = call(&client, 0).wait_timeout(Duration::from_millis(50));
+    let late = call(&client, 0).timeout(Duration::from_millis(50)).wait();
     assert_eq!(late, Err(RpcError::Deadline));
     let awaited = Waitset::new();
     let result = awaited.block_on(call(&client, 0).timeout(Duration::from_millis(50)));
@@ -528,7 +536,7 @@ fn last_clone_of_the_waitset_sends_what_was_accepted(driver: &str) {
     let client = attach(near.0, near.1, &ws, ignore);
     let tail = vec![0; 8 * 900];
     let mut accepted = 0;
-    while accepted < 50 && client.send(LONG, &[7], &[&tail], Vec::new()).try_now().is_ok() {
+    while accepted < 50 && client.tx(LONG, &[7], &[&tail], None).is_ok() {
         accepted += 1;
     }
     drop(ws);
@@ -567,15 +575,7 @@ fn full_channel_makes_senders_wait(driver: &str) {
         })
         .collect();
     // Until the channel, the slot and the queue are full.
-    let mut probe = client.send(NOTE, &[0], &[], Vec::new());
-    eventually("a full queue", || {
-        if probe.try_now() == Err(TxError::Busy) {
-            return true;
-        }
-        probe = client.send(NOTE, &[0], &[], Vec::new());
-        false
-    });
-    drop(probe);
+    eventually("a full queue", || client.tx(NOTE, &[0], &[], None).map(drop) == Err(TxError::Busy));
     release.send(()).expect("the handler waits");
     senders.into_iter().for_each(|sender| sender.join().expect("all messages are accepted"));
     eventually("the last message", || count.load(Ordering::Relaxed) == 300);

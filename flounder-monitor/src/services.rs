@@ -34,11 +34,12 @@ pub(crate) fn remove(iref: Iref) {
 /// Returns the service with this reference, if this process exports it and its waitset exists.
 pub(crate) fn find(iref: Iref) -> Option<ServiceEntry> {
     let found = TABLE.here().lock().get(&iref).cloned()?;
-    (!found.remote.is_closed()).then_some(found)
+    (!found.host.is_closed()).then_some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use flounder_rt::export::ServiceHost;
     use flounder_rt::{Interface, Waitset};
 
     use super::*;
@@ -50,7 +51,8 @@ mod tests {
     fn service_ends_with_its_waitset() {
         let iref = Iref::from_bits(0xfeed).expect("not zero");
         let ws = Waitset::new();
-        let service = ServiceEntry { iref, interface: &INTERFACE, remote: ws.remote(), key: 0 };
+        let host = ServiceHost::thread(&ws);
+        let service = ServiceEntry { iref, interface: &INTERFACE, host, key: 0 };
         insert(service).expect("below the limit");
         assert!(find(iref).is_some());
         drop(ws);

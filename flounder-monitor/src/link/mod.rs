@@ -26,8 +26,8 @@ use flounder_rt::account::{Charge, Resource, watch_descriptors};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::binding::AsRaw as _;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapRefusal, Channel, ConnectError, End, Link, Offer};
-use flounder_rt::export::{Client, exempt};
+use flounder_rt::channel::{CapEvent, CapRefusal, ConnectError, End, Link, Offer};
+use flounder_rt::export::{Client, ServiceEntry, exempt};
 use flounder_rt::notify::{Gone, Wake as _};
 use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset};
 
@@ -327,11 +327,7 @@ impl PeerLink {
             connection,
             buffer: request.buffer,
         };
-        let key = service.key;
-        service.remote.post(move |waitset| {
-            admit_client(waitset, key, client, connector, offer, bind);
-            Ok(())
-        });
+        admit_client(&service, client, connector, offer, bind);
         Ok(())
     }
 
@@ -360,10 +356,9 @@ impl PeerLink {
     }
 }
 
-/// Runs on the service's waitset: asks the service, makes its end, and answers.
+/// Has the service asked and its end made, from its waitset, and answers.
 fn admit_client(
-    waitset: &Waitset,
-    key: u64,
+    service: &ServiceEntry,
     client: Client,
     connector: &'static dyn flounder_rt::channel::Connector,
     offer: Offer,
@@ -382,11 +377,11 @@ fn admit_client(
             let error = ConnectError::Refused("its terms are too long");
             return Err(BindRefusal::Driver(error));
         }
-        Ok((channel as Box<dyn Channel>, answer))
+        Ok((channel, answer))
     };
     let still_wanted = bind.still_wanted();
-    waitset.admit(key, client, still_wanted, make, move |_, admitted| match admitted {
-        Ok((_, offer, end)) => bind.answer(Frame::Bound { connection, offer }, Some(end)),
+    service.admit(client, still_wanted, make, move |admitted| match admitted {
+        Ok((offer, end)) => bind.answer(Frame::Bound { connection, offer }, Some(end)),
         Err(why) => {
             tracing::debug!(%peer, ?why, "a client was not admitted");
             bind.answer(Frame::Refused { connection, why }, None);

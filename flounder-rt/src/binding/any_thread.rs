@@ -515,7 +515,6 @@ impl SharedEndpoint {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if the reply has fewer words.
-    #[doc(hidden)]
     pub fn answer(
         &self,
         message: Received<'_>,

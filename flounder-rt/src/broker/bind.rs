@@ -15,8 +15,9 @@ pub use super::error::{BindError, BrokerError, Interrupted, Lacking, Side};
 use crate::account::{Charge, OverLimit};
 use crate::binding::{Dispatch, Local, RawBinding, RawEnd};
 use crate::broker::flush::flush_at_exit;
+use crate::broker::shared::PendingBind as SharedPendingBind;
 use crate::channel::{Channel, ConnectError, Connector, End};
-use crate::export::{Broker, Client, IntoOutcome, Refusal, ServiceEntry};
+use crate::export::{Broker, Client, Host, IntoOutcome, Refusal, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
@@ -156,7 +157,8 @@ impl Setup {
         });
         let bind = PendingBind { interface, handler, done, timer };
         pending.table.borrow_mut().insert(ticket, bind);
-        let reply = BindReply { remote: waitset.remote(), ticket, open: true };
+        let client = WaitingClient::Thread(waitset.remote(), ticket);
+        let reply = BindReply { client, open: true };
         broker.bind(BindRequest { iref, interface, drivers, deadline, buffer, reply });
         Some(ticket)
     }
@@ -267,9 +269,15 @@ pub struct BindRequest {
 /// fails.
 #[derive(Debug)]
 pub struct BindReply {
-    remote: Arc<Remote>,
-    ticket: u64,
+    client: WaitingClient,
     open: bool,
+}
+
+#[derive(Debug, Clone)]
+enum WaitingClient {
+    /// The waitset of the client, and the number of the bind there.
+    Thread(Arc<Remote>, u64),
+    Threads(Arc<SharedPendingBind>),
 }
 
 impl BindReply {
@@ -283,11 +291,26 @@ impl BindReply {
         charge: Option<Charge>,
     ) {
         self.open = false;
-        let ticket = self.ticket;
-        self.remote.post(move |waitset| {
-            let made = Made { channel, notifier, peer, charge, twin: None };
-            waitset.finish_bind(ticket, Ok(made))
-        });
+        match &self.client {
+            WaitingClient::Thread(remote, ticket) => {
+                let ticket = *ticket;
+                remote.post(move |waitset| {
+                    let made = Made { channel, notifier, peer, charge, twin: None };
+                    waitset.finish_bind(ticket, Ok(made))
+                });
+            }
+            WaitingClient::Threads(pending) => pending.bound(channel, notifier, peer, charge),
+        }
+    }
+
+    /// The client gets its binding in another way.
+    fn is_answered(mut self) {
+        self.open = false;
+    }
+
+    /// The reply to a client that several threads serve.
+    pub(super) fn to_threads(pending: Arc<SharedPendingBind>) -> Self {
+        Self { client: WaitingClient::Threads(pending), open: true }
     }
 
     /// Fails the bind.
@@ -297,8 +320,13 @@ impl BindReply {
 
     fn fail(&mut self, error: BindError) {
         self.open = false;
-        let ticket = self.ticket;
-        self.remote.post(move |waitset| waitset.finish_bind(ticket, Err(error)));
+        match &self.client {
+            WaitingClient::Thread(remote, ticket) => {
+                let ticket = *ticket;
+                remote.post(move |waitset| waitset.finish_bind(ticket, Err(error)));
+            }
+            WaitingClient::Threads(pending) => pending.fail(error),
+        }
     }
 }
 
@@ -437,22 +465,24 @@ pub fn bind_in_process(
     request: BindRequest,
 ) {
     let near = End { notifier: Notifier::new(), connection: 0, buffer: request.buffer };
-    let admission = Admission { key: service.key, near, connectors, request };
-    match Waitset::local(&service.remote) {
-        Some(waitset) => waitset.post(move |waitset| {
-            admission.within_a_thread(waitset);
-            Ok(())
-        }),
-        None => service.remote.post(move |waitset| {
-            admission.across_threads(waitset);
-            Ok(())
-        }),
-    }
+    let admission = Admission { near, connectors, request };
+    let own = match (&service.host.0, &admission.request.reply.client) {
+        (Host::Thread(remote), WaitingClient::Thread(client, ticket)) => {
+            let waitset = Waitset::local(remote);
+            waitset.map(|waitset| (waitset, Arc::clone(client), *ticket))
+        }
+        _ => None,
+    };
+    let Some((waitset, client, ticket)) = own else { return admission.across_threads(service) };
+    let key = service.key;
+    waitset.post(move |waitset| {
+        admission.within_a_thread(waitset, key, client, ticket);
+        Ok(())
+    });
 }
 
 /// A client of this process on its way to a service.
 struct Admission {
-    key: u64,
     /// The client's end.
     near: End,
     connectors: Vec<&'static dyn Connector>,
@@ -461,69 +491,14 @@ struct Admission {
 
 impl Admission {
     /// The client is in the service's thread.
-    fn within_a_thread(self, waitset: &Waitset) {
-        self.admit(
-            waitset,
-            |connector, near, far| connector.pair_local(near, far),
-            |service, channel, near, mut reply| {
-                let (ticket, own) = (reply.ticket, Waitset::local(&reply.remote));
-                reply.open = false;
-                if let Some(own) = own {
-                    let made = Made {
-                        channel,
-                        notifier: near.notifier,
-                        peer: Peer::this_process(),
-                        charge: None,
-                        twin: Some(service),
-                    };
-                    own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
-                }
-            },
-        );
-    }
-
-    /// The client is in another thread.
-    fn across_threads(self, waitset: &Waitset) {
-        self.admit(
-            waitset,
-            |connector, near, far| {
-                let (ours, theirs) = connector.pair(near, far)?;
-                Ok((ours, theirs as Box<dyn Channel>))
-            },
-            |_, channel, near, reply| {
-                reply.bound(channel, near.notifier, Peer::this_process(), None);
-            },
-        );
-    }
-
-    /// Has one driver after the other make both ends, the client's first. `bound` gets the service's binding and the
-    /// client's end of the first driver that can.
-    fn admit<C: 'static>(
-        self,
-        waitset: &Waitset,
-        pair: impl Fn(&dyn Connector, &End, &End) -> Result<(C, Box<dyn Channel>), ConnectError>
-        + 'static,
-        bound: impl FnOnce(RawBinding, C, End, BindReply) + 'static,
-    ) {
-        let Self { key, near, connectors, request } = self;
-        let BindRequest { interface, buffer, reply, .. } = request;
-        let client = Client {
-            peer: Peer::this_process(),
-            account: None,
-            fingerprint: interface.fingerprint,
-            connection: 0,
-            buffer,
-        };
+    fn within_a_thread(self, waitset: &Waitset, key: u64, remote: Arc<Remote>, ticket: u64) {
+        let (client, interface) = (self.client(), self.request.interface);
+        let Self { near, connectors, request } = self;
+        let reply = request.reply;
         let theirs = near.clone();
         let make = move |far: &End| {
-            let mut errors = Vec::new();
-            for connector in connectors {
-                match pair(connector, &theirs, far) {
-                    Ok((ours, theirs)) => return Ok((theirs, ours)),
-                    Err(error) => errors.push((connector.name().to_owned(), error)),
-                }
-            }
-            Err(BindRefusal::Drivers(errors))
+            first_that_can(&connectors, |connector| connector.pair_local(&theirs, far))
+                .map(|(ours, theirs)| (theirs, ours))
         };
         waitset.admit(
             key,
@@ -531,9 +506,69 @@ impl Admission {
             || true,
             make,
             move |_, admitted| match admitted {
-                Ok((service, channel, _)) => bound(service, channel, near, reply),
+                Ok((service, channel, _)) => {
+                    reply.is_answered();
+                    if let Some(own) = Waitset::local(&remote) {
+                        let made = Made {
+                            channel,
+                            notifier: near.notifier,
+                            peer: Peer::this_process(),
+                            charge: None,
+                            twin: Some(service),
+                        };
+                        own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
+                    }
+                }
                 Err(refusal) => reply.failed(refusal.into_error("", interface)),
             },
         );
     }
+
+    /// The client is in another thread, or either end belongs to none.
+    fn across_threads(self, service: &ServiceEntry) {
+        let (client, interface) = (self.client(), self.request.interface);
+        let Self { near, connectors, request } = self;
+        let reply = request.reply;
+        let theirs = near.clone();
+        let make = move |far: &End| {
+            first_that_can(&connectors, |connector| connector.pair(&theirs, far))
+                .map(|(ours, theirs)| (theirs, ours))
+        };
+        service.admit(
+            client,
+            || true,
+            make,
+            move |admitted| match admitted {
+                Ok((channel, _)) => {
+                    reply.bound(channel, near.notifier, Peer::this_process(), None);
+                }
+                Err(refusal) => reply.failed(refusal.into_error("", interface)),
+            },
+        );
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            peer: Peer::this_process(),
+            account: None,
+            fingerprint: self.request.interface.fingerprint,
+            connection: 0,
+            buffer: self.request.buffer,
+        }
+    }
+}
+
+/// Has one driver after the other make both ends. Returns those of the first that can.
+fn first_that_can<P>(
+    connectors: &[&'static dyn Connector],
+    pair: impl Fn(&dyn Connector) -> Result<P, ConnectError>,
+) -> Result<P, BindRefusal> {
+    let mut errors = Vec::new();
+    for connector in connectors {
+        match pair(*connector) {
+            Ok(ends) => return Ok(ends),
+            Err(error) => errors.push((connector.name().to_owned(), error)),
+        }
+    }
+    Err(BindRefusal::Drivers(errors))
 }

@@ -20,7 +20,9 @@ use crate::interface::Interface;
 use crate::iref::Iref;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{CallbackError, Extension, Outcome, Remote, Waitset};
+use crate::waitset::{
+    CallbackError, Extension, Outcome, Remote, SharedWaitset, Waitset, WeakSharedWaitset,
+};
 
 /// Connects clients with services: the monitor of the process, or something simpler in tests.
 pub trait Broker: Send + Sync {
@@ -52,9 +54,76 @@ pub struct ServiceEntry {
     /// Interface of the service.
     pub interface: &'static Interface,
     /// Waitset of the service.
-    pub remote: Arc<Remote>,
+    pub host: ServiceHost,
     /// Number of the service in its waitset.
     pub key: u64,
+}
+
+/// The waitset of a service.
+#[derive(Debug, Clone)]
+pub struct ServiceHost(pub(super) Host);
+
+#[derive(Debug, Clone)]
+pub(super) enum Host {
+    Thread(Arc<Remote>),
+    Threads(WeakSharedWaitset),
+}
+
+impl ServiceHost {
+    /// Returns the host of a service of one thread.
+    #[must_use]
+    pub fn thread(waitset: &Waitset) -> Self {
+        Self(Host::Thread(waitset.remote()))
+    }
+
+    /// Returns the host of a service that several threads serve.
+    #[must_use]
+    pub fn threads(waitset: &SharedWaitset) -> Self {
+        Self(Host::Threads(waitset.downgrade()))
+    }
+
+    /// Returns true if the waitset is closed. After false it may close at any time.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.0 {
+            Host::Thread(remote) => remote.is_closed(),
+            Host::Threads(waitset) => waitset.handle().is_none(),
+        }
+    }
+}
+
+impl ServiceEntry {
+    /// Admits a client of another thread or process, as [`Waitset::admit`] does, from the waitset of the service. `done` gets
+    /// what was made beside the channel, and the notifier of the service's end. Nothing runs if the waitset is closed.
+    pub fn admit<T: Send + 'static>(
+        &self,
+        client: Client,
+        wanted: impl Fn() -> bool + Send + 'static,
+        make: impl FnOnce(&End) -> Result<(Box<dyn Channel + Send>, T), BindRefusal> + Send + 'static,
+        done: impl FnOnce(Result<(T, Notifier), BindRefusal>) + Send + 'static,
+    ) {
+        let key = self.key;
+        match &self.host.0 {
+            Host::Thread(remote) => remote.post(move |waitset| {
+                let make = move |end: &End| {
+                    let (channel, extra) = make(end)?;
+                    Ok((channel as Box<dyn Channel>, extra))
+                };
+                waitset.admit(key, client, wanted, make, move |_, admitted| {
+                    done(admitted.map(|(_, extra, notifier)| (extra, notifier)));
+                });
+                Ok(())
+            }),
+            Host::Threads(waitset) => {
+                if let Some(waitset) = waitset.handle() {
+                    waitset.post(move |waitset| {
+                        super::shared::admit(waitset, key, client, wanted, make, done);
+                        Ok(())
+                    });
+                }
+            }
+        }
+    }
 }
 
 /// An export of a service: a future, which can also be [waited for](Self::wait). Every generated `export` returns one.
@@ -129,8 +198,8 @@ impl Export {
             waiting: RefCell::default(),
         };
         let key = self.waitset.extension::<Services>().insert(service);
-        let entry =
-            ServiceEntry { iref, interface: self.interface, remote: self.waitset.remote(), key };
+        let host = ServiceHost::thread(&self.waitset);
+        let entry = ServiceEntry { iref, interface: self.interface, host, key };
         if let Err(error) = self.broker.export(entry) {
             self.waitset.withdraw(key);
             return Err(error);
@@ -392,7 +461,8 @@ impl Service {
         let charge = account.map(|account| account.charge(Resource::Bindings, 1)).transpose()?;
         let handler = self.ask(&client.peer)?;
         let (notifier, connection) = (Notifier::new(), client.connection);
-        let end = End { notifier, connection, buffer: self.buffer(client.buffer) };
+        let end =
+            End { notifier, connection, buffer: granted_buffer(self.max_buffer, client.buffer) };
         let (channel, extra) = make(&end)?;
         let notifier = end.notifier;
         let raw = RawBinding::attach_from(
@@ -407,15 +477,6 @@ impl Service {
         let raw = raw.map_err(|error| BindRefusal::Driver(error.into()))?;
         raw.serve();
         Ok((raw, extra, notifier))
-    }
-
-    /// Bytes of buffer for a client that wants so many; 0 for the driver's default.
-    fn buffer(&self, wanted: usize) -> usize {
-        match wanted {
-            0 if self.max_buffer >= LARGEST_DEFAULT => 0,
-            0 => self.max_buffer.max(1),
-            wanted => wanted.min(self.max_buffer).max(1),
-        }
     }
 
     /// Runs the connect callback.
@@ -446,8 +507,17 @@ impl Service {
     }
 }
 
+/// Bytes of buffer for a client that wants so many, of a service that spends at most `max`; 0 for the driver's default.
+pub(super) fn granted_buffer(max: usize, wanted: usize) -> usize {
+    match wanted {
+        0 if max >= LARGEST_DEFAULT => 0,
+        0 => max.max(1),
+        wanted => wanted.min(max).max(1),
+    }
+}
+
 /// A reference that nobody has had before.
-fn fresh_iref() -> Result<Iref, ExportError> {
+pub(super) fn fresh_iref() -> Result<Iref, ExportError> {
     loop {
         let mut bytes = [0; 8];
         let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());

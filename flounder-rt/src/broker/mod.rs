@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`export`] | the side of the service, and the trait [`Broker`](export::Broker) |
 //! | [`bind`] | the side of the client |
+//! | [`shared`] | both sides, for bindings that several threads serve |
 //! | `error` | the errors of both |
 //! | `flush` | the brokers that the end of the process waits for |
 //! | [`none`] | the broker of a program that has none |
@@ -13,3 +14,4 @@ mod error;
 pub mod export;
 mod flush;
 pub(crate) mod none;
+pub mod shared;

@@ -1,0 +1,316 @@
+//! A service whose bindings several threads serve, as its clients see it: in the same process and in others, which are killed.
+
+use std::collections::HashMap;
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flounder::nameservice;
+use flounder::{BindError, BindingError, Peer, Refusal, SharedWaitset, Waitset, flounder};
+use flounder_rt::binding::{Received, SharedDispatch, SharedEndpoint, SharedReplyToken};
+use flounder_rt::interface::MessageKind;
+use flounder_rt::shared::{SharedBind, SharedExport, SharedExported};
+use flounder_rt::wire::DecodeError;
+
+flounder! {
+    /// Doubles numbers, and counts notes.
+    interface doubler "doubler" {
+        message note(uint64 value);
+        rpc double(in uint64 a, out uint64 b);
+    }
+}
+
+const NOTE: u16 = 1;
+const CALL: u16 = 2;
+const RESPONSE: u16 = 3;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Names the part of a process that a test started.
+const PART: &str = "FLOUNDER_TEST_SHARED_HANDLERS";
+const DRIVER: &str = "FLOUNDER_TEST_DRIVER";
+
+/// Handlers of one client.
+struct Handlers {
+    seen: Arc<Seen>,
+    /// The value of the next note.
+    next: u64,
+}
+
+/// What all handlers saw.
+#[derive(Default)]
+struct Seen {
+    notes: AtomicU64,
+    calls: AtomicU64,
+    ends: AtomicU32,
+    threads: Mutex<HashMap<thread::ThreadId, u64>>,
+}
+
+impl SharedDispatch for Handlers {
+    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError> {
+        match (message.number, message.words) {
+            (NOTE, [value]) => {
+                assert_eq!(*value, self.next, "a note is lost, doubled or out of order");
+                self.next += 1;
+                self.seen.notes.fetch_add(1, Ordering::Relaxed);
+            }
+            (CALL, words @ [_, _]) => {
+                self.seen.calls.fetch_add(1, Ordering::Relaxed);
+                let (id, value) = (words[id_at(CALL)], words[1 - id_at(CALL)]);
+                let reply = SharedReplyToken::new(end, id as u32, RESPONSE).expect("no thread");
+                let mut answer = [2 * value; 2];
+                answer[id_at(RESPONSE)] = id;
+                reply.send(&answer, &[]);
+            }
+            (RESPONSE, _) => return end.answer(message, 8 * id_at(RESPONSE), 2),
+            _ => return Err(DecodeError::Short { need: 1, have: 0 }),
+        }
+        let mut threads = self.seen.threads.lock().expect("nobody panics");
+        *threads.entry(thread::current().id()).or_insert(0) += 1;
+        Ok(())
+    }
+
+    fn error(&mut self, _: &SharedEndpoint, error: BindingError) {
+        assert!(matches!(error, BindingError::Closed | BindingError::PeerDied), "{error}");
+        self.seen.ends.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Returns which word of a call or a response is the id of the call.
+fn id_at(number: u16) -> usize {
+    match doubler::INTERFACE.message(number).map(|message| message.kind) {
+        Some(MessageKind::RpcCall { at } | MessageKind::RpcResponse { at }) => at / 8,
+        other => panic!("message {number} is {other:?}"),
+    }
+}
+
+struct Service {
+    ws: SharedWaitset,
+    seen: Arc<Seen>,
+    ends: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+    exported: SharedExported,
+}
+
+impl Service {
+    fn new(threads: usize) -> Self {
+        let (ws, seen, ends) = (SharedWaitset::new(), Arc::<Seen>::default(), Arc::default());
+        let theirs = Arc::clone(&seen);
+        let connect = move |_: &Peer| {
+            let handlers = Handlers { seen: Arc::clone(&theirs), next: 0 };
+            Ok(Box::new(handlers) as Box<dyn SharedDispatch>)
+        };
+        let broker = flounder_monitor::broker();
+        let exported = SharedExport::new(&ws, doubler::INTERFACE, broker, connect).wait();
+        let exported = exported.expect("export the service");
+        let threads = (0..threads).map(|_| {
+            let (ws, ends) = (ws.clone(), Arc::<AtomicBool>::clone(&ends));
+            thread::spawn(move || {
+                ws.dispatch_until(None, || ends.load(Ordering::Acquire)).expect("no error");
+            })
+        });
+        Self { threads: threads.collect(), ws, seen, ends, exported }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Release);
+        self.ws.wake_all();
+        for thread in self.threads.drain(..) {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "a thread of the waitset panicked");
+        }
+    }
+}
+
+#[track_caller]
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "{what} did not happen in time");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn clients_of_other_threads_bind_and_call() {
+    let service = Service::new(2);
+    let iref = service.exported.iref();
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            thread::spawn(move || {
+                let ws = Waitset::new();
+                let binding =
+                    doubler::bind(iref, &ws, doubler::RxVtbl::default()).wait().expect("bind");
+                let client = doubler::RpcClient::new(&binding);
+                for value in 0..500 {
+                    assert_eq!(client.double(value), Ok(2 * value));
+                }
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().expect("every answer is right"));
+    assert_eq!(service.seen.calls.load(Ordering::Relaxed), 1500);
+    eventually("the end of the bindings", || service.seen.ends.load(Ordering::Relaxed) == 3);
+}
+
+#[test]
+fn client_of_several_threads_binds_from_any_of_them() {
+    let service = Service::new(2);
+    let iref = service.exported.iref();
+    let bind = || {
+        let handler = Box::new(Handlers { seen: Arc::default(), next: 0 });
+        let broker = flounder_monitor::broker();
+        SharedBind::new(iref, &service.ws, doubler::INTERFACE, broker, handler, |end| end)
+    };
+    let blocking = bind().wait().expect("bind");
+    let awaited = Waitset::new().block_on(bind()).expect("the waitset runs").expect("bind");
+    for end in [blocking, awaited] {
+        end.send(NOTE, &[0], &[], Vec::new()).wait().expect("there is room");
+    }
+    eventually("both notes", || service.seen.notes.load(Ordering::Relaxed) == 2);
+    let late = bind().timeout(Duration::ZERO).wait();
+    assert!(matches!(late, Err(BindError::Deadline)), "{late:?}");
+    service.exported.clone().withdraw();
+    let refused = bind().wait();
+    assert!(matches!(refused, Err(BindError::NoService)), "{refused:?}");
+}
+
+#[test]
+fn connect_callback_runs_for_one_client_at_a_time_and_may_refuse() {
+    let ws = SharedWaitset::new();
+    let (running, mut count) = (AtomicBool::new(false), 0);
+    let connect = move |_: &Peer| {
+        assert!(!running.swap(true, Ordering::AcqRel), "two connect callbacks run");
+        thread::yield_now();
+        count += 1;
+        running.store(false, Ordering::Release);
+        match count {
+            1..=8 => Ok(Box::new(Handlers { seen: Arc::default(), next: 0 }) as _),
+            9 => Err(Refusal::new(7, "no more")),
+            _ => panic!("this is part of the test"),
+        }
+    };
+    let broker = flounder_monitor::broker();
+    let exported = SharedExport::new(&ws, doubler::INTERFACE, broker, connect).wait();
+    let iref = exported.expect("export the service").iref();
+    // They go on until the test process ends.
+    for _ in 0..3 {
+        let ws = ws.clone();
+        thread::spawn(move || ws.dispatch_until(None, || false));
+    }
+    let bind = move || {
+        let ws = Waitset::new();
+        let bound = doubler::bind(iref, &ws, doubler::RxVtbl::default()).wait();
+        bound.map(|binding| doubler::RpcClient::new(&binding).double(2).expect("an answer"))
+    };
+    let clients: Vec<_> = (0..8).map(|_| thread::spawn(bind)).collect();
+    for client in clients {
+        assert_eq!(client.join().expect("no panic"), Ok(4));
+    }
+    assert!(matches!(bind(), Err(BindError::Refused(refusal)) if refusal.code == 7));
+    // The callback panics, and later clients are refused.
+    assert!(matches!(bind(), Err(BindError::Refused(refusal)) if refusal.code == 0));
+    assert!(matches!(bind(), Err(BindError::Refused(refusal)) if refusal.code == 0));
+}
+
+#[test]
+fn services_end_with_the_last_clone_of_their_waitset() {
+    let service = Service::new(1);
+    let iref = service.exported.iref();
+    drop(service);
+    let bound = doubler::bind(iref, &Waitset::new(), doubler::RxVtbl::default()).wait();
+    assert!(matches!(bound, Err(BindError::NoService)), "{bound:?}");
+}
+
+/// Runs this program again, as one part of a test.
+fn start(part: &str, driver: &str, dir: &tempfile::TempDir) -> Child {
+    let program = std::env::current_exe().expect("this program has a path");
+    Command::new(program)
+        .args(["--exact", "part_of_a_test", "--nocapture"])
+        .env(PART, part)
+        .env(DRIVER, driver)
+        .env("FLOUNDER_RUNTIME_DIR", dir.path())
+        .stdout(Stdio::piped())
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("this program starts")
+}
+
+/// Reads lines of a process up to the first that ends with `wanted`; returns what stands before.
+fn expect_line(lines: &mut impl BufRead, wanted: &str) -> String {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = lines.read_line(&mut line).expect("its output can be read");
+        assert!(read > 0, "the process ends before it says {wanted}");
+        if let Some(before) = line.trim_end().strip_suffix(wanted) {
+            return before.to_owned();
+        }
+    }
+}
+
+#[test]
+fn clients_of_other_processes_are_served_until_they_are_killed() {
+    for driver in ["ump", "lmp", "beehive"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).expect("it is ours");
+        let mut service = start("service", driver, &dir);
+        let mut says = BufReader::new(service.stdout.take().expect("it is piped"));
+        expect_line(&mut says, "ready");
+        let mut clients: Vec<_> = (0..3).map(|_| start("client", driver, &dir)).collect();
+        for client in &mut clients {
+            let mut lines = BufReader::new(client.stdout.take().expect("it is piped"));
+            expect_line(&mut lines, "answered");
+        }
+        // They send notes for ever.
+        for client in &mut clients {
+            client.kill().expect("it runs");
+            client.wait().expect("it ends");
+        }
+        expect_line(&mut says, "all ended");
+        service.kill().expect("it runs");
+        service.wait().expect("it ends");
+    }
+}
+
+/// What the processes do that the tests start.
+#[test]
+fn part_of_a_test() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let driver = std::env::var(DRIVER).expect("the test sets it");
+    match part.as_str() {
+        "service" => {
+            let service = Service::new(3);
+            nameservice::register("doubler", service.exported.iref()).wait().expect("register");
+            println!("\nready");
+            eventually("the end of all clients", || service.seen.ends.load(Ordering::Relaxed) == 3);
+            assert!(service.seen.notes.load(Ordering::Relaxed) > 0);
+            println!("\nall ended");
+            thread::sleep(PATIENCE);
+        }
+        "client" => {
+            let ws = Waitset::new();
+            let iref = nameservice::lookup("doubler").wait().expect("lookup");
+            let binding = doubler::bind(iref, &ws, doubler::RxVtbl::default())
+                .driver(driver)
+                .wait()
+                .expect("bind");
+            let client = doubler::RpcClient::new(&binding);
+            for value in 0..300 {
+                assert_eq!(client.double(value), Ok(2 * value));
+            }
+            println!("\nanswered");
+            for value in 0.. {
+                ws.block_on(binding.send_note(value)).expect("it runs").expect("it is sent");
+            }
+        }
+        other => panic!("there is no part {other}"),
+    }
+}
