@@ -56,7 +56,8 @@ fn in_own_directory() {
     let dir = tempfile::tempdir().expect("create a temporary directory");
     let program = std::env::current_exe().expect("this program has a path");
     let mut again = Command::new(program);
-    let again = again.args(std::env::args_os().skip(1)).env("FLOUNDER_RUNTIME_DIR", dir.path());
+    let again =
+        again.args(std::env::args_os().skip(1)).env("FLOUNDER_RUNTIME_DIR", dir.path().join("run"));
     assert!(again.status().expect("start this program").success());
 }
 

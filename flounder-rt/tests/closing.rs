@@ -108,8 +108,12 @@ fn close_completes_when_everything_is_sent() {
 fn close_tells_of_what_could_not_be_sent() {
     let pair = Pair::new(0);
     pair.client.send(NOTE, &[1], &[]).expect("the slot takes one");
-    let late = pair.client.close().wait_timeout(Duration::from_millis(1));
+    let late = pair.client.close().timeout(Duration::from_millis(1)).wait();
     assert_eq!(late, Err(TxError::Busy));
+    let soon = pair.client.close().timeout(Duration::from_millis(1));
+    assert_eq!(pair.ws.block_on(soon).expect("dispatch"), Err(TxError::Busy));
+    let now = pair.client.close().deadline(Instant::now());
+    assert_eq!(pair.ws.block_on(now).expect("dispatch"), Err(TxError::Busy));
     pair.service.teardown();
     assert_eq!(pair.client.close().wait(), Err(TxError::Closed));
 }

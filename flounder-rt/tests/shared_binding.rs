@@ -383,10 +383,10 @@ fn binding_ends_with_its_thread_if_the_waitset_is_leaked() {
         std::mem::forget(pair);
     });
     let shared = shared.recv().expect("the thread sends it");
-    let result = double(&shared, 1).wait_timeout(Duration::from_secs(10));
+    let result = double(&shared, 1).timeout(Duration::from_secs(10)).wait();
     thread.join().expect("it does not panic");
     assert!(matches!(result, Err(RpcError::ThreadEnded { .. })), "{result:?}");
-    let late = double(&shared, 1).wait_timeout(Duration::from_secs(10));
+    let late = double(&shared, 1).timeout(Duration::from_secs(10)).wait();
     assert!(matches!(late, Err(RpcError::ThreadEnded { .. })), "{late:?}");
 }
 
@@ -403,7 +403,7 @@ fn in_the_thread_of_the_waitset_nothing_blocks() {
 fn a_deadline_ends_a_call_from_another_thread() {
     let pair = pair(100);
     let shared = pair.shared.clone();
-    let late = thread::spawn(move || double(&shared, 1).wait_timeout(Duration::from_millis(1)));
+    let late = thread::spawn(move || double(&shared, 1).timeout(Duration::from_millis(1)).wait());
     assert_eq!(late.join().expect("it does not panic"), Err(RpcError::Deadline));
     pair.settle();
     assert_eq!(*pair.seen.borrow(), [], "given up before it was sent");
@@ -500,7 +500,7 @@ fn clock_moves_to_another_waitset_with_the_binding() {
 }
 
 #[test]
-fn blocking_call_ends_with_the_earlier_of_two_deadlines() {
+fn last_limit_of_a_blocking_call_counts() {
     let (ws, _client, shared, _far) = unanswered();
     let calls = [
         thread::spawn({
@@ -508,12 +508,12 @@ fn blocking_call_ends_with_the_earlier_of_two_deadlines() {
             move || call.wait()
         }),
         thread::spawn({
-            let call = double(&shared, 1).timeout(SHORT);
-            move || call.wait_timeout(LONG)
+            let call = double(&shared, 1).timeout(LONG).timeout(SHORT);
+            move || call.wait()
         }),
         thread::spawn({
-            let call = double(&shared, 1).timeout(LONG);
-            move || call.wait_timeout(SHORT)
+            let call = double(&shared, 1).timeout(LONG).deadline(Instant::now() + SHORT);
+            move || call.wait()
         }),
     ];
     let end = Instant::now() + Duration::from_secs(10);
@@ -724,7 +724,7 @@ fn deadline_ends_a_call_though_nobody_dispatches() {
     let late = double(&shared, 1).timeout(Duration::from_secs(3));
     let thread = "\"idle owner\"".to_owned();
     assert_eq!(wait_elsewhere(late), Err(RpcError::NotServed { thread: thread.clone() }));
-    let blocked = double(&shared, 1).wait_timeout(Duration::from_millis(1));
+    let blocked = double(&shared, 1).timeout(Duration::from_millis(1)).wait();
     assert_eq!(blocked, Err(RpcError::NotServed { thread }));
     let warnings = warnings.0.lock().expect("nobody panics");
     let warnings = String::from_utf8_lossy(&warnings);

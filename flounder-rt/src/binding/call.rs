@@ -456,21 +456,14 @@ impl<R: Reply, E: End> Call<R, E> {
 }
 
 impl<R: Reply> Call<R, Shared> {
-    /// Blocks until the reply has come, for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most.
+    /// Blocks until the reply has come: for the time that the call is limited to, otherwise for
+    /// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most.
     ///
     /// # Errors
     /// Every [`RpcError`]. [`RpcError::WouldDeadlock`] in the thread of the binding's waitset, which would
     /// have to receive the reply.
     pub fn wait(self) -> Result<R::Values, RpcError> {
         self.0.wait()
-    }
-
-    /// Blocks until the reply has come, for `timeout` at most; [`Duration::MAX`] is no limit.
-    ///
-    /// # Errors
-    /// Those of [`wait`](Self::wait); [`RpcError::Deadline`] when time runs out, and the call is given up.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
-        self.0.wait_timeout(timeout)
     }
 }
 

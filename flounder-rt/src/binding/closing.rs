@@ -36,7 +36,7 @@ use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, RawBinding, Timeout, TxError};
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
-use crate::waitset::{self, DispatchError, Source, Waitset, WeakWaitset};
+use crate::waitset::{self, DispatchError, Sleep, Source, Waitset, WeakWaitset};
 
 /// Most bindings of one thread that are closing at a time.
 const MAX_CLOSING: usize = 1024;
@@ -317,7 +317,7 @@ impl RawBinding {
     /// ```
     pub fn close(&self) -> Closing {
         self.teardown();
-        Closing { raw: self.clone() }
+        Closing { raw: self.clone(), timeout: Timeout::Default, sleep: None }
     }
 }
 
@@ -328,30 +328,45 @@ impl RawBinding {
 #[must_use = "the rest is sent anyway; `.await` or `wait` to know when"]
 pub struct Closing {
     raw: RawBinding,
+    timeout: Timeout,
+    /// Set by the first poll of one that is limited.
+    sleep: Option<Sleep>,
 }
 
 impl Closing {
-    /// Blocks until everything is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
+    /// Limits the wait to this time, from now. Then it ends with [`TxError::Busy`], and sending continues.
+    /// [`Duration::MAX`] is no limit.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.limited(Timeout::For(timeout).beginning_now())
+    }
+
+    /// Limits the wait to this point in time. Then it ends with [`TxError::Busy`], and sending continues.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.limited(Timeout::Until(deadline))
+    }
+
+    fn limited(mut self, timeout: Timeout) -> Self {
+        (self.timeout, self.sleep) = (timeout, None);
+        self
+    }
+
+    /// Blocks until everything is sent: for the time that it is limited to, otherwise for
+    /// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most. Only this binding is served meanwhile.
     ///
     /// # Errors
     /// [`TxError::Closed`] if something could not be sent; [`TxError::Busy`] if time ran out.
     pub fn wait(self) -> Result<(), TxError> {
-        self.wait_for(Timeout::Default)
-    }
-
-    /// Blocks until everything is sent, at most for `timeout`. Only this binding is served meanwhile.
-    ///
-    /// # Errors
-    /// [`TxError::Closed`] if something could not be sent. [`TxError::Busy`] if something is not sent by
-    /// then: sending continues.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        self.wait_for(Timeout::For(timeout))
-    }
-
-    fn wait_for(self, timeout: Timeout) -> Result<(), TxError> {
         let shell = self.raw.shell();
-        shell.wait_for_sent(timeout, &|| !shell.is_closing());
+        shell.wait_for_sent(self.timeout, &|| !shell.is_closing());
         shell.close_result().unwrap_or(Err(TxError::Busy))
+    }
+
+    /// Returns an error if the time is over, or has `cx` woken then.
+    fn watch_the_clock(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TxError>> {
+        let Some(end) = self.timeout.end() else { return Poll::Pending };
+        let Some(waitset) = self.raw.waitset() else { return Poll::Pending };
+        let sleep = self.sleep.get_or_insert_with(|| waitset.sleep_until(end));
+        Pin::new(sleep).poll(cx).map(|()| Err(TxError::Busy))
     }
 }
 
@@ -364,14 +379,15 @@ impl Shell {
 impl Future for Closing {
     type Output = Result<(), TxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let shell = self.raw.shell();
+        if let Some(result) = shell.close_result() {
+            return Poll::Ready(result);
+        }
+        shell.watch_slot(cx.waker());
         match shell.close_result() {
             Some(result) => Poll::Ready(result),
-            None => {
-                shell.watch_slot(cx.waker());
-                shell.close_result().map_or(Poll::Pending, Poll::Ready)
-            }
+            None => self.watch_the_clock(cx),
         }
     }
 }

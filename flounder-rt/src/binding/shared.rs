@@ -767,17 +767,8 @@ impl<R: Reply> SharedCall<R> {
         self
     }
 
-    pub(super) fn wait(self) -> Result<R::Values, RpcError> {
+    pub(super) fn wait(mut self) -> Result<R::Values, RpcError> {
         let end = self.timeout.end_of_blocking();
-        self.wait_until(end)
-    }
-
-    pub(super) fn wait_timeout(self, timeout: Duration) -> Result<R::Values, RpcError> {
-        let (own, end) = (self.timeout.end(), Timeout::For(timeout).end());
-        self.wait_until(own.into_iter().chain(end).min())
-    }
-
-    fn wait_until(mut self, end: Option<Instant>) -> Result<R::Values, RpcError> {
         if let Stage::Entering(entry, _) = &self.stage
             && entry.handle.link().is_server_thread()
         {

@@ -52,8 +52,12 @@ impl Waitset {
     /// # Errors
     /// The output is [`Elapsed`] if the time is over first.
     pub fn deadline<F: Future>(&self, deadline: Instant, future: F) -> Limited<F> {
-        let sleep = Sleep { waitset: self.downgrade(), end: Some(deadline), alarm: None };
-        Limited { future: Some(future), sleep }
+        Limited { future: Some(future), sleep: self.sleep_until(deadline) }
+    }
+
+    /// Returns a future that completes at `time`.
+    pub(crate) fn sleep_until(&self, time: Instant) -> Sleep {
+        Sleep { waitset: self.downgrade(), end: Some(time), alarm: None }
     }
 }
 

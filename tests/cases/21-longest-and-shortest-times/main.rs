@@ -43,7 +43,7 @@ fn main() {
     let other = thread::spawn(move || {
         (
             shared.timeout(max).say(9),
-            shared.say_async(10).wait_timeout(max),
+            shared.say_async(10).timeout(max).wait(),
             shared.timeout(zero).say(11),
             shared.deadline(far).say(12),
         )

@@ -32,7 +32,7 @@ impl Drop for Late {
 
 extern "C" fn at_exit() {
     let c = SHARED.get().unwrap().lock().unwrap();
-    let r = c.say_async(3).wait_timeout(Duration::from_millis(100));
+    let r = c.say_async(3).timeout(Duration::from_millis(100)).wait();
     let l = nameservice::lookup_with_owner("svc").wait().map(|_| ());
     let b = echo::bind(Iref::from_bits(5).unwrap(), &Waitset::new(), echo::RxVtbl::default())
         .timeout(Duration::from_millis(200))

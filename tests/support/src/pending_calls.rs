@@ -368,7 +368,7 @@ fn wait(waitset: &Waitset, way: Way, reply: Reply<()>) {
         }
         Way::SharedCallOfThread => {
             let client = pending_calls::RpcClient::new(&binding).shared();
-            in_thread(way, move || client.hold_async(1).wait_timeout(Duration::MAX), reply);
+            in_thread(way, move || client.hold_async(1).timeout(Duration::MAX).wait(), reply);
         }
         Way::SharedSend | Way::SharedSendOfThread => {
             fill(&binding);
