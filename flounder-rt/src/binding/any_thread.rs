@@ -13,6 +13,7 @@
 
 use core::cell::RefCell;
 use core::ops::DerefMut;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -20,6 +21,7 @@ use std::task::Wake;
 use std::time::Instant;
 
 use crate::account::Charge;
+use crate::binding::closing::cut_oldest;
 use crate::binding::combiner::Combiner;
 use crate::binding::connection::{self, Message, State};
 use crate::binding::reply::Token;
@@ -35,7 +37,7 @@ use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::waitset::{
-    Outcome, Place, SendSource, SharedWaitset, Source, Target, WeakSharedWaitset,
+    Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, WeakSharedWaitset,
 };
 use crate::wire::DecodeError;
 
@@ -122,6 +124,10 @@ impl Threading for AnyThread {
     type Callback = Callback;
     type Own = Own;
     const MAY_END_ANYWHERE: bool = true;
+
+    fn may_lock(shell: &Shell<Self>) -> bool {
+        shell.notifier.is_here()
+    }
 
     fn upgrade(weak: &Weak<Shell<Self>>) -> Option<Arc<Shell<Self>>> {
         weak.upgrade()
@@ -231,11 +237,27 @@ impl Threading for AnyThread {
     }
 
     fn begin_closing(shell: &Shell<Self>, words: usize) {
-        let _ = (shell, words);
+        let Some(waitset) = shell.own.waitset.upgrade() else { return };
+        let entry = Left { shell: Weak::clone(&shell.myself), words };
+        let cut = {
+            let closings = waitset.extension::<Closings>();
+            let mut left = Mutex::lock(&closings.0);
+            left.push_back(entry);
+            cut_oldest(&mut left, |left| left.words)
+        };
+        for left in cut {
+            if let Some(shell) = left.shell.upgrade() {
+                shell.cut_for_others();
+            }
+        }
     }
 
     fn closed(shell: &Shell<Self>) -> Option<Arc<Shell<Self>>> {
         shell.notifier.detach();
+        if let Some(waitset) = shell.own.waitset.upgrade() {
+            let closings = waitset.extension::<Closings>();
+            Mutex::lock(&closings.0).retain(|left| !left.shell.ptr_eq(&shell.myself));
+        }
         let me = shell.myself.upgrade();
         if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
             let io = Lock::lock(&shell.io);
@@ -250,6 +272,20 @@ impl Threading for AnyThread {
     fn no_channel() -> Box<dyn Channel + Send> {
         Box::new(Ended)
     }
+}
+
+/// A binding that is closing, and the number of words that it held when it began to close.
+struct Left {
+    shell: Weak<Shell<AnyThread>>,
+    words: usize,
+}
+
+/// The bindings of a waitset that are closing, oldest first.
+#[derive(Default)]
+struct Closings(Mutex<VecDeque<Left>>);
+
+impl SharedExtension for Closings {
+    fn waitset_closes(&self) {}
 }
 
 /// Runs what is left when a binding has ended, once it is dropped.
@@ -542,29 +578,35 @@ pub struct SharedReplyToken(Token<AnyThread>);
 impl SharedReplyToken {
     /// Notes that call `id` is to be answered with message `number`. `None` if the binding belongs to one thread, or is gone.
     pub fn new(end: &SharedEndpoint, id: u32, number: u16) -> Option<Self> {
-        end.shell().map(|shell| Self(Token::new(shell, id, number)))
+        let shell = end.shell().filter(|shell| AnyThread::may_lock(shell))?;
+        Some(Self(Token::new(shell, id, number)))
     }
 
     /// Returns the id of the call.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.0.id()
+        if self.0.may_lock() { self.0.id() } else { 0 }
     }
 
-    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended.
+    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended. So it is in a forked
+    /// child, where nothing can be sent.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
+        !self.0.may_lock() || self.0.is_cancelled()
     }
 
     /// Sends the reply.
     pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
-        self.0.send(fixed, tails);
+        if self.0.may_lock() {
+            self.0.send(fixed, tails);
+        }
     }
 
     /// Sends the reply with capabilities.
     pub fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
-        self.0.send_caps(fixed, tails, caps);
+        if self.0.may_lock() {
+            self.0.send_caps(fixed, tails, caps);
+        }
     }
 }
 

@@ -209,6 +209,24 @@ impl<T: Threading> Shell<T> {
         let channel = core::mem::replace(&mut self.io.lock().channel, T::no_channel());
         drop((channel, left));
     }
+    /// Gives up what is not sent.
+    pub(super) fn cut(&self) {
+        if self.is_closing() {
+            let mut due = Vec::new();
+            self.close_channel(&mut due);
+            run_due(&self.myself, due);
+        }
+    }
+
+    /// Gives up what is not sent, because other bindings are closing.
+    pub(super) fn cut_for_others(&self) {
+        tracing::warn!(
+            interface = self.interface.name,
+            peer = %self.peer,
+            "too many bindings are closing: what this one has not sent is lost"
+        );
+        self.cut();
+    }
 }
 
 impl Shell {
@@ -225,15 +243,6 @@ impl Shell {
         self.register(waitset)?;
         self.poke();
         Ok(())
-    }
-
-    /// Gives up what is not sent.
-    fn cut(&self) {
-        if self.is_closing() {
-            let mut due = Vec::new();
-            self.close_channel(&mut due);
-            run_due(&self.myself, due);
-        }
     }
 
     /// Drops the continuations, which no longer run.
@@ -404,6 +413,18 @@ struct Left {
     words: usize,
 }
 
+/// Removes the oldest entries that are too many, or that hold too many words together. The newest one stays.
+pub(super) fn cut_oldest<L>(left: &mut VecDeque<L>, words: impl Fn(&L) -> usize) -> Vec<L> {
+    let mut cut = Vec::new();
+    let mut total: usize = left.iter().map(&words).sum();
+    while left.len() > 1 && (left.len() > MAX_CLOSING || total > MAX_CLOSING_WORDS) {
+        let Some(oldest) = left.pop_front() else { break };
+        total -= words(&oldest);
+        cut.push(oldest);
+    }
+    cut
+}
+
 thread_local! {
     /// The bindings of this thread that are closing, oldest first. It is used while the thread ends,
     /// too, so it has no destructor; the last use leaves it empty.
@@ -415,25 +436,12 @@ thread_local! {
 
 impl Left {
     fn add(shell: Rc<Shell>, words: usize) {
-        let mut cut = Vec::new();
-        LEFT.with(|left| {
+        let cut = LEFT.with(|left| {
             let left = &mut *left.borrow_mut();
             left.push_back(Self { shell, words });
-            let mut total: usize = left.iter().map(|left| left.words).sum();
-            while left.len() > 1 && (left.len() > MAX_CLOSING || total > MAX_CLOSING_WORDS) {
-                let Some(oldest) = left.pop_front() else { break };
-                total -= oldest.words;
-                cut.push(oldest.shell);
-            }
+            cut_oldest(left, |left| left.words)
         });
-        for shell in cut {
-            tracing::warn!(
-                interface = shell.interface.name,
-                peer = %shell.peer,
-                "too many bindings are closing: what this one has not sent is lost"
-            );
-            shell.cut();
-        }
+        cut.into_iter().for_each(|left| left.shell.cut_for_others());
     }
 
     /// Removes a binding that is closed.
@@ -532,5 +540,21 @@ fn send_now(left: &[Rc<Shell>]) {
             "the thread ends before the peer has read everything: the rest is lost"
         );
         shell.cut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_closing_bindings_are_cut_first() {
+        let mut left: VecDeque<usize> = (0..MAX_CLOSING + 3).collect();
+        assert_eq!(cut_oldest(&mut left, |_| 1), [0, 1, 2]);
+        assert_eq!(left.len(), MAX_CLOSING);
+        let mut left = VecDeque::from([2, MAX_CLOSING_WORDS, 1]);
+        assert_eq!(cut_oldest(&mut left, |words| *words), [2, MAX_CLOSING_WORDS]);
+        let mut one = VecDeque::from([2 * MAX_CLOSING_WORDS]);
+        assert!(cut_oldest(&mut one, |words| *words).is_empty(), "the newest one stays");
     }
 }

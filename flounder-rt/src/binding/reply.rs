@@ -141,6 +141,12 @@ impl<T: Threading> Token<T> {
         if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// See [`Threading::may_lock`].
+    #[inline]
+    pub(super) fn may_lock(&self) -> bool {
+        T::may_lock(&self.shell)
+    }
+
     /// Returns the name of the rpc.
     pub(super) fn call_name(&self) -> &'static str {
         self.shell.interface.message_name(self.note.number())
@@ -248,7 +254,7 @@ impl Future for Cancelled<'_> {
 
 impl<T: Threading> Drop for Token<T> {
     fn drop(&mut self) {
-        if self.note.is_pending() {
+        if self.note.is_pending() && self.may_lock() {
             let id = self.id();
             if !self.close() {
                 self.shell.io.lock().connection.no_reply(id);

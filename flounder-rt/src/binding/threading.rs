@@ -47,6 +47,9 @@ pub(super) trait Threading: Sized + 'static {
 
     fn upgrade(weak: &Self::Weak) -> Option<Self::Ref>;
 
+    /// Returns false in a forked child where locks of the binding may be held by threads that are not there.
+    fn may_lock(shell: &Shell<Self>) -> bool;
+
     fn deliver(
         handler: &mut Self::Handler,
         raw: &Self::Raw,
@@ -232,6 +235,11 @@ impl Threading for OneThread {
     type Callback = SendCallback;
     type Own = Own;
     const MAY_END_ANYWHERE: bool = false;
+
+    #[inline(always)]
+    fn may_lock(_shell: &Shell) -> bool {
+        true
+    }
 
     fn upgrade(weak: &Weak<Shell>) -> Option<Rc<Shell>> {
         weak.upgrade()

@@ -242,7 +242,7 @@ impl SharedWaitset {
 
     /// Returns the extension of type `T`, made by the first call.
     pub(crate) fn extension<T: SharedExtension + Default>(&self) -> Arc<T> {
-        self.0.extensions.get()
+        self.0.extension()
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -338,6 +338,10 @@ impl Inner {
         if !self.is_closed.load(Ordering::Acquire) {
             self.pool.give(&self.host, Item::Task(task));
         }
+    }
+
+    pub(crate) fn extension<T: SharedExtension + Default>(&self) -> Arc<T> {
+        self.extensions.get()
     }
 
     /// Runs `task` once, `delay` from now.
