@@ -55,7 +55,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let ends = ["Binding", "RpcClient"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
-    let ends = ends.filter(free).map(|name| unknown_end(&name));
+    let ends = ends.filter(free).map(|name| unknown_end(&name, error));
     let own = own.chain(replies).filter(free).map(|name| unknown(&name)).chain(ends);
     let own_error = interface.messages.iter().all(|message| message.name.rust != "error");
     let async_handlers = interface.messages.iter().filter_map(async_handler);
@@ -98,14 +98,12 @@ fn error_type(error: &TokenStream) -> TokenStream {
     quote! {
         pub trait __Broken<const N: usize> { type Type; }
         pub type __Unknown = <() as __Broken<{ #error }>>::Type;
-        pub trait __Any { type Type; }
-        impl<T: ?Sized> __Any for T { type Type = __Unknown; }
     }
 }
 
-/// A type with a parameter for the kind of the end.
-fn unknown_end(name: &Ident) -> TokenStream {
-    quote!(pub type #name<E = ()> = <E as __Any>::Type;)
+/// A type with a parameter for the kind of the end. It is the error whatever the parameter is, and when that is not known.
+fn unknown_end(name: &Ident, error: &TokenStream) -> TokenStream {
+    quote!(pub type #name<E = ()> = <E as __Broken<{ #error }>>::Type;)
 }
 
 fn unknown(name: &Ident) -> TokenStream {

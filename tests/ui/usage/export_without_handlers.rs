@@ -9,7 +9,7 @@ flounder::flounder! {
 }
 
 fn serve(waitset: &flounder::Waitset) {
-    drop(test::export(waitset, |_| Ok(())));
+    drop(test::export(waitset, |_| Ok(7)));
 }
 
 fn main() {}
