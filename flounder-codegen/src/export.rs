@@ -14,9 +14,8 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
             C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + 'static,
             X: Handlers,
         {
-            #rt::export(waitset, INTERFACE, #rt::broker(), move |__peer: &#rt::Peer| {
-                connect(__peer).map(Handlers::__deliver)
-            })
+            let __connect = move |__p: &#rt::Peer| connect(__p).map(Handlers::__deliver);
+            #rt::export(waitset, INTERFACE, #rt::broker(), __connect)
         }
 
         /// Connects to the service that `iref` names; `rx` handles what it sends.
@@ -24,8 +23,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
             #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
         }
 
-        /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
-        /// client.
+        /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
         pub fn serve<S, X>(name: &#rt::str, mut handlers: S) -> #rt::Serve
         where
             S: #rt::FnMut() -> X + #rt::Send + 'static,

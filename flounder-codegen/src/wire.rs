@@ -17,7 +17,8 @@ pub struct WireType {
     pub name: String,
     /// What it holds.
     pub body: Body,
-    /// True if the type is known to hold nothing that has a tail, a maximum or a capability.
+    /// True if the type is known to hold nothing that has a tail, a maximum or a capability. An enumeration is `Copy` then,
+    /// and its values are the tags.
     pub plain: bool,
 }
 
@@ -70,7 +71,12 @@ pub fn wire_impl(wire: &WireType, runtime: &syn::Path) -> TokenStream {
 /// Generates the impls of [`wire_impl`] in a module that knows the runtime.
 pub(crate) fn wire_traits(wire: &WireType, rt: &Rt) -> TokenStream {
     let traits = traits(wire, rt);
-    quote!(const _: () = { #traits };)
+    // The layout of a struct is a constant that needs a scope.
+    if wire.plain && matches!(wire.body, Body::Enum(_)) {
+        traits
+    } else {
+        quote!(const _: () = { #traits };)
+    }
 }
 
 fn traits(wire: &WireType, rt: &Rt) -> TokenStream {
@@ -156,24 +162,25 @@ fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
                 #rt::structure(#canonical, &[#(#fingerprints),*]);
         }
     };
-    let encode = encode_variants(ident, variants, &records, rt);
+    let encode = encode_variants(wire, variants, &records, rt);
     let decode = decode_variants(wire, variants, &records, rt);
     quote!(#shape #encode #decode)
 }
 
 fn encode_variants(
-    ident: &Ident,
+    wire: &WireType,
     variants: &[Variant],
     records: &[Record<'_>],
     rt: &Rt,
 ) -> TokenStream {
+    let (ident, plain) = (&wire.ident, wire.plain);
     let tags = variants.iter().zip(0u32..).map(|(variant, tag)| {
         let (name, tag) = (&variant.ident, Literal::u32_unsuffixed(tag));
         quote!(Self::#name { .. } => #tag,)
     });
-    let put = quote! {
-        #rt::put_tag(match self { #(#tags)* }, __words, __at);
-    };
+    // A plain enumeration is `Copy`, and its values are the tags.
+    let tag = if plain { quote!(*self as #rt::u32) } else { quote!(match self { #(#tags)* }) };
+    let put = quote!(#rt::put_tag(#tag, __words, __at););
     let any = variants.iter().any(|variant| !variant.members.is_empty());
     let step = |body: fn(&Record<'_>) -> TokenStream| {
         let arms = variants.iter().zip(records).map(|(variant, record)| {

@@ -819,12 +819,8 @@ pub mod rpcs {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::export(
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
-        )
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
     pub fn bind<X: Handlers>(
@@ -834,8 +830,7 @@ pub mod rpcs {
     ) -> __rt::Bind<Binding> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
-    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
-    /// client.
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
     where
         S: __rt::FnMut() -> X + __rt::Send + 'static,

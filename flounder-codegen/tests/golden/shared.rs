@@ -56,43 +56,34 @@ pub mod geometry {
         Red = 0,
         Green = 1,
     }
-    const _: () = {
-        #[automatically_derived]
-        impl __rt::Shape for Colour {
-            const SIZE: __rt::usize = 4;
-            const ALIGN: __rt::usize = 4;
-            const FINGERPRINT: __rt::u128 = __rt::structure("enum{RED,GREEN}", &[]);
+    #[automatically_derived]
+    impl __rt::Shape for Colour {
+        const SIZE: __rt::usize = 4;
+        const ALIGN: __rt::usize = 4;
+        const FINGERPRINT: __rt::u128 = __rt::structure("enum{RED,GREEN}", &[]);
+    }
+    #[automatically_derived]
+    impl __rt::Encode for Colour {
+        #[inline]
+        fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+            __rt::put_tag(*self as __rt::u32, __words, __at);
         }
-        #[automatically_derived]
-        impl __rt::Encode for Colour {
-            #[inline]
-            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
-                __rt::put_tag(
-                    match self {
-                        Self::Red { .. } => 0,
-                        Self::Green { .. } => 1,
-                    },
-                    __words,
-                    __at,
-                );
-            }
+    }
+    #[automatically_derived]
+    impl<'__a> __rt::Decode<'__a> for Colour {
+        #[inline]
+        fn take(
+            __decoder: &mut __rt::Decoder<'__a>,
+            __at: __rt::usize,
+        ) -> __rt::Result<Self, __rt::DecodeError> {
+            __rt::Ok(
+                match __decoder.tag(__at, 2, "colour")? {
+                    0 => Self::Red {},
+                    _ => Self::Green {},
+                },
+            )
         }
-        #[automatically_derived]
-        impl<'__a> __rt::Decode<'__a> for Colour {
-            #[inline]
-            fn take(
-                __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::usize,
-            ) -> __rt::Result<Self, __rt::DecodeError> {
-                __rt::Ok(
-                    match __decoder.tag(__at, 2, "colour")? {
-                        0 => Self::Red {},
-                        _ => Self::Green {},
-                    },
-                )
-            }
-        }
-    };
+    }
 }
 /// The interface `painter`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
@@ -415,12 +406,8 @@ pub mod painter {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::export(
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
-        )
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
     pub fn bind<X: Handlers>(
@@ -430,8 +417,7 @@ pub mod painter {
     ) -> __rt::Bind<Binding> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
-    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
-    /// client.
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
     where
         S: __rt::FnMut() -> X + __rt::Send + 'static,
@@ -718,12 +704,8 @@ pub(crate) mod plotter {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::export(
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
-        )
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
     pub fn bind<X: Handlers>(
@@ -733,8 +715,7 @@ pub(crate) mod plotter {
     ) -> __rt::Bind<Binding> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
-    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
-    /// client.
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
     where
         S: __rt::FnMut() -> X + __rt::Send + 'static,

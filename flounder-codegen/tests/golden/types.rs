@@ -13,43 +13,34 @@ pub mod types {
         #[doc(alias = "SECOND")]
         Two = 1,
     }
-    const _: () = {
-        #[automatically_derived]
-        impl __rt::Shape for Choice {
-            const SIZE: __rt::usize = 4;
-            const ALIGN: __rt::usize = 4;
-            const FINGERPRINT: __rt::u128 = __rt::structure("enum{FIRST,SECOND}", &[]);
+    #[automatically_derived]
+    impl __rt::Shape for Choice {
+        const SIZE: __rt::usize = 4;
+        const ALIGN: __rt::usize = 4;
+        const FINGERPRINT: __rt::u128 = __rt::structure("enum{FIRST,SECOND}", &[]);
+    }
+    #[automatically_derived]
+    impl __rt::Encode for Choice {
+        #[inline]
+        fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+            __rt::put_tag(*self as __rt::u32, __words, __at);
         }
-        #[automatically_derived]
-        impl __rt::Encode for Choice {
-            #[inline]
-            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
-                __rt::put_tag(
-                    match self {
-                        Self::First { .. } => 0,
-                        Self::Two { .. } => 1,
-                    },
-                    __words,
-                    __at,
-                );
-            }
+    }
+    #[automatically_derived]
+    impl<'__a> __rt::Decode<'__a> for Choice {
+        #[inline]
+        fn take(
+            __decoder: &mut __rt::Decoder<'__a>,
+            __at: __rt::usize,
+        ) -> __rt::Result<Self, __rt::DecodeError> {
+            __rt::Ok(
+                match __decoder.tag(__at, 2, "choice")? {
+                    0 => Self::First {},
+                    _ => Self::Two {},
+                },
+            )
         }
-        #[automatically_derived]
-        impl<'__a> __rt::Decode<'__a> for Choice {
-            #[inline]
-            fn take(
-                __decoder: &mut __rt::Decoder<'__a>,
-                __at: __rt::usize,
-            ) -> __rt::Result<Self, __rt::DecodeError> {
-                __rt::Ok(
-                    match __decoder.tag(__at, 2, "choice")? {
-                        0 => Self::First {},
-                        _ => Self::Two {},
-                    },
-                )
-            }
-        }
-    };
+    }
     /// `typedef struct { .. } item;`
     #[__rt::derive(__rt::Debug, __rt::Clone)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
@@ -1306,12 +1297,8 @@ pub mod types {
         C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
         X: Handlers,
     {
-        __rt::export(
-            waitset,
-            INTERFACE,
-            __rt::broker(),
-            move |__peer: &__rt::Peer| { connect(__peer).map(Handlers::__deliver) },
-        )
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
     pub fn bind<X: Handlers>(
@@ -1321,8 +1308,7 @@ pub mod types {
     ) -> __rt::Bind<Binding> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
-    /// Offers the service under `name`, in a thread of the library: `handlers` makes what handles the messages of one
-    /// client.
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
     where
         S: __rt::FnMut() -> X + __rt::Send + 'static,
