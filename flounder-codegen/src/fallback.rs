@@ -51,8 +51,9 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     // A name that is taken is one of the errors.
-    let own = ["RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
-    let ends = ["Binding", "RpcClient"].map(|name| format_ident!("{name}")).into_iter();
+    let own = ["RpcClient", "RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
+    // With its parameter; that of `RpcClient` could not be found for a call of `new`.
+    let ends = ["Binding"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
     let ends = ends.filter(free).map(|name| unknown_end(&name, error));

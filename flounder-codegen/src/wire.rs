@@ -88,7 +88,7 @@ fn traits(wire: &WireType, rt: &Rt) -> TokenStream {
 
 fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
     let ident = &wire.ident;
-    let record = Record { members, name: format_ident!("__REC"), rt };
+    let record = Record { members, name: format_ident!("__REC"), plain: wire.plain, rt };
     let (layout, pattern) = (record.layout(), record.pattern());
     let fingerprints = record.fingerprints();
     let maxima = (!wire.plain && !members.is_empty()).then(|| {
@@ -298,7 +298,7 @@ fn decode(ident: &Ident, take: &TokenStream, rt: &Rt) -> TokenStream {
 
 impl Variant {
     fn record<'a>(&'a self, tag: usize, rt: &'a Rt) -> Record<'a> {
-        Record { members: &self.members, name: format_ident!("__REC_{tag}"), rt }
+        Record { members: &self.members, name: format_ident!("__REC_{tag}"), plain: false, rt }
     }
 
     fn canonical(&self, record: &Record<'_>) -> String {
@@ -312,6 +312,8 @@ impl Variant {
 struct Record<'a> {
     members: &'a [Member],
     name: Ident,
+    /// True if all types are known.
+    plain: bool,
     rt: &'a Rt,
 }
 
@@ -395,7 +397,11 @@ impl Record<'_> {
         self.each(|i, Member { ty, max, .. }, var| {
             let take = match max {
                 Some(max) => quote!(<#ty as #rt::TakeBounded<'__a, #max>>::take_bounded),
-                None => return quote!(let #var = __decoder.take::<#ty>(#base + #record.at[#i])?;),
+                None if self.plain => {
+                    return quote!(let #var = __decoder.take::<#ty>(#base + #record.at[#i])?;);
+                }
+                // The error for a type that cannot be read names the trait, and no function.
+                None => quote!(<#ty as #rt::Decode<'__a>>::take),
             };
             quote!(let #var = #take(__decoder, #base + #record.at[#i])?;)
         })

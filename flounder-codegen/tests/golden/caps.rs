@@ -68,8 +68,12 @@ pub mod caps {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __0 = __decoder.take::<__rt::Cap>(__at + __REC.at[0])?;
-                let __1 = __decoder.take::<u32>(__at + __REC.at[1])?;
+                let __0 = <__rt::Cap as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                let __1 = <u32 as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::Ok(Self { c: __0, n: __1 })
             }
@@ -145,8 +149,12 @@ pub mod caps {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __0 = __decoder.take::<__rt::Cap>(__at + __REC.at[0])?;
-                let __1 = __decoder.take::<__rt::String>(__at + __REC.at[1])?;
+                let __0 = <__rt::Cap as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                let __1 = <__rt::String as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::Ok(Self { c: __0, why: __1 })
             }

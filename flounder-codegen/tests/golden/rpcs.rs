@@ -75,8 +75,12 @@ pub mod rpcs {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __0 = __decoder.take::<__rt::String>(__at + __REC.at[0])?;
-                let __1 = __decoder.take::<u64>(__at + __REC.at[1])?;
+                let __0 = <__rt::String as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                let __1 = <u64 as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[1])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::Ok(Self { name: __0, size: __1 })
             }

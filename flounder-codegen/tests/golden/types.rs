@@ -131,13 +131,19 @@ pub mod types {
                 __decoder: &mut __rt::Decoder<'__a>,
                 __at: __rt::usize,
             ) -> __rt::Result<Self, __rt::DecodeError> {
-                let __0 = __decoder.take::<u8>(__at + __REC.at[0])?;
-                let __1 = __decoder.take::<__rt::String>(__at + __REC.at[1])?;
+                let __0 = <u8 as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                let __1 = <__rt::String as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[1])?;
                 let __2 = <__rt::String as __rt::TakeBounded<
                     '__a,
                     32u32,
                 >>::take_bounded(__decoder, __at + __REC.at[2])?;
-                let __3 = __decoder.take::<Choice>(__at + __REC.at[3])?;
+                let __3 = <Choice as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[3])?;
                 __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
                 __rt::Ok(Self {
                     r#type: __0,
