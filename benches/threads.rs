@@ -5,6 +5,8 @@
 #[path = "../tests/support/waitset_thread.rs"]
 mod waitset_thread;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -54,6 +56,8 @@ fn main() {
 /// Runs this program again, where its names are its own.
 fn in_own_directory() {
     let dir = tempfile::tempdir().expect("create a temporary directory");
+    // The monitor refuses a directory that is open to others, whatever the umask is.
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).expect("it is ours");
     let program = std::env::current_exe().expect("this program has a path");
     let mut again = Command::new(program);
     let again =

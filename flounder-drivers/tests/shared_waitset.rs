@@ -523,6 +523,8 @@ fn call_that_nobody_answers_ends_at_its_deadline(driver: &str) {
 }
 
 fn last_clone_of_the_waitset_sends_what_was_accepted(driver: &str) {
+    // Nothing is given up, however slow the machine is.
+    flounder_rt::set_exit_timeout(PATIENCE);
     let (near, far) = pair(driver);
     let threads = Threads::new(1);
     let received = Arc::new(AtomicU32::new(0));

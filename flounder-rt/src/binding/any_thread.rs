@@ -454,6 +454,12 @@ impl Source for Shell<AnyThread> {
     }
 }
 
+impl SendSource for Shell<AnyThread> {
+    fn give_up(&self) {
+        self.cut();
+    }
+}
+
 impl SharedEndpoint {
     /// Attaches a connected channel to a new binding, which the threads of `waitset` serve: the messages of the binding are
     /// handled one at a time and in order, each by whichever thread is free.

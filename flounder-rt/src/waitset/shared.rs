@@ -309,7 +309,7 @@ impl SharedWaitset {
             tracing::warn!(
                 "a shared waitset ends before a peer has read everything: the rest is lost"
             );
-            place.remove(None);
+            place.source().give_up();
         }
         let tasks = core::mem::take(&mut self.0.host.waiting.lock().tasks);
         drop(tasks);

@@ -18,9 +18,11 @@ use crate::waitset::shared::{Host, Inner, Item};
 use crate::waitset::{DEFAULT_SPIN, Gone, MAX_BACK_OFF, Source, Wake};
 
 /// A source that any thread may run, one at a time.
-pub(crate) trait SendSource: Source + Send + Sync {}
-
-impl<S: Source + Send + Sync> SendSource for S {}
+pub(crate) trait SendSource: Source + Send + Sync {
+    /// Called when the time is over that an [abandoned](Source::abandoned) source has to finish: the source gives up what is
+    /// left, and removes itself.
+    fn give_up(&self);
+}
 
 /// A source in its waitset.
 pub(crate) struct Place {
