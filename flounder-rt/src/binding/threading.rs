@@ -336,7 +336,7 @@ impl Threading for OneThread {
     }
 
     fn bad_mail(shell: &Shell, number: u16, error: DecodeError) {
-        drop(shell.bad_mail(number, error));
+        let _ = shell.bad_mail(number, error);
     }
 
     fn step_ends(shell: &Shell) -> bool {

@@ -304,7 +304,7 @@ impl BindReply {
     }
 
     /// The client gets its binding in another way.
-    fn is_answered(mut self) {
+    fn answered_otherwise(mut self) {
         self.open = false;
     }
 
@@ -507,7 +507,7 @@ impl Admission {
             make,
             move |_, admitted| match admitted {
                 Ok((service, channel, _)) => {
-                    reply.is_answered();
+                    reply.answered_otherwise();
                     if let Some(own) = Waitset::local(&remote) {
                         let made = Made {
                             channel,
