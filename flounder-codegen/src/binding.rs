@@ -286,7 +286,12 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
     ));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let deliver = dispatch(messages, &quote!(__deliver<__R: Rx>), &quote!(&mut __R), arms);
+    let deliver = dispatch(
+        messages,
+        &quote!(__deliver<__R: Rx>),
+        [&quote!(&mut __R), &quote!(&Binding(__raw.handle()))],
+        arms,
+    );
     quote! {
         #doc
         pub trait Handlers: 'static {
@@ -323,7 +328,7 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
 pub(crate) fn dispatch(
     messages: &Messages<'_>,
     name: &TokenStream,
-    handlers: &TokenStream,
+    [handlers, binding]: [&TokenStream; 2],
     arms: impl Iterator<Item = TokenStream>,
 ) -> TokenStream {
     let rt = messages.rt;
@@ -339,7 +344,7 @@ pub(crate) fn dispatch(
             __raw: &#rt::RawBinding,
             __m: #rt::Received<'_>,
         ) -> #rt::Result<(), #rt::DecodeError> {
-            let __b = || Binding(__raw.handle());
+            let __b = #binding;
             match __m.number {
                 #(#arms)*
                 #(#responses)*
@@ -367,7 +372,7 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         _ => None,
     };
     quote! {
-        #number => #form::deliver(__m, |#pattern| Rx::#name(__rx, &__b(), #received #reply)),
+        #number => #form::deliver(__m, |#pattern| Rx::#name(__rx, __b, #received #reply)),
     }
 }
 

@@ -562,23 +562,23 @@ pub mod caps {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
-            1 => __Copied::deliver(__m, |(a, b)| Rx::copied(__rx, &__b(), a, b)),
-            2 => __Moved::deliver(__m, |(a,)| Rx::moved(__rx, &__b(), a)),
+            1 => __Copied::deliver(__m, |(a, b)| Rx::copied(__rx, __b, a, b)),
+            2 => __Moved::deliver(__m, |(a,)| Rx::moved(__rx, __b, a)),
             3 => {
                 __Mixed::deliver(
                     __m,
-                    |(a, b, why, c, d)| Rx::mixed(__rx, &__b(), a, b, why, c, d),
+                    |(a, b, why, c, d)| Rx::mixed(__rx, __b, a, b, why, c, d),
                 )
             }
-            4 => __Given::deliver(__m, |(g,)| Rx::given(__rx, &__b(), g)),
+            4 => __Given::deliver(__m, |(g,)| Rx::given(__rx, __b, g)),
             5 => {
                 __ExchangeCall::deliver(
                     __m,
                     |(__id, a, b)| Rx::exchange(
                         __rx,
-                        &__b(),
+                        __b,
                         a,
                         b,
                         ExchangeReply(__rt::ReplyToken::new(__raw, __id, 6)),

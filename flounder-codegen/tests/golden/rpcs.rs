@@ -392,14 +392,14 @@ pub mod rpcs {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
             1 => {
                 __PingCall::deliver(
                     __m,
                     |(__id,)| Rx::ping(
                         __rx,
-                        &__b(),
+                        __b,
                         PingReply(__rt::ReplyToken::new(__raw, __id, 2)),
                     ),
                 )
@@ -409,7 +409,7 @@ pub mod rpcs {
                     __m,
                     |(__id, reply, binding)| Rx::one(
                         __rx,
-                        &__b(),
+                        __b,
                         reply,
                         binding,
                         OneReply(__rt::ReplyToken::new(__raw, __id, 4)),
@@ -421,20 +421,15 @@ pub mod rpcs {
                     __m,
                     |(__id, e, key)| Rx::many(
                         __rx,
-                        &__b(),
+                        __b,
                         e,
                         key,
                         ManyReply(__rt::ReplyToken::new(__raw, __id, 6)),
                     ),
                 )
             }
-            7 => __Ask::deliver(__m, |(token,)| Rx::ask(__rx, &__b(), token)),
-            8 => {
-                __Answer::deliver(
-                    __m,
-                    |(token, err)| Rx::answer(__rx, &__b(), token, err),
-                )
-            }
+            7 => __Ask::deliver(__m, |(token,)| Rx::ask(__rx, __b, token)),
+            8 => __Answer::deliver(__m, |(token, err)| Rx::answer(__rx, __b, token, err)),
             2 => __PingResponse::answer(__raw, __m),
             4 => __OneResponse::answer(__raw, __m),
             6 => __ManyResponse::answer(__raw, __m),

@@ -328,9 +328,9 @@ pub mod painter {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
-            1 => __Draw::deliver(__m, |(l, c)| Rx::draw(__rx, &__b(), l, c)),
+            1 => __Draw::deliver(__m, |(l, c)| Rx::draw(__rx, __b, l, c)),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -626,9 +626,9 @@ pub(crate) mod plotter {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
-            1 => __MoveTo::deliver(__m, |(p,)| Rx::move_to(__rx, &__b(), p)),
+            1 => __MoveTo::deliver(__m, |(p,)| Rx::move_to(__rx, __b, p)),
             __number => __rt::unknown_message(__number),
         }
     }

@@ -406,23 +406,23 @@ pub mod test {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
-            1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(__rx, &__b(), arg, e)),
-            2 => __Str::deliver(__m, |(arg, s)| Rx::str(__rx, &__b(), arg, s)),
+            1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(__rx, __b, arg, e)),
+            2 => __Str::deliver(__m, |(arg, s)| Rx::str(__rx, __b, arg, s)),
             3 => {
                 __Caps::deliver(
                     __m,
-                    |(arg, cap1, cap2)| Rx::caps(__rx, &__b(), arg, cap1, cap2),
+                    |(arg, cap1, cap2)| Rx::caps(__rx, __b, arg, cap1, cap2),
                 )
             }
-            4 => __Buffy::deliver(__m, |(buf,)| Rx::buffy(__rx, &__b(), buf)),
+            4 => __Buffy::deliver(__m, |(buf,)| Rx::buffy(__rx, __b, buf)),
             5 => {
                 __TestrpcCall::deliver(
                     __m,
                     |(__id, s)| Rx::testrpc(
                         __rx,
-                        &__b(),
+                        __b,
                         s,
                         TestrpcReply(__rt::ReplyToken::new(__raw, __id, 6)),
                     ),

@@ -876,14 +876,14 @@ pub mod types {
         __raw: &__rt::RawBinding,
         __m: __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        let __b = &Binding(__raw.handle());
         match __m.number {
             1 => {
                 __Builtins::deliver(
                     __m,
                     |(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)| Rx::builtins(
                         __rx,
-                        &__b(),
+                        __b,
                         a,
                         b,
                         c,
@@ -910,7 +910,7 @@ pub mod types {
                     __m,
                     |(c, i, p, r, q, o, s, t)| Rx::values(
                         __rx,
-                        &__b(),
+                        __b,
                         c,
                         i,
                         p,
@@ -925,12 +925,12 @@ pub mod types {
             3 => {
                 __Arrays::deliver(
                     __m,
-                    |(a, b, c, d, e, f)| Rx::arrays(__rx, &__b(), a, &b, &c, &d, &e, &f),
+                    |(a, b, c, d, e, f)| Rx::arrays(__rx, __b, a, &b, &c, &d, &e, &f),
                 )
             }
-            4 => __Annotated::deliver(__m, |(buf,)| Rx::annotated(__rx, &__b(), buf)),
-            5 => __Type::deliver(__m, |(r#fn,)| Rx::r#type(__rx, &__b(), r#fn)),
-            6 => __None::deliver(__m, |()| Rx::none(__rx, &__b())),
+            4 => __Annotated::deliver(__m, |(buf,)| Rx::annotated(__rx, __b, buf)),
+            5 => __Type::deliver(__m, |(r#fn,)| Rx::r#type(__rx, __b, r#fn)),
+            6 => __None::deliver(__m, |()| Rx::none(__rx, __b)),
             __number => __rt::unknown_message(__number),
         }
     }
