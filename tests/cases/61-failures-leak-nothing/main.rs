@@ -1,7 +1,7 @@
 //! A client tries again and again what cannot succeed: references to nothing, names that are not there, services that refuse,
 //! other interfaces, deadlines. Expected: descriptors and memory of both processes stand still.
 
-use std::future::{IntoFuture, poll_fn};
+use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -45,11 +45,7 @@ fn main() {
                     .wait()
                     .map(|b| b.teardown());
                 drop(ws.block_on(async {
-                    let mut f = Box::pin(IntoFuture::into_future(echo::bind(
-                        svc,
-                        &ws,
-                        echo::RxVtbl::default(),
-                    )));
+                    let mut f = Box::pin(echo::bind(svc, &ws, echo::RxVtbl::default()));
                     poll_fn(|cx| {
                         let _ = f.as_mut().poll(cx);
                         Poll::Ready(())

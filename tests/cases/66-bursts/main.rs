@@ -2,7 +2,6 @@
 //! 300 registrations. Expected: all succeed, in turn; or the limit is documented.
 
 use std::collections::BTreeMap;
-use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use cases::*;
@@ -43,11 +42,11 @@ fn main() {
     tally(&ws, "lookups", (0..2000).map(|_| nameservice::lookup_with_owner("svc")).collect(), &mut out);
     let binds: Vec<_> = (0..1500)
         .map(|_| {
-            ws.spawn_local(IntoFuture::into_future(
+            ws.spawn_local(
                 echo::bind(iref, &ws, echo::RxVtbl::default())
                     .buffer(4096)
                     .timeout(Duration::from_secs(30)),
-            ))
+            )
         })
         .collect();
     let ends = tally(&ws, "binds", binds, &mut out);
