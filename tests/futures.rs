@@ -542,7 +542,7 @@ fn slow(driver: &str) -> (Ends, Rc<Slow>) {
     let (ws, slow) = (Waitset::new(), Rc::<Slow>::default());
     let theirs = Rc::clone(&slow);
     let export = work::export(&ws, move |_| Ok(flounder::Async(Shared(Rc::clone(&theirs)))));
-    let exported = run(&ws, async { export.await }).expect("it can be exported");
+    let exported = run(&ws, export).expect("it can be exported");
     let client = bind(exported.iref(), &ws, driver);
     (Ends { ws, client, seen: Rc::default() }, slow)
 }

@@ -65,7 +65,6 @@ pub fn unhandled_error(binding: &impl AsRaw, error: BindingError) {
 
 /// A message number beyond those of the interface: the limits of a channel let none through.
 #[cold]
-#[must_use]
 pub const fn unknown_message<T>(number: u16) -> Result<T, DecodeError> {
     Err(DecodeError::Number(number))
 }

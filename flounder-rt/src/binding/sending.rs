@@ -200,8 +200,11 @@ pub enum SendBody<'a> {
     /// The message.
     Message(Message),
     /// A message that is large, and is not copied before there is room for it.
-    Attempt(Box<dyn FnMut(&RawBinding) -> Result<(), TxError> + 'a>),
+    Attempt(Box<Attempt<'a>>),
 }
+
+/// Tries to send a message.
+type Attempt<'a> = dyn FnMut(&RawBinding) -> Result<(), TxError> + 'a;
 
 /// A message that waits for the slot of its binding, in the thread of the binding.
 pub struct LocalSending<'a> {

@@ -193,7 +193,7 @@ fn within_a_process(waitset: &Waitset, driver: Driver, iref: Iref) -> Result<(),
     let errors = Rc::clone(&sender.errors);
     let bind = |sender| {
         let bind = cap_transfer::bind(iref, waitset, sender).driver(driver.name());
-        let bound = waitset.block_on(async { bind.await }).expect("no callback fails");
+        let bound = waitset.block_on(bind).expect("no callback fails");
         bound.map_err(|error| fault("bind", error))
     };
     let binding = bind(sender)?;
