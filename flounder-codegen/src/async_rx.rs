@@ -18,12 +18,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let methods = messages.handled().map(|wire| method(wire, messages));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
     let name = quote!(__deliver_async<__R: AsyncRx + 'static>);
-    let deliver = dispatch(
-        messages,
-        &name,
-        [&quote!(&mut #rt::Rc<__R>), &quote!(|| Binding(__raw.handle()))],
-        arms,
-    );
+    let deliver = dispatch(messages, &name, &quote!(&mut #rt::Rc<__R>), arms);
     quote! {
         #doc
         ///
@@ -42,8 +37,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
         #[automatically_derived]
         impl<__R: AsyncRx + 'static> Handlers for #rt::Async<__R> {
             fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                let __rx = #rt::Rc::new(self.0);
-                #rt::dispatcher(__rx, Binding, __deliver_async, |__rx, __b, __e| __R::error(__rx, __b, __e))
+                #rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
             }
         }
 
@@ -75,21 +69,21 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     quote!(#doc #declaration)
 }
 
-/// `1 => __Basic::spawn(__m, __raw, __rx, __b(), __R::basic),`
+/// `1 => __Basic::spawn(__m, __raw, __rx, __b, __R::basic),`
 fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (form, number) = (&wire.form, number(wire.message));
     let run = run(wire, Handler::new(wire, messages).name);
     let (Role::RpcCall(index), Some(response)) = (wire.message.role, response(wire, messages))
     else {
         let spawn = if wire.is_long() { quote!(spawn_whole) } else { quote!(spawn) };
-        return quote!(#number => #form::#spawn(__m, __raw, __rx, __b(), #run),);
+        return quote!(#number => #form::#spawn(__m, __raw, __rx, __b, #run),);
     };
     let response_number = self::number(response.message);
     let ty = reply_name(&messages.interface.rpcs[index]);
     let (value, lent) = (response.result(), response.lent());
     let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
     quote! {
-        #number => #form::#serve(__m, __raw, __rx, __b(), #run, #response_number, |__reply, #value| {
+        #number => #form::#serve(__m, __raw, __rx, __b, #run, #response_number, |__reply, #value| {
             #ty(__reply).send(#lent)
         }),
     }

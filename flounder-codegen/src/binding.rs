@@ -286,12 +286,7 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
     ));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let deliver = dispatch(
-        messages,
-        &quote!(__deliver<__R: Rx>),
-        [&quote!(&mut __R), &quote!(&Binding(__raw.handle()))],
-        arms,
-    );
+    let deliver = dispatch(messages, &quote!(__deliver<__R: Rx>), &quote!(&mut __R), arms);
     quote! {
         #doc
         pub trait Handlers: 'static {
@@ -328,26 +323,36 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
 pub(crate) fn dispatch(
     messages: &Messages<'_>,
     name: &TokenStream,
-    [handlers, binding]: [&TokenStream; 2],
+    handlers: &TokenStream,
     arms: impl Iterator<Item = TokenStream>,
 ) -> TokenStream {
     let rt = messages.rt;
-    // The waiting call reads the rest of a response.
+    // The waiting call reads the rest of a response. Responses come first: handlers need more of the stack.
     let responses = messages.interface.rpcs.iter().map(|rpc| {
         let wire = &messages.list[rpc.response];
         let (number, form) = (number(wire.message), &wire.form);
-        quote!(#number => #form::answer(__raw, __m),)
+        quote!(#number => return #form::answer(__raw, __m),)
+    });
+    let responses: Vec<_> = responses.collect();
+    let responses = (!responses.is_empty()).then(|| {
+        quote! {
+            match __m.number {
+                #(#responses)*
+                _ => {}
+            }
+        }
     });
     quote! {
+        #[inline(always)]
         fn #name(
             __rx: #handlers,
+            __b: &Binding,
             __raw: &#rt::RawBinding,
-            __m: #rt::Received<'_>,
+            __m: &mut #rt::Received<'_>,
         ) -> #rt::Result<(), #rt::DecodeError> {
-            let __b = #binding;
+            #responses
             match __m.number {
                 #(#arms)*
-                #(#responses)*
                 __number => #rt::unknown_message(__number),
             }
         }

@@ -25,8 +25,8 @@ pub use crate::binding::run_program;
 pub use crate::binding::{
     AsRaw, Async, BindingError, Call, Cancelled, Closing, ControlError, Dispatch, End, Inbox,
     Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Rejected, Reply,
-    ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError, attach, dispatcher,
-    inbox,
+    ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError, async_dispatcher,
+    attach, dispatcher, inbox,
 };
 pub use crate::broker::none::{Connect, Serve, connect, serve};
 pub use crate::cap::Cap;

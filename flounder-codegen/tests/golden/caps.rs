@@ -557,12 +557,17 @@ pub mod caps {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
+        match __m.number {
+            6 => return __ExchangeResponse::answer(__raw, __m),
+            _ => {}
+        }
         match __m.number {
             1 => __Copied::deliver(__m, |(a, b)| Rx::copied(__rx, __b, a, b)),
             2 => __Moved::deliver(__m, |(a,)| Rx::moved(__rx, __b, a)),
@@ -585,7 +590,6 @@ pub mod caps {
                     ),
                 )
             }
-            6 => __ExchangeResponse::answer(__raw, __m),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -626,38 +630,36 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
         match __m.number {
-            1 => __Copied::spawn(__m, __raw, __rx, __b(), __R::copied),
-            2 => __Moved::spawn(__m, __raw, __rx, __b(), __R::moved),
-            3 => __Mixed::spawn(__m, __raw, __rx, __b(), __R::mixed),
-            4 => __Given::spawn(__m, __raw, __rx, __b(), __R::given),
+            6 => return __ExchangeResponse::answer(__raw, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Copied::spawn(__m, __raw, __rx, __b, __R::copied),
+            2 => __Moved::spawn(__m, __raw, __rx, __b, __R::moved),
+            3 => __Mixed::spawn(__m, __raw, __rx, __b, __R::mixed),
+            4 => __Given::spawn(__m, __raw, __rx, __b, __R::given),
             5 => {
                 __ExchangeCall::serve(
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     __R::exchange,
                     6,
                     |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
                 )
             }
-            6 => __ExchangeResponse::answer(__raw, __m),
             __number => __rt::unknown_message(__number),
         }
     }

@@ -387,12 +387,19 @@ pub mod rpcs {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
+        match __m.number {
+            2 => return __PingResponse::answer(__raw, __m),
+            4 => return __OneResponse::answer(__raw, __m),
+            6 => return __ManyResponse::answer(__raw, __m),
+            _ => {}
+        }
         match __m.number {
             1 => {
                 __PingCall::deliver(
@@ -430,9 +437,6 @@ pub mod rpcs {
             }
             7 => __Ask::deliver(__m, |(token,)| Rx::ask(__rx, __b, token)),
             8 => __Answer::deliver(__m, |(token, err)| Rx::answer(__rx, __b, token, err)),
-            2 => __PingResponse::answer(__raw, __m),
-            4 => __OneResponse::answer(__raw, __m),
-            6 => __ManyResponse::answer(__raw, __m),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -473,28 +477,29 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
+        match __m.number {
+            2 => return __PingResponse::answer(__raw, __m),
+            4 => return __OneResponse::answer(__raw, __m),
+            6 => return __ManyResponse::answer(__raw, __m),
+            _ => {}
+        }
         match __m.number {
             1 => {
                 __PingCall::serve(
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     __R::ping,
                     2,
                     |__reply, ()| { PingReply(__reply).send() },
@@ -505,7 +510,7 @@ pub mod rpcs {
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     __R::one,
                     4,
                     |__reply, s| { OneReply(__reply).send(&s) },
@@ -516,7 +521,7 @@ pub mod rpcs {
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     __R::many,
                     6,
                     |__reply, (found, data, names)| {
@@ -524,11 +529,8 @@ pub mod rpcs {
                     },
                 )
             }
-            7 => __Ask::spawn(__m, __raw, __rx, __b(), __R::ask),
-            8 => __Answer::spawn(__m, __raw, __rx, __b(), __R::answer),
-            2 => __PingResponse::answer(__raw, __m),
-            4 => __OneResponse::answer(__raw, __m),
-            6 => __ManyResponse::answer(__raw, __m),
+            7 => __Ask::spawn(__m, __raw, __rx, __b, __R::ask),
+            8 => __Answer::spawn(__m, __raw, __rx, __b, __R::answer),
             __number => __rt::unknown_message(__number),
         }
     }

@@ -323,12 +323,13 @@ pub mod painter {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
         match __m.number {
             1 => __Draw::deliver(__m, |(l, c)| Rx::draw(__rx, __b, l, c)),
             __number => __rt::unknown_message(__number),
@@ -350,23 +351,18 @@ pub mod painter {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
         match __m.number {
-            1 => __Draw::spawn(__m, __raw, __rx, __b(), __R::draw),
+            1 => __Draw::spawn(__m, __raw, __rx, __b, __R::draw),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -621,12 +617,13 @@ pub(crate) mod plotter {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
         match __m.number {
             1 => __MoveTo::deliver(__m, |(p,)| Rx::move_to(__rx, __b, p)),
             __number => __rt::unknown_message(__number),
@@ -648,23 +645,18 @@ pub(crate) mod plotter {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
         match __m.number {
-            1 => __MoveTo::spawn(__m, __raw, __rx, __b(), __R::move_to),
+            1 => __MoveTo::spawn(__m, __raw, __rx, __b, __R::move_to),
             __number => __rt::unknown_message(__number),
         }
     }

@@ -401,12 +401,17 @@ pub mod test {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
+        match __m.number {
+            6 => return __TestrpcResponse::answer(__raw, __m),
+            _ => {}
+        }
         match __m.number {
             1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(__rx, __b, arg, e)),
             2 => __Str::deliver(__m, |(arg, s)| Rx::str(__rx, __b, arg, s)),
@@ -428,7 +433,6 @@ pub mod test {
                     ),
                 )
             }
-            6 => __TestrpcResponse::answer(__raw, __m),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -466,38 +470,36 @@ pub mod test {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
         match __m.number {
-            1 => __Basic::spawn(__m, __raw, __rx, __b(), __R::basic),
-            2 => __Str::spawn(__m, __raw, __rx, __b(), __R::str),
-            3 => __Caps::spawn(__m, __raw, __rx, __b(), __R::caps),
-            4 => __Buffy::spawn(__m, __raw, __rx, __b(), __R::buffy),
+            6 => return __TestrpcResponse::answer(__raw, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Basic::spawn(__m, __raw, __rx, __b, __R::basic),
+            2 => __Str::spawn(__m, __raw, __rx, __b, __R::str),
+            3 => __Caps::spawn(__m, __raw, __rx, __b, __R::caps),
+            4 => __Buffy::spawn(__m, __raw, __rx, __b, __R::buffy),
             5 => {
                 __TestrpcCall::serve(
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     __R::testrpc,
                     6,
                     |__reply, result| { TestrpcReply(__reply).send(result) },
                 )
             }
-            6 => __TestrpcResponse::answer(__raw, __m),
             __number => __rt::unknown_message(__number),
         }
     }

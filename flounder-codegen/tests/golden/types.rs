@@ -871,12 +871,13 @@ pub mod types {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[inline(always)]
     fn __deliver<__R: Rx>(
         __rx: &mut __R,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = &Binding(__raw.handle());
         match __m.number {
             1 => {
                 __Builtins::deliver(
@@ -1001,28 +1002,23 @@ pub mod types {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            let __rx = __rt::Rc::new(self.0);
-            __rt::dispatcher(
-                __rx,
-                Binding,
-                __deliver_async,
-                |__rx, __b, __e| __R::error(__rx, __b, __e),
-            )
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
+    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
         __raw: &__rt::RawBinding,
-        __m: __rt::Received<'_>,
+        __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        let __b = || Binding(__raw.handle());
         match __m.number {
             1 => {
                 __Builtins::spawn_whole(
                     __m,
                     __raw,
                     __rx,
-                    __b(),
+                    __b,
                     async |
                         __server: &__R,
                         __binding: &Binding,
@@ -1054,11 +1050,11 @@ pub mod types {
                     },
                 )
             }
-            2 => __Values::spawn(__m, __raw, __rx, __b(), __R::values),
-            3 => __Arrays::spawn(__m, __raw, __rx, __b(), __R::arrays),
-            4 => __Annotated::spawn(__m, __raw, __rx, __b(), __R::annotated),
-            5 => __Type::spawn(__m, __raw, __rx, __b(), __R::r#type),
-            6 => __None::spawn(__m, __raw, __rx, __b(), __R::none),
+            2 => __Values::spawn(__m, __raw, __rx, __b, __R::values),
+            3 => __Arrays::spawn(__m, __raw, __rx, __b, __R::arrays),
+            4 => __Annotated::spawn(__m, __raw, __rx, __b, __R::annotated),
+            5 => __Type::spawn(__m, __raw, __rx, __b, __R::r#type),
+            6 => __None::spawn(__m, __raw, __rx, __b, __R::none),
             __number => __rt::unknown_message(__number),
         }
     }

@@ -75,7 +75,7 @@ impl RawBinding {
     /// [`DecodeError::Short`] if the reply has fewer words.
     pub fn answer(
         &self,
-        message: Received<'_>,
+        message: &mut Received<'_>,
         at: usize,
         words: usize,
     ) -> Result<(), DecodeError> {
@@ -309,11 +309,11 @@ impl Shell {
 
     /// Passes a reply to the call that waits for it. A reply that no call waits for is discarded.
     #[inline]
-    fn answer(&self, id: u32, mut message: Received<'_>) {
+    fn answer(&self, id: u32, message: &mut Received<'_>) {
         let mut io = self.io.borrow_mut();
-        let Some(waker) = io.connection.answer(id, &mut message) else {
+        let Some(waker) = io.connection.answer(id, message) else {
             drop(io);
-            return OneThread::settle_call(self, id, || Ok(Message::keep(message)));
+            return OneThread::settle_call(self, id, || Ok(Message::keep(message.reborrow())));
         };
         let has_events = io.connection.has_events();
         drop(io);

@@ -207,6 +207,7 @@ impl Dispatch for Keep {
     }
 
     fn attached(&mut self, raw: &RawBinding) {
+        self.handler.attached(raw);
         // A binding is attached once.
         let _ = raw.shell().own.mail.set(Arc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {

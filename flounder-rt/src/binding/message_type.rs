@@ -209,7 +209,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError::Short`].
     #[inline]
-    pub fn answer(raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+    pub fn answer(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
         raw.answer(message, Self::ID, WORDS)
     }
 
@@ -219,10 +219,10 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
     pub fn deliver<'a>(
-        message: Received<'a>,
+        message: &'a mut Received<'_>,
         handle: impl FnOnce(A::Taken<'a>),
     ) -> Result<(), DecodeError> {
-        match A::take(message.words, message.caps) {
+        match A::take(message.words, &mut *message.caps) {
             Ok(args) => {
                 handle(args);
                 Ok(())
@@ -236,14 +236,14 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn spawn<S, B>(
-        message: Received<'_>,
+    pub fn spawn<S, B: Clone>(
+        message: &mut Received<'_>,
         raw: &RawBinding,
         service: &Rc<S>,
-        binding: B,
+        binding: &B,
         handler: impl Handler<S, B, A::Owned, ()>,
     ) -> Result<(), DecodeError> {
-        Self::read(message, |args| raw.spawn(service, binding, args, handler))
+        Self::read(message.reborrow(), |args| raw.spawn(service, binding.clone(), args, handler))
     }
 
     /// Runs a handler like [`spawn`](Self::spawn), with all arguments as one: the runtime calls no function of so many.
@@ -251,14 +251,14 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn spawn_whole<S, B>(
-        message: Received<'_>,
+    pub fn spawn_whole<S, B: Clone>(
+        message: &mut Received<'_>,
         raw: &RawBinding,
         service: &Rc<S>,
-        binding: B,
+        binding: &B,
         handler: impl Handler<S, B, (A::Owned,), ()>,
     ) -> Result<(), DecodeError> {
-        Self::read(message, |args| raw.spawn(service, binding, (args,), handler))
+        Self::read(message.reborrow(), |args| raw.spawn(service, binding.clone(), (args,), handler))
     }
 
     /// Decodes a message into a value that `make` makes of its arguments.
@@ -297,19 +297,19 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve<S, B, T: 'static>(
-        message: Received<'_>,
+    pub fn serve<S, B: Clone, T: 'static>(
+        message: &mut Received<'_>,
         raw: &RawBinding,
         service: &Rc<S>,
-        binding: B,
+        binding: &B,
         handler: impl Handler<S, B, A::Rest, Result<T, CallbackError>>,
         response: u16,
         send: fn(ReplyToken, T),
     ) -> Result<(), DecodeError> {
-        Self::read(message, |args| {
+        Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
             let reply = ReplyToken::new(raw, id, response);
-            raw.spawn_call(service, binding, args, handler, reply, send);
+            raw.spawn_call(service, binding.clone(), args, handler, reply, send);
         })
     }
 
@@ -318,19 +318,19 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve_whole<S, B, T: 'static>(
-        message: Received<'_>,
+    pub fn serve_whole<S, B: Clone, T: 'static>(
+        message: &mut Received<'_>,
         raw: &RawBinding,
         service: &Rc<S>,
-        binding: B,
+        binding: &B,
         handler: impl Handler<S, B, (A::Rest,), Result<T, CallbackError>>,
         response: u16,
         send: fn(ReplyToken, T),
     ) -> Result<(), DecodeError> {
-        Self::read(message, |args| {
+        Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
             let reply = ReplyToken::new(raw, id, response);
-            raw.spawn_call(service, binding, (args,), handler, reply, send);
+            raw.spawn_call(service, binding.clone(), (args,), handler, reply, send);
         })
     }
 }

@@ -48,7 +48,7 @@ use connection::Owned;
 #[cfg(fuzzing)]
 pub use connection::run_program;
 pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
-pub use dispatcher::dispatcher;
+pub use dispatcher::{async_dispatcher, dispatcher};
 pub use end::{AsRaw, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};

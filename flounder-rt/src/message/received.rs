@@ -14,6 +14,12 @@ pub struct Received<'a> {
 }
 
 impl Received<'_> {
+    /// Returns the same message, borrowed.
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Received<'_> {
+        Received { number: self.number, words: self.words, caps: &mut *self.caps }
+    }
+
     /// Returns the four bytes at offset `at`, where a call or a reply has its id; `None` if the
     /// body is shorter.
     #[inline]
