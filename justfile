@@ -42,6 +42,7 @@ bless:
 # accept new compiler messages
 bless-ui:
     FLOUNDER_BLESS=1 cargo test --test ui
+    TRYBUILD=overwrite cargo test -p flounder-compile-fail
 
 # the drivers on this machine, beside what hardware and kernel need
 bench:

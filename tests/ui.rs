@@ -1,4 +1,5 @@
-//! Messages of the compiler: one mistake per file in `tests/ui/<topic>/`, with the expected error.
+//! Mistakes in interfaces and derives: one per file in `tests/ui/<topic>/`, with the compiler's report. Programs that use the
+//! generated code wrongly are cases of `tests/compile-fail`.
 //!
 //! The cases go to the compiler with the libraries that this test is linked with: for all of them that takes seconds, and
 //! building the libraries once more for cargo to do it takes a minute.
@@ -18,7 +19,7 @@ use std::time::SystemTime;
 /// The compiler that the expected errors come from.
 const COMPILER: &str = "rustc 1.95.0";
 
-const TOPICS: [&str; 8] = ["syntax", "names", "types", "bounds", "caps", "rpc", "derive", "usage"];
+const TOPICS: [&str; 7] = ["syntax", "names", "types", "bounds", "caps", "rpc", "derive"];
 
 /// Returns the compiler, unless it is another than the expected errors come from.
 fn compiler() -> Option<OsString> {
