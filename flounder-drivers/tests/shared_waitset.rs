@@ -139,9 +139,9 @@ fn pair(driver: &str) -> (Half, Half) {
 struct Client(Arc<AtomicU64>);
 
 impl Dispatch for Client {
-    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
         match message.number {
-            RESPONSE => raw.answer(message, 0, 2),
+            RESPONSE => raw.answer(&mut message, 0, 2),
             _ => {
                 self.0.fetch_add(message.words[0], Ordering::Relaxed);
                 Ok(())

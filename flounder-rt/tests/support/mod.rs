@@ -92,7 +92,7 @@ impl Handler {
 }
 
 impl Dispatch for Handler {
-    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
         let short = DecodeError::Short { need: 1, have: 0 };
         match message.number {
             NOTE => {
@@ -113,7 +113,7 @@ impl Dispatch for Handler {
                     _ => reply.send(&[id, value * 2], &[]),
                 }
             }
-            DOUBLE_RESPONSE => raw.answer(message, 0, 1)?,
+            DOUBLE_RESPONSE => raw.answer(&mut message, 0, 1)?,
             other => panic!("message {other}"),
         }
         Ok(())
