@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -180,6 +181,58 @@ fn client_of_several_threads_binds_from_any_of_them() {
     service.exported.clone().withdraw();
     let refused = bind().wait();
     assert!(matches!(refused, Err(BindError::NoService)), "{refused:?}");
+}
+
+#[test]
+fn dropped_bind_leaves_no_binding_and_no_handlers() {
+    const ROUNDS: u32 = 200;
+    let service = Service::new(2);
+    let (iref, ws) = (service.exported.iref(), SharedWaitset::new());
+    let handlers = Arc::<Seen>::default();
+    let bind = || {
+        let handler = Box::new(Handlers { seen: Arc::clone(&handlers), next: 0 });
+        let broker = flounder_monitor::broker();
+        SharedBind::new(iref, &ws, doubler::INTERFACE, broker, handler, |end| end)
+    };
+    // The first poll begins it.
+    drop(bind());
+    for round in 0..ROUNDS {
+        let (mut bind, woken) = (Box::pin(bind()), Arc::<Woken>::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let polled = bind.as_mut().poll(&mut Context::from_waker(&waker));
+        // If it was polled late, it may have its binding, which is closed as well.
+        if polled.is_pending() {
+            match round % 3 {
+                0 => {}
+                // About when the binding is made.
+                1 => (0..10 * round).for_each(|_| std::hint::spin_loop()),
+                _ => eventually("the result", || woken.0.load(Ordering::Acquire)),
+            }
+        }
+        drop(bind);
+    }
+    let ends = || {
+        // A binding that was made closes in a thread of its waitset.
+        while ws.try_dispatch().expect("no callback fails") {}
+        service.seen.ends.load(Ordering::Relaxed)
+    };
+    eventually("the end of the bindings", || ends() == ROUNDS);
+    eventually("the drop of the handlers", || Arc::strong_count(&handlers) == 1);
+    // Nothing else was bound before.
+    let binding = bind().wait().expect("bind");
+    binding.send(NOTE, &[0], &[], Vec::new()).wait().expect("there is room");
+    eventually("the note", || service.seen.notes.load(Ordering::Relaxed) == 1);
+    assert_eq!(ends(), ROUNDS);
+}
+
+/// Whether it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 #[test]
