@@ -18,7 +18,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let methods = messages.handled().map(|wire| method(wire, messages));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
     let name = quote!(__deliver_async<__R: AsyncRx + 'static>);
-    let deliver = dispatch(messages, &name, &quote!(&mut #rt::Rc<__R>), arms);
+    let deliver = dispatch(messages, &name, &quote!(&mut #rt::Rc<__R>), None, arms);
     quote! {
         #doc
         ///

@@ -81,10 +81,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
 /// The methods of a binding for the thread of its waitset.
 fn local_methods(rt: &Rt) -> TokenStream {
     quote! {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: #rt::Box<dyn #rt::Channel>,
             waitset: &#rt::Waitset,
@@ -286,7 +283,13 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
     ));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let deliver = dispatch(messages, &quote!(__deliver<__R: Rx>), &quote!(&mut __R), arms);
+    let deliver = dispatch(
+        messages,
+        &quote!(__deliver<__R: Rx>),
+        &quote!(&mut __R),
+        Some(quote!(#[inline(always)])),
+        arms,
+    );
     quote! {
         #doc
         pub trait Handlers: 'static {
@@ -324,6 +327,7 @@ pub(crate) fn dispatch(
     messages: &Messages<'_>,
     name: &TokenStream,
     handlers: &TokenStream,
+    inline: Option<TokenStream>,
     arms: impl Iterator<Item = TokenStream>,
 ) -> TokenStream {
     let rt = messages.rt;
@@ -343,7 +347,7 @@ pub(crate) fn dispatch(
         }
     });
     quote! {
-        #[inline(always)]
+        #inline
         fn #name(
             __rx: #handlers,
             __b: &Binding,

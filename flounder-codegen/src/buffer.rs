@@ -145,8 +145,7 @@ fn message(variants: &[Variant<'_, '_>], messages: &Messages<'_>) -> TokenStream
     quote! {
         #doc
         ///
-        /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-        /// equals none.
+        /// Two messages are equal if they are the same words. A message with a capability equals none.
         #derive
         pub enum Message { #(#declarations)* }
 
@@ -168,10 +167,12 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
         impl #rt::MessageValue for Message {
             const INTERFACE: &'static #rt::Interface = INTERFACE;
 
+            #[inline]
             fn marshal(&self) -> #rt::Result<#rt::MessageBuffer, #rt::EncodeError> {
                 match self { #(#writes)* }
             }
 
+            #[inline]
             fn unmarshal(__m: #rt::Received<'_>) -> #rt::Result<Self, #rt::DecodeError> {
                 match __m.number {
                     #(#reads)*
@@ -182,6 +183,7 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
 
         #[automatically_derived]
         impl #rt::PartialEq for Message {
+            #[inline]
             fn eq(&self, __other: &Self) -> bool {
                 #rt::same(self, __other)
             }

@@ -33,6 +33,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         }
 
         /// Connects to the service called `name`, once there is one, for any thread.
+        #[inline]
         pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
             #rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
         }

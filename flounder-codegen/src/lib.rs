@@ -1,12 +1,12 @@
 //! Generates Rust from a checked Flounder interface.
 //!
-//! Everything here is pure: a [`Unit`] goes in, tokens come out. Reading files, formatting and telling Cargo about them is
-//! the business of the callers (the macro and the command line), so that both give the same tokens.
+//! Every generator is pure: a [`Unit`] goes in, tokens come out. The callers (the macro and the command line) read files,
+//! format the tokens and report the files to Cargo, so both produce the same tokens.
 //!
-//! Generated code is thin: it lists the arguments of a message, and leaves it to the runtime to put them into words and to
-//! take them out again. It names everything by absolute paths through one path to the runtime ([`Options::runtime`]), because nothing can be
-//! assumed of the scope it lands in; its own locals and helpers begin with `__`, which the language reserves; `__rt` is
-//! that path.
+//! Generated code is thin: it lists the arguments of a message, and the runtime encodes and decodes them. All names are
+//! absolute paths through one path to the runtime ([`Options::runtime`], `__rt`), because the scope of the macro call may
+//! shadow any name. Locals and helpers begin with `__`, which the language reserves. Functions that are not generic are
+//! `#[inline]` where they call code for each message: such a function is then compiled only in crates that use it.
 //!
 //! | module | what it generates |
 //! |---|---|

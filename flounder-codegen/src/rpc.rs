@@ -64,6 +64,7 @@ impl<'m, 'a> Call<'m, 'a> {
             impl #name {
                 /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
                 /// that no reply will come, and the error handler of this end why.
+                #[inline]
                 pub fn send(self, #parameters) {
                     #gifts
                     #form::reply(#passed, self.0);

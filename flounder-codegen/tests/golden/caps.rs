@@ -373,10 +373,7 @@ pub mod caps {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -633,7 +630,6 @@ pub mod caps {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -672,6 +668,7 @@ pub mod caps {
     impl ExchangeReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
             let d = __rt::CapToMove::new(d);
             __ExchangeResponse::reply(
@@ -756,8 +753,7 @@ pub mod caps {
     }
     /// Any message of `caps`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `copied(cap a, holder b)`
@@ -786,6 +782,7 @@ pub mod caps {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Copied { a, b } => __Copied::encode(INTERFACE, (a, b)),
@@ -808,6 +805,7 @@ pub mod caps {
                 }
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __Copied::read(__m, |(a, b)| Self::Copied { a, b }),
@@ -837,6 +835,7 @@ pub mod caps {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -867,6 +866,7 @@ pub mod caps {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }

@@ -223,10 +223,7 @@ pub mod rpcs {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -480,7 +477,6 @@ pub mod rpcs {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -543,6 +539,7 @@ pub mod rpcs {
     impl PingReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self) {
             __PingResponse::reply((self.0.id(),), self.0);
         }
@@ -570,6 +567,7 @@ pub mod rpcs {
     impl OneReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, s: &str) {
             __OneResponse::reply((self.0.id(), s), self.0);
         }
@@ -597,6 +595,7 @@ pub mod rpcs {
     impl ManyReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, found: &[Entry], data: &[u8], names: &[impl __rt::TextItem]) {
             __ManyResponse::reply(
                 (self.0.id(), found, data, __rt::TextItem::strings(names)),
@@ -702,8 +701,7 @@ pub mod rpcs {
     }
     /// Any message of `rpcs`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// Nothing in, nothing out.
@@ -752,6 +750,7 @@ pub mod rpcs {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::PingCall { id } => __PingCall::encode(INTERFACE, (*id,)),
@@ -775,6 +774,7 @@ pub mod rpcs {
                 }
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __PingCall::read(__m, |(id,)| Self::PingCall { id }),
@@ -810,6 +810,7 @@ pub mod rpcs {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -840,6 +841,7 @@ pub mod rpcs {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }

@@ -211,10 +211,7 @@ pub mod painter {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -354,7 +351,6 @@ pub mod painter {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -368,8 +364,7 @@ pub mod painter {
     }
     /// Any message of `painter`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `draw(line l, colour c)`
@@ -378,11 +373,13 @@ pub mod painter {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Draw { l, c } => __Draw::encode(INTERFACE, (*l, *c)),
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __Draw::read(__m, |(l, c)| Self::Draw { l, c }),
@@ -392,6 +389,7 @@ pub mod painter {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -422,6 +420,7 @@ pub mod painter {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }
@@ -505,10 +504,7 @@ pub(crate) mod plotter {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -648,7 +644,6 @@ pub(crate) mod plotter {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -662,8 +657,7 @@ pub(crate) mod plotter {
     }
     /// Any message of `plotter`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// `move_to(point p)`
@@ -672,11 +666,13 @@ pub(crate) mod plotter {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::MoveTo { p } => __MoveTo::encode(INTERFACE, (*p,)),
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __MoveTo::read(__m, |(p,)| Self::MoveTo { p }),
@@ -686,6 +682,7 @@ pub(crate) mod plotter {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -716,6 +713,7 @@ pub(crate) mod plotter {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }

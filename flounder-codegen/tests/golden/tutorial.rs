@@ -237,10 +237,7 @@ pub mod test {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -473,7 +470,6 @@ pub mod test {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -512,6 +508,7 @@ pub mod test {
     impl TestrpcReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
+        #[inline]
         pub fn send(self, result: u32) {
             __TestrpcResponse::reply((self.0.id(), result), self.0);
         }
@@ -574,8 +571,7 @@ pub mod test {
     }
     /// Any message of `test`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     #[__rt::derive(__rt::Debug)]
     pub enum Message {
         /// Sends basic values.
@@ -602,6 +598,7 @@ pub mod test {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Basic { arg, e } => __Basic::encode(INTERFACE, (*arg, *e)),
@@ -616,6 +613,7 @@ pub mod test {
                 }
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __Basic::read(__m, |(arg, e)| Self::Basic { arg, e }),
@@ -640,6 +638,7 @@ pub mod test {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -670,6 +669,7 @@ pub mod test {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }

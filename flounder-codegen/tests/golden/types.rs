@@ -569,10 +569,7 @@ pub mod types {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own; `rx` handles what arrives.
-        ///
-        /// # Errors
-        /// If the waitset cannot watch the channel.
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
         pub fn attach(
             channel: __rt::Box<dyn __rt::Channel>,
             waitset: &__rt::Waitset,
@@ -1005,7 +1002,6 @@ pub mod types {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
-    #[inline(always)]
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
@@ -1060,8 +1056,7 @@ pub mod types {
     }
     /// Any message of `types`, with all that it carries.
     ///
-    /// Two messages are equal if they are the same words. Capabilities cannot be compared: a message that holds one
-    /// equals none.
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
     pub enum Message {
         /// `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`
         Builtins {
@@ -1114,6 +1109,7 @@ pub mod types {
     #[automatically_derived]
     impl __rt::MessageValue for Message {
         const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
         fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
             match self {
                 Self::Builtins {
@@ -1174,6 +1170,7 @@ pub mod types {
                 Self::None {} => __None::encode(INTERFACE, ()),
             }
         }
+        #[inline]
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => {
@@ -1231,6 +1228,7 @@ pub mod types {
     }
     #[automatically_derived]
     impl __rt::PartialEq for Message {
+        #[inline]
         fn eq(&self, __other: &Self) -> bool {
             __rt::same(self, __other)
         }
@@ -1319,6 +1317,7 @@ pub mod types {
         __rt::serve(name, INTERFACE, move || handlers().__deliver())
     }
     /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
         __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }
