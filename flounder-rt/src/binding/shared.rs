@@ -69,8 +69,8 @@ pub(super) type SentSlot = slot::Slot<Result<(), TxError>>;
 /// binding may hold as many again.
 pub const SHARED_QUEUE: usize = 64;
 
-/// An untyped handle to a binding for any thread. Every generated `SharedBinding` wraps one and
-/// dereferences to it.
+/// An untyped handle to a binding for any thread. Every generated `Binding<Shared>` wraps
+/// one.
 ///
 /// Clones are handles to the same binding, and together count as one handle of it: when the last one is
 /// dropped, what they have sent goes out first. Handlers, the error handler included, run in the thread
@@ -554,7 +554,7 @@ impl SharedEndpoint {
 
 impl fmt::Debug for SharedEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedBinding")
+        f.debug_struct("Binding<Shared>")
             .field("interface", &self.interface().name)
             .field("driver", &self.driver())
             .field("peer", self.peer())

@@ -360,8 +360,8 @@ impl Waitset {
     /// the client, asks the connect callback, has `make` build the service's end of the channel, and puts a binding on it.
     /// Nothing is allocated for the client before the callback agrees. `done` gets the binding, or the refusal; nothing is
     /// left of the attempt then. A client that comes while the callback runs waits until it has returned, behind those
-    /// that came before. A client that
-    /// is not `wanted` any more when its turn comes is not admitted. Called by brokers, from the waitset.
+    /// that came before. A client that is no longer `wanted` when its turn comes is not admitted. Called by brokers, from
+    /// the waitset.
     pub fn admit<T: 'static>(
         &self,
         key: u64,

@@ -387,7 +387,8 @@ impl<B> SharedBind<B> {
         self
     }
 
-    /// Binds, and blocks until the result is there. Needs no thread that dispatches the waitset of the client.
+    /// Binds, and blocks until the result is there. Needs no thread that dispatches the waitset of the client. The binding
+    /// does: it neither receives nor closes before a thread dispatches.
     ///
     /// # Errors
     /// [`BindError`].
