@@ -791,7 +791,7 @@ impl ProcessState {
 }
 
 /// Capabilities with this number or a larger one are kept by the service, until there is a message with this number.
-const KEPT: u32 = 1_000_000;
+const KEPT: u32 = 1 << 31;
 
 thread_local! {
     static KEPT_CAPS: RefCell<Vec<Cap>> = const { RefCell::new(Vec::new()) };
