@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-#[cfg(not(loom))]
-use crate::mem::prefetch;
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -42,12 +40,6 @@ macro_rules! line_memory {
                 value
             }
 
-            #[cfg(not(loom))]
-            #[inline(always)]
-            fn expect_read(&self, line: usize) {
-                prefetch::for_reading(&raw const self.0[line]);
-            }
-
             #[inline(always)]
             fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
                 let mut found = 0;
@@ -68,12 +60,6 @@ impl OwnMemory for HeapOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
         self.0[line].0[word].store(value, order);
-    }
-
-    #[cfg(not(loom))]
-    #[inline(always)]
-    fn expect_write(&self, line: usize) {
-        prefetch::for_writing(&raw const self.0[line]);
     }
 
     #[inline(always)]

@@ -24,8 +24,6 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
-#[cfg(not(loom))]
-use crate::mem::prefetch;
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
 use flounder_rt::fork::ForkGeneration;
@@ -79,12 +77,6 @@ macro_rules! line_memory {
                 self.0.line(line).load(word, order)
             }
 
-            #[cfg(not(loom))]
-            #[inline(always)]
-            fn expect_read(&self, line: usize) {
-                prefetch::for_reading(self.0.line(line).start.cast_const());
-            }
-
             #[inline(always)]
             fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
                 let (line, mut found) = (self.0.line(line), 0);
@@ -105,12 +97,6 @@ impl OwnMemory for MappedOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
         self.store_in(&self.0.line(line), word, value, order);
-    }
-
-    #[cfg(not(loom))]
-    #[inline(always)]
-    fn expect_write(&self, line: usize) {
-        prefetch::for_writing(self.0.line(line).start.cast_const());
     }
 
     #[inline(always)]

@@ -56,13 +56,6 @@ pub trait LineMemory {
     /// If there is no such word.
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
-    /// Hints that a line will be read soon. Without effect on its contents.
-    ///
-    /// # Panics
-    /// If there is no such line.
-    #[inline(always)]
-    fn expect_read(&self, _line: usize) {}
-
     /// Loads the payload of a line, each word once. Returns the bits of `mask` that are set in it.
     #[inline(always)]
     fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
@@ -83,13 +76,6 @@ pub trait OwnMemory: LineMemory {
     /// # Panics
     /// If there is no such word.
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
-
-    /// Hints that a line will be written soon. Without effect on its contents.
-    ///
-    /// # Panics
-    /// If there is no such line.
-    #[inline(always)]
-    fn expect_write(&self, _line: usize) {}
 
     /// Stores the payload of a line: `words`, at most seven, and zeroes after them.
     ///
