@@ -158,23 +158,11 @@ impl Threading for AnyThread {
     }
 
     fn run_events_later(shell: &Shell<Self>) {
-        let weak = Weak::clone(&shell.myself);
-        shell.post(Box::new(move |_| {
-            if let Some(shell) = weak.upgrade() {
-                shell.run_events();
-            }
-            Ok(())
-        }));
+        shell.run_later(|shell| shell.run_events());
     }
 
     fn pass_on_later(shell: &Shell<Self>, line: connection::Line) {
-        let weak = Weak::clone(&shell.myself);
-        shell.post(Box::new(move |_| {
-            if let Some(shell) = weak.upgrade() {
-                shell.pass_on(line);
-            }
-            Ok(())
-        }));
+        shell.run_later(move |shell| shell.pass_on(line));
     }
 
     fn run_after_end(shell: &Shell<Self>, rest: AfterEnd<Self>) {
@@ -405,6 +393,17 @@ impl Shell<AnyThread> {
         if let Some(waitset) = self.own.waitset.upgrade() {
             waitset.post(task);
         }
+    }
+
+    /// Runs `task` on this binding from the waitset, if the binding still exists then.
+    fn run_later(&self, task: impl FnOnce(&Self) + Send + 'static) {
+        let weak = Weak::clone(&self.myself);
+        self.post(Box::new(move |_| {
+            if let Some(shell) = weak.upgrade() {
+                task(&shell);
+            }
+            Ok(())
+        }));
     }
 }
 
