@@ -74,7 +74,7 @@ fn the_root_has_these_names_and_no_others() {
 }
 
 #[test]
-fn each_module_of_the_facade_has_a_first_sentence_and_an_example() {
+fn modules_of_the_facade_have_a_first_sentence_and_an_example() {
     for item in root().items {
         let Item::Mod(module) = item else { continue };
         let name = module.ident.to_string();

@@ -236,7 +236,7 @@ impl Wake for Woken {
 }
 
 #[test]
-fn connect_callback_runs_for_one_client_at_a_time_and_may_refuse() {
+fn connect_callback_runs_for_one_client_at_a_time() {
     let ws = SharedWaitset::new();
     let (running, mut count) = (AtomicBool::new(false), 0);
     let connect = move |_: &Peer| {

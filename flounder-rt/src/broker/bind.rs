@@ -224,7 +224,7 @@ impl<B: 'static> Bind<B> {
     }
 }
 
-/// A bind in progress that somebody waits for.
+/// A bind in progress, with the slot for its result.
 struct Waiting<B> {
     slot: Rc<Slot<B>>,
     waitset: WeakWaitset,

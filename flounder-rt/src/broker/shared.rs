@@ -478,7 +478,7 @@ impl<B> fmt::Debug for SharedBind<B> {
     }
 }
 
-/// A bind in progress that somebody waits for.
+/// A bind in progress, with the slot for its result.
 struct Waiting {
     pending: Arc<PendingBind>,
     timer: Option<SharedTimer>,
