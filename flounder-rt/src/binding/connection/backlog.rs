@@ -207,15 +207,18 @@ mod tests {
             backlog.push(Queued::Notice(Notice::CapsRefused(refusal, None)));
         }
         assert_eq!(backlog.queue.len(), refusals.len());
-        let mut told = vec![0; LOSSES];
+        let mut counts = vec![0; LOSSES];
         while let Some((message, _)) = backlog.pop() {
             assert_eq!(message.number, RUNTIME_MESSAGE);
             match Notice::parse(&message.words) {
-                Some(Notice::CapsRefused(refusal, None)) => told[refusal.code() as usize] += 1,
+                Some(Notice::CapsRefused(refusal, None)) => counts[refusal.code() as usize] += 1,
                 other => panic!("{other:?}"),
             }
         }
-        assert!(refusals.iter().all(|refusal| told[refusal.code() as usize] == 200), "{told:?}");
+        assert!(
+            refusals.iter().all(|refusal| counts[refusal.code() as usize] == 200),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -179,8 +179,9 @@ impl<T, R> Connection<T, R> {
         half.accepted += 1;
         half.taken = taken;
         half.slot.number = number;
-        // The channel does not ask again for the words that it has taken.
-        let (len, from) = (body.len(), taken.min(body.len()));
+        // The channel does not read again the words that it has taken. If it refuses the capabilities later, the words show
+        // which call is lost.
+        let (len, from) = (body.len(), if cap_count > 0 { 0 } else { taken.min(body.len()) });
         half.slot.words.resize(len, 0);
         body.reader(from).read(&mut half.slot.words[from..]);
         half.slot.caps = core::mem::take(caps);

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::programs::{Choices, INTERFACE, run};
 use super::*;
+use crate::channel::{CapRefusal, ChannelError, Progress};
+use crate::wire::Gather;
 
 /// Steps of all programs together; the variable `FLOUNDER_CONNECTION_STEPS` asks for another number.
 const STEPS: u64 = 1_000_000;
@@ -60,4 +62,21 @@ fn call_on_ended_binding_is_refused_when_window_was_full() {
     assert!(machine.end(&BindingError::Closed));
     machine.begin_closing(false);
     assert_eq!(machine.rule(sender), Rule::Refuse);
+}
+
+/// The slot may still hold words of an earlier message where the channel has taken those of this one.
+#[test]
+fn partly_sent_call_fails_when_its_capabilities_are_refused() {
+    use super::programs::{CALL, NOTE};
+    let mut machine = Connection::<u32, u64>::new(&INTERFACE);
+    machine.stash(NOTE, Gather::words_only(&[9, 9, 9]), &mut Vec::new(), 0, 0);
+    assert_eq!(machine.took(Ok(Progress::Done)), Took::All);
+    let id = machine.calls().next();
+    machine.calls().begin(id, false);
+    machine.stash(CALL, Gather::words_only(&[u64::from(id), 7]), &mut Vec::new(), 1, 1);
+    machine.calls().accepted(id);
+    let refused = Err(ChannelError::Caps(CapRefusal::SenderLimit));
+    assert_eq!(machine.took(refused), Took::Lost);
+    let result = machine.calls().take(id).map(|result| result.map(drop));
+    assert_eq!(result, Some(Err(RpcError::CapsRefused(CapRefusal::SenderLimit))));
 }
