@@ -6,6 +6,8 @@
 //!
 //! The texts are those of one compiler. `FLOUNDER_BLESS=1 cargo test --test ui` rewrites them.
 
+use std::any::TypeId;
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -14,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use std::time::SystemTime;
 
 /// The compiler that the expected errors come from.
 const COMPILER: &str = "rustc 1.95.0";
@@ -42,26 +43,43 @@ struct Libraries {
     flounder: PathBuf,
 }
 
+/// Prints the id of a type of `flounder`, which depends on the build of the crate: on its features, those of its
+/// dependencies, and the profile.
+const PRINT_ID: &str = r#"fn main() { print!("{:?}", std::any::TypeId::of::<flounder::Error>()) }"#;
+
 impl Libraries {
-    fn find() -> Self {
+    /// Finds the build of `flounder` that this test is linked with. Builds with other features may lie beside it.
+    fn find(rustc: &OsString) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
-        let folder = program.parent().expect("it lies in a folder").to_owned();
-        let changed =
-            |path: &PathBuf| fs::metadata(path).and_then(|it| it.modified()).expect("a file");
+        let folder = program.parent().expect("it lies in a folder");
         let entries = folder.read_dir().expect("the folder can be read");
         let paths = entries.map(|entry| entry.expect("the folder can be read").path());
         let is_flounder = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name.starts_with("libflounder-") && name.ends_with(".rlib")
         };
-        // Cargo has brought one up to date for this test, and nothing later is older.
-        let flounder = paths.filter(is_flounder).max_by_key(changed).expect("it is built");
-        assert!(
-            changed(&flounder) >= source_changed(Path::new("src")),
-            "{} is older than its source",
-            flounder.display()
-        );
-        Self { folder, flounder }
+        let mut builds: Vec<_> = paths.filter(is_flounder).collect();
+        // The right one is most likely the newest.
+        let changed = |path: &PathBuf| fs::metadata(path).and_then(|it| it.modified()).ok();
+        builds.sort_by_key(|path| Reverse(changed(path)));
+        let candidates = builds.into_iter();
+        let mut candidates =
+            candidates.map(|flounder| Self { folder: folder.to_owned(), flounder });
+        let linked = candidates.find(|candidate| candidate.is_linked_here(rustc));
+        linked.expect("the library that this test is linked with lies beside it")
+    }
+
+    /// Returns true if types of this build are the same as those of this test.
+    fn is_linked_here(&self, rustc: &OsString) -> bool {
+        let output = tempfile::tempdir().expect("a folder");
+        let (source, program) = (output.path().join("id.rs"), output.path().join("id"));
+        fs::write(&source, PRINT_ID).expect("the folder can be written");
+        let compiled = self.compile(rustc, &source, "link", &program).output();
+        if !compiled.expect("the compiler runs").status.success() {
+            return false;
+        }
+        let printed = Command::new(program).output().expect("the program runs").stdout;
+        printed == format!("{:?}", TypeId::of::<flounder::Error>()).into_bytes()
     }
 
     /// Returns a command that compiles `case` to `output`.
@@ -76,19 +94,6 @@ impl Libraries {
         command.arg(case);
         command
     }
-}
-
-/// Returns when a source below `folder` changed last.
-fn source_changed(folder: &Path) -> SystemTime {
-    let entries = folder.read_dir().expect("the folder can be read");
-    let times = entries.map(|entry| {
-        let path = entry.expect("the folder can be read").path();
-        if path.is_dir() {
-            return source_changed(&path);
-        }
-        fs::metadata(path).and_then(|it| it.modified()).expect("a file")
-    });
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Returns the cases of a folder, in order.
@@ -202,7 +207,7 @@ fn normalise_diagnostic(diagnostic: &str) -> String {
 #[test]
 fn mistakes_give_the_expected_errors() {
     let Some(rustc) = compiler() else { return };
-    let libraries = Libraries::find();
+    let libraries = Libraries::find(&rustc);
     let is_blessed = std::env::var_os("FLOUNDER_BLESS").is_some();
     let cases: Vec<_> = TOPICS.iter().flat_map(|topic| cases(topic)).collect();
     check_all(&cases, |case, output| {
@@ -227,7 +232,7 @@ fn mistakes_give_the_expected_errors() {
 #[test]
 fn what_is_no_mistake_compiles_and_runs() {
     let Some(rustc) = compiler() else { return };
-    let libraries = Libraries::find();
+    let libraries = Libraries::find(&rustc);
     check_all(&cases("pass"), |case, output| {
         let mut compile = libraries.compile(&rustc, case, "link", output);
         for command in [&mut compile, &mut Command::new(output)] {
