@@ -1,6 +1,6 @@
 //! The declared types: structs, enumerations, arrays and aliases, each with its wire traits.
 
-use flounder_idl::model::{Builtin, Element, Field, Home, Ty, TypeDef, TypeId, TypeKind};
+use flounder_idl::model::{Builtin, DeclaredIn, Element, Field, Ty, TypeDef, TypeId, TypeKind};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
@@ -189,13 +189,13 @@ fn scalar(builtin: Builtin, rt: &Rt) -> TokenStream {
 
 /// Every type that the module declares or brings in.
 pub(crate) fn items(types: &Types<'_>, rt: &Rt) -> TokenStream {
-    let item = |(def, facts): (&TypeDef, &Facts)| match &def.home {
-        Home::Here => declared(def, *facts, types, rt),
-        Home::Module(path) => {
+    let item = |(def, facts): (&TypeDef, &Facts)| match &def.declared_in {
+        DeclaredIn::Here => declared(def, *facts, types, rt),
+        DeclaredIn::Module(path) => {
             let (name, doc) = (&def.name.rust, docs::of(&def.docs, &describe(def)));
             quote!(#doc pub use #path::#name;)
         }
-        Home::Rust(path) => {
+        DeclaredIn::Rust(path) => {
             // An alias, since a private type cannot be used again under another name.
             let (name, path, doc) =
                 (&def.name.rust, from_module(path), docs::of(&def.docs, &describe(def)));
@@ -314,8 +314,8 @@ fn head(doc: TokenStream, name: &flounder_idl::model::Name) -> TokenStream {
 
 fn describe(def: &TypeDef) -> String {
     let idl = &def.name.idl;
-    match (&def.kind, &def.home) {
-        (_, Home::Rust(path)) => {
+    match (&def.kind, &def.declared_in) {
+        (_, DeclaredIn::Rust(path)) => {
             format!("`use {} as {idl};`", path.to_token_stream().to_string().replace(' ', ""))
         }
         (TypeKind::Struct(_), _) => format!("`typedef struct {{ .. }} {idl};`"),

@@ -48,7 +48,7 @@ pub struct Interface {
     /// Doc comment lines of the interface.
     pub docs: Vec<String>,
     /// Every type the interface can name, in declaration order. A [`TypeId`] indexes it. Types that come from
-    /// elsewhere ([`TypeDef::home`]) are referred to and not generated here.
+    /// elsewhere ([`TypeDef::declared_in`]) are referred to and not generated here.
     pub types: Vec<TypeDef>,
     /// Messages on the wire after expansion of rpcs; `messages[i].number == i + 1`.
     pub messages: Vec<Message>,
@@ -81,15 +81,15 @@ pub struct TypeDef {
     pub docs: Vec<String>,
     /// Body of the declaration.
     pub kind: TypeKind,
-    /// Where the Rust type is generated.
-    pub home: Home,
+    /// Module that declares the Rust type, which is generated there.
+    pub declared_in: DeclaredIn,
     /// Properties of the values of this type.
     pub traits: Traits,
 }
 
 /// Module that declares the Rust type of a [`TypeDef`].
 #[derive(Debug, Clone)]
-pub enum Home {
+pub enum DeclaredIn {
     /// The module of this interface (or of this [`TypeModule`]).
     Here,
     /// Another module that `flounder!` generated; the path names the *module* as seen from the interface's module.

@@ -1,4 +1,4 @@
-//! Pretty printer for interfaces. Parsing its output gives an equal tree.
+//! Pretty printer for interfaces. Parsing its output yields an equal tree.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Correct input: every feature of the language, and the model it becomes.
 
 use flounder_idl::model::{
-    AnnotationValue, Builtin, DEFAULT_MAX, Home, Interface, Role, Ty, TypeKind, Unit,
+    AnnotationValue, Builtin, DEFAULT_MAX, DeclaredIn, Interface, Role, Ty, TypeKind, Unit,
 };
 use flounder_idl::source::{FileSources, MemorySources, SourceFile};
 use flounder_idl::{compile_text, compile_tokens, render};
@@ -323,18 +323,21 @@ fn several_interfaces_share_an_import() {
     let modules: Vec<&str> = unit.modules.iter().map(|module| module.name.idl.as_str()).collect();
     assert_eq!(modules, ["base", "types"], "each once, after what it needs");
     assert_eq!(unit.files.len(), 2);
-    let home = |home: &Home| match home {
-        Home::Here => "here".to_owned(),
-        Home::Module(path) => path.to_string().replace(' ', ""),
-        Home::Rust(_) => "rust".to_owned(),
+    let place = |declared: &DeclaredIn| match declared {
+        DeclaredIn::Here => "here".to_owned(),
+        DeclaredIn::Module(path) => path.to_string().replace(' ', ""),
+        DeclaredIn::Rust(_) => "rust".to_owned(),
     };
-    let homes = |types: &[flounder_idl::model::TypeDef]| {
-        types.iter().map(|def| format!("{}@{}", def.name.rust, home(&def.home))).collect::<Vec<_>>()
+    let places = |types: &[flounder_idl::model::TypeDef]| {
+        types
+            .iter()
+            .map(|def| format!("{}@{}", def.name.rust, place(&def.declared_in)))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(homes(&unit.modules[1].types), ["Id@super::base", "PlaceT@here"]);
-    assert_eq!(homes(&unit.interfaces[0].types), ["Id@super::base", "PlaceT@super::types"]);
+    assert_eq!(places(&unit.modules[1].types), ["Id@super::base", "PlaceT@here"]);
+    assert_eq!(places(&unit.interfaces[0].types), ["Id@super::base", "PlaceT@super::types"]);
     assert_eq!(
-        homes(&unit.interfaces[1].types),
+        places(&unit.interfaces[1].types),
         ["Id@super::base", "PlaceT@super::types", "Mine@here"]
     );
     assert_eq!(canonical(&unit.interfaces[0]), ["message m(p:{who:uint32,on:uint8},c:uint8)"]);
@@ -357,15 +360,15 @@ fn imports_with_a_module_generate_nothing() {
             format!("import \"types.if\" as {written}; interface t {{ message m(place_t p); }};");
         let unit = compile_with(&text, &sources);
         assert!(unit.modules.is_empty());
-        let homes: Vec<String> = unit.interfaces[0]
+        let paths: Vec<String> = unit.interfaces[0]
             .types
             .iter()
-            .map(|def| match &def.home {
-                Home::Module(path) => path.to_string().replace(' ', ""),
+            .map(|def| match &def.declared_in {
+                DeclaredIn::Module(path) => path.to_string().replace(' ', ""),
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(homes, [base, types], "{written}");
+        assert_eq!(paths, [base, types], "{written}");
     }
 }
 
@@ -382,7 +385,10 @@ fn modules_of_types_are_imports_written_inline() {
     assert_eq!(message.canonical, "message m(a:[uint32;4],p:extern#0,o:extern#1,q:extern#0)");
     assert_eq!(message.externs.len(), 2);
     let pose = &unit.interfaces[0].types[message.externs[0].0];
-    assert!(matches!(&pose.home, Home::Rust(path) if path.segments.len() == 2), "{pose:?}");
+    assert!(
+        matches!(&pose.declared_in, DeclaredIn::Rust(path) if path.segments.len() == 2),
+        "{pose:?}"
+    );
 }
 
 #[test]

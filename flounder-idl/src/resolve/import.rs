@@ -9,7 +9,7 @@ use quote::quote;
 
 use crate::ast::{self, Decl, Item};
 use crate::diag::{Code, Diagnostic, Diagnostics, Place, TextRange};
-use crate::model::{self, Home, TypeModule};
+use crate::model::{self, DeclaredIn, TypeModule};
 use crate::source::{MAX_FILE_BYTES, SourceFile, Sources};
 use crate::{names, parse, token};
 
@@ -137,7 +137,7 @@ impl<'a> Resolver<'a> {
     /// Counts the types that are about to be copied from `scope`; reports a sum over the maximum.
     fn affordable(&mut self, scope: &Scope, place: Place) -> bool {
         let before = self.visible;
-        self.visible += scope.types.len() + scope.homes.len();
+        self.visible += scope.types.len() + scope.visible_modules.len();
         if before <= MAX_VISIBLE && self.visible > MAX_VISIBLE {
             self.diagnostics.push(
                 Diagnostic::new(
@@ -353,7 +353,9 @@ impl<'a> Resolver<'a> {
         let loaded = &mut self.modules[id.0];
         let types = std::mem::take(&mut loaded.scope.types);
         debug_assert!(
-            types.iter().all(|def| !matches!(&def.home, Home::Module(path) if path.is_empty()))
+            types.iter().all(
+                |def| !matches!(&def.declared_in, DeclaredIn::Module(path) if path.is_empty())
+            )
         );
         let model =
             TypeModule { name: loaded.name.clone(), visibility: loaded.visibility.clone(), types };
@@ -364,8 +366,9 @@ impl<'a> Resolver<'a> {
 /// Removes modules without types whose name another module or interface has. No code refers to them, and files with one
 /// stem in several folders often declare aliases only.
 fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]) {
-    let is_empty =
-        |module: &Module| module.model.types.iter().all(|def| matches!(def.home, Home::Module(_)));
+    let is_empty = |module: &Module| {
+        module.model.types.iter().all(|def| matches!(def.declared_in, DeclaredIn::Module(_)))
+    };
     let mut taken: HashSet<String> = interfaces
         .iter()
         .map(|interface| names::value_text(&interface.ast.name, &interface.ast.attrs).to_owned())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
-use crate::model::{Builtin, DEFAULT_MAX, Home, Traits, Ty, TypeDef, TypeId, TypeKind};
+use crate::model::{Builtin, DEFAULT_MAX, DeclaredIn, Traits, Ty, TypeDef, TypeId, TypeKind};
 
 use super::path::ModPath;
 
@@ -68,7 +68,7 @@ pub(crate) struct Scope {
     /// Names of `entries` in order of declaration.
     pub(crate) order: Vec<String>,
     /// Modules whose types are visible, and the places of their imports.
-    pub(crate) homes: Vec<(ModuleId, ModPath, Place)>,
+    pub(crate) visible_modules: Vec<(ModuleId, ModPath, Place)>,
     /// True if a declaration is missing because of a mistake: an unknown name may mean that declaration.
     pub(crate) damaged: bool,
 }
@@ -177,12 +177,12 @@ impl Scope {
         diagnostics: &mut Diagnostics,
     ) {
         self.damaged |= other.damaged;
-        if self.homes.iter().any(|(id, known, _)| *id == module && known == path) {
+        if self.visible_modules.iter().any(|(id, known, _)| *id == module && known == path) {
             // A scope has all types of a module or none.
             return;
         }
         self.locate(module, path.clone(), place, diagnostics);
-        for (dependency, seen_there, _) in &other.homes {
+        for (dependency, seen_there, _) in &other.visible_modules {
             self.locate(*dependency, seen_there.beside(path), place, diagnostics);
         }
         // Types precede their uses, so one pass is enough.
@@ -193,16 +193,18 @@ impl Scope {
                 Some(&id) => id,
                 None => {
                     let kind = mapped(&def.kind, &map);
-                    let home = match &def.home {
-                        Home::Rust(path) => Home::Rust(path.clone()),
-                        Home::Here | Home::Module(_) => Home::Module(self.home(origin.0)),
+                    let declared_in = match &def.declared_in {
+                        DeclaredIn::Rust(path) => DeclaredIn::Rust(path.clone()),
+                        DeclaredIn::Here | DeclaredIn::Module(_) => {
+                            DeclaredIn::Module(self.path_to(origin.0))
+                        }
                     };
                     let taken = self.rust.get(&def.name.rust.to_string());
                     if !taken.is_some_and(|(module, ..)| *module == origin.0) {
                         self.claim(def, origin.0, place, diagnostics);
                     }
                     self.add(
-                        TypeDef { kind, home, ..def.clone() },
+                        TypeDef { kind, declared_in, ..def.clone() },
                         other.facts[index],
                         Some(origin),
                         origin.0,
@@ -234,9 +236,9 @@ impl Scope {
         place: Place,
         diagnostics: &mut Diagnostics,
     ) {
-        let known = self.homes.iter().find(|(id, ..)| *id == module);
+        let known = self.visible_modules.iter().find(|(id, ..)| *id == module);
         match known {
-            None => self.homes.push((module, path, place)),
+            None => self.visible_modules.push((module, path, place)),
             Some((_, same, _)) if *same == path => {}
             Some((_, _, first)) => diagnostics.push(
                 Diagnostic::new(Code::ImportConflict, place, "one file is imported as two modules")
@@ -247,8 +249,8 @@ impl Scope {
         }
     }
 
-    fn home(&self, module: ModuleId) -> proc_macro2::TokenStream {
-        let known = self.homes.iter().find(|(id, ..)| *id == module);
+    fn path_to(&self, module: ModuleId) -> proc_macro2::TokenStream {
+        let known = self.visible_modules.iter().find(|(id, ..)| *id == module);
         known.map(|(_, path, _)| path.seen_below()).unwrap_or_default()
     }
 }

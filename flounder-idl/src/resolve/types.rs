@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::ast::{self, Decl, Suffix, TypeDecl, TypeDeclKind};
 use crate::check::check_members;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{DEFAULT_MAX, Element, Field, Home, Traits, Ty, TypeDef, TypeKind};
+use crate::model::{DEFAULT_MAX, DeclaredIn, Element, Field, Traits, Ty, TypeDef, TypeKind};
 use crate::names;
 use crate::source::SourceFile;
 
@@ -185,19 +185,19 @@ impl Resolver<'_> {
             None => Meaning::Broken,
             Some(Declared::Alias(ty)) => Meaning::Alias(ty),
             Some(Declared::Type(kind, facts)) => {
-                let home = match &decl.kind {
+                let declared_in = match &decl.kind {
                     TypeDeclKind::Use(path) => match syn::parse2(path.stream.clone()) {
-                        Ok(path) => Home::Rust(path),
+                        Ok(path) => DeclaredIn::Rust(path),
                         Err(_) => return,
                     },
-                    _ => Home::Here,
+                    _ => DeclaredIn::Here,
                 };
                 let name = names::cased(&decl.name, &decl.attrs);
                 let def = TypeDef {
                     name,
                     docs: decl.attrs.docs.clone(),
                     kind,
-                    home,
+                    declared_in,
                     traits: facts.traits,
                 };
                 scope.claim(&def, module, decl.name.place, self.diagnostics);
