@@ -50,20 +50,20 @@ fn clause_1_prefix(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let rounds = if suite.reach == Reach::Dispatcher { 3000 } else { 300 };
     for round in 0..rounds {
-        // Long ones are slow over some drivers: few of them.
+        // Long messages are slow over some drivers, so there are few.
         let long = if round % 10 == 0 { 5000 } else { 250 };
         let length = [0, 1, 6, 7, 8, 13, 14, 100, long][round as usize % 9];
         let words: Vec<u64> = (0..length).map(|i| round << 32 | i).collect();
         test.exchange(WORDS, &Gather::words_only(&words), vec![], &words);
     }
-    // And many of them under way at a time.
+    // Then many messages under way at a time.
     for _ in 0..3 {
         let sent = test.fill(|number| vec![number; 1 + number as usize % 7]);
         for number in 0..sent {
             test.expect(WORDS, &vec![number; 1 + number as usize % 7]);
         }
         test.expect_empty();
-        // Some of the message that did not fit may be taken, and it is not sent on: the channel is of no more use.
+        // The channel may have taken a part of the message that did not fit, which is not continued: the channel is useless now.
         test = Test::new(suite);
     }
 }
@@ -90,7 +90,7 @@ fn clause_2_whole(suite: &Suite<'_>) {
     sizes.extend(powers(1).chain(powers(7)).filter(|size| *size < 1 << 13).flat_map(near));
     sizes.extend(powers(1).chain(powers(7)));
     sizes.retain(|size| *size < LONGEST);
-    // A long message crosses a short channel in many steps; each of them is a question to an end that lies elsewhere.
+    // A long message crosses a short channel in many steps, each of which is an operation on an end that may be elsewhere.
     if suite.reach != Reach::Dispatcher || suite.paths == Paths::SlowOnly {
         sizes.retain(|size| *size < 1 << 12);
     }
@@ -131,7 +131,7 @@ fn clause_2_whole_with_capabilities(suite: &Suite<'_>) {
         let words: Vec<u64> = (0..length[round % 5]).collect();
         test.exchange(CAPS, &Gather::words_only(&words), caps(count), &words);
     }
-    // One that has none, next to one that has, by whatever way.
+    // A message without capabilities next to one with some, on any path.
     test.exchange(CAPS, &Gather::words_only(&[1]), caps(1), &[1]);
     assert_eq!(test.client.begin(CAPS, &[2]), Ok(Progress::Done));
     test.expect(CAPS, &[2]);
@@ -226,7 +226,7 @@ fn clause_5_nothing_taken(suite: &Suite<'_>) {
     let sent = test.fill(|number| vec![number]);
     let mut held = caps(1);
     let other = test.client.send(CAPS, &Gather::words_only(&[]), &mut held, 1, 0);
-    // Room may have appeared meanwhile where the ends lie apart.
+    // If the ends are apart, there may be room meanwhile.
     let other = match other.expect("it is open") {
         Progress::Partial(0) => {
             assert_eq!(held.len(), 1, "nothing is taken, but the capability");
@@ -279,7 +279,7 @@ fn clause_6_total(suite: &Suite<'_>) {
     }
 }
 
-/// Message 0 is the runtime's with every interface, and has at most seven words.
+/// Message 0 belongs to the runtime in every interface, and has at most seven words.
 fn clause_6_total_for_the_runtime(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     for words in [&[][..], &[1, 2, 3], &[9; 7]] {
@@ -330,7 +330,7 @@ fn clause_7_end_is_foreseen(suite: &Suite<'_>) {
 /// An end that is dropped is closed, as long as its process lives.
 fn clause_7_end_by_drop(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
-    // Something is unread at the end that goes.
+    // The end that is dropped has something unread.
     test.put(WORDS, &[1]);
     assert_eq!(test.service.begin(WORDS, &[2]), Ok(Progress::Done));
     test.service.drop_end();
@@ -461,7 +461,7 @@ fn clause_10_ready(suite: &Suite<'_>) {
             "a message of {} words does not",
             words.len()
         );
-        // A channel may hold less than the longest of them.
+        // A channel may hold less than the longest message.
         test.finish(WORDS, &Gather::words_only(words), vec![], words, progress);
     }
     test.client.close();
@@ -488,7 +488,7 @@ fn clause_10_ready_for_room(suite: &Suite<'_>) {
     }
 }
 
-/// Messages keep one order, by whichever way they go in and come out.
+/// Messages keep one order, whichever paths they take in and out.
 fn clause_11_quick_ways(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let lengths = [1, 3, 0, 2, 4];
@@ -510,7 +510,7 @@ fn clause_11_quick_ways(suite: &Suite<'_>) {
         for length in &lengths[..under_way] {
             test.expect(WORDS, &words[..*length]);
         }
-        // A message of more than one line between small ones.
+        // A message of more than one line between small messages.
         for length in [7, 29, 3, 57] {
             let progress = test.client.begin(WORDS, &words[..length]).expect("it is open");
             let body = Gather::words_only(&words[..length]);
@@ -531,10 +531,10 @@ fn clause_11_quick_ways_leave_the_rest(suite: &Suite<'_>) {
         matches!(test.service.recv_now(), Received::Empty | Received::Unsure),
         "there is nothing"
     );
-    // Long ones, also between their pieces.
+    // Long messages, also between their parts.
     let long: Vec<u64> = (0..3000).collect();
     test.exchange(WORDS, &Gather::words_only(&long), vec![], &long);
-    // Ones with capabilities, and ones of the runtime: not to be delivered as if they were neither.
+    // Messages with capabilities, and messages of the runtime, must not be delivered as ordinary ones.
     test.exchange(CAPS, &Gather::words_only(&[4]), caps(1), &[4]);
     let sent = test.client.send(RUNTIME_MESSAGE, &Gather::words_only(&[1]), &mut vec![], 0, 0);
     assert_eq!(sent, Ok(Progress::Done));
@@ -579,7 +579,7 @@ fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     test.service.close();
     assert!(test.client.soon(EndHandle::is_ready), "the end does not make it ready");
     let most = 1 + u32::from(test.client.send_now(WORDS, &[1]));
-    // Refused, or taken by a channel that has not heard of the end.
+    // The message is refused, or taken by a channel that does not know of the end yet.
     let _ = test.client.send(WORDS, &Gather::words_only(&[1]), &mut vec![], 0, 0);
     let mut arrived = 0;
     while let Ok(Received::Message(_)) = test.service.recv() {
@@ -596,8 +596,8 @@ fn clause_11_quick_ways_at_the_end(suite: &Suite<'_>) {
     assert_eq!(test.end(), ChannelError::Closed);
 }
 
-/// A message that is done arrives with its capabilities, even if its sender goes at once, with its
-/// broker.
+/// A message that is done arrives with its capabilities, even if its sender and its broker end at
+/// once.
 fn clause_12_done_is_sent(suite: &Suite<'_>) {
     let mut test = Test::new(suite);
     let mut held = caps(2);

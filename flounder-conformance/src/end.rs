@@ -1,7 +1,7 @@
-//! One end of a channel as the tests use it: here, on another thread, or in another process.
+//! One end of a channel for the tests: on this thread, on another thread, or in another process.
 //!
-//! A test requests an [`Operation`], and a [`TestEnd`] runs it on its end. So the same tests run
-//! wherever the ends are.
+//! A test requests an [`Operation`], and a [`TestEnd`] runs it on its end. So the same tests run for
+//! every location of the ends.
 
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -88,7 +88,7 @@ pub(crate) enum Received {
     Message(Message),
     More,
     Empty,
-    /// Of `recv_now` only.
+    /// Only `recv` can decide. A result of `recv_now` only.
     Unsure,
 }
 
@@ -128,13 +128,13 @@ pub(crate) struct LocalEnd {
     notifier: Notifier,
     wakes: Arc<WakeCounter>,
     waitset: Waitset,
-    /// Sees the edges of the descriptor, as a waitset does, for an end that has one.
+    /// Watches the edges of the descriptor, as a waitset does, if the end has one.
     edges: Option<OwnedFd>,
     incoming: Incoming,
 }
 
 impl LocalEnd {
-    /// `channel` was made for an end with `notifier`.
+    /// Creates an end from a channel that was made with `notifier`.
     pub(crate) fn new(mut channel: Box<dyn Channel>, notifier: Notifier) -> Self {
         let waitset = Waitset::new();
         channel.attached(&waitset).expect("the waitset watches what the driver wants watched");
@@ -224,7 +224,7 @@ impl TestEnd for LocalEnd {
             Operation::IsOver => return Response::Yes(self.channel().is_over()),
             Operation::Arm => {
                 arm_then_barrier(|| self.channel().arm());
-                // What was seen before this sleep does not end it.
+                // An earlier edge does not end this sleep.
                 self.saw_edge();
             }
             Operation::Disarm => self.channel().disarm(),
@@ -250,7 +250,7 @@ impl TestEnd for LocalEnd {
     }
 }
 
-/// Returns an epoll descriptor that sees the edges of the channel, if it has a descriptor.
+/// Returns an epoll descriptor that watches the channel for edges, if the channel has a descriptor.
 fn edges(channel: &dyn Channel) -> Option<OwnedFd> {
     let Readiness::Fd(fd) = channel.readiness() else { return None };
     Some(watch(fd).expect("there are descriptors to spare"))
@@ -263,7 +263,7 @@ fn watch(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     Ok(edges)
 }
 
-/// An end in the hands of a test: operations with types and deadlines.
+/// An end with typed operations and deadlines, for the tests.
 pub(crate) struct EndHandle {
     end: Box<dyn TestEnd>,
     paths: Paths,
@@ -275,7 +275,7 @@ impl EndHandle {
         Self { end, paths, timeout }
     }
 
-    /// Runs an operation. No call takes as long as a test waits for an event (clause 3).
+    /// Runs an operation, and checks that the call returns sooner than a test waits for an event (clause 3).
     fn run(&mut self, operation: Operation) -> Response {
         let asked = Instant::now();
         let answer = self.end.run(operation);
@@ -311,7 +311,7 @@ impl EndHandle {
         sent
     }
 
-    /// Begins to send a message without capabilities, in the order of ways that a binding uses.
+    /// Begins to send a message without capabilities: as a binding does, by the fast path first.
     pub(crate) fn begin(&mut self, number: u16, words: &[u64]) -> Result<Progress, ErrorText> {
         if self.send_now(number, words) {
             return Ok(Progress::Done);
@@ -319,13 +319,13 @@ impl EndHandle {
         self.send(number, &Gather::words_only(words), &mut Vec::new(), 0, 0)
     }
 
-    /// Tries the quick way, if the test uses it.
+    /// Tries the fast path, if the test uses it.
     pub(crate) fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         self.paths == Paths::FastFirst
             && self.yes(Operation::SendNow { number, words: words.to_vec() })
     }
 
-    /// Receives at most one message, in the order of ways that a binding uses.
+    /// Receives at most one message: as a binding does, by the fast path first.
     pub(crate) fn recv(&mut self) -> Result<Received, ErrorText> {
         if self.paths == Paths::FastFirst {
             match self.recv_now() {
@@ -339,7 +339,7 @@ impl EndHandle {
         }
     }
 
-    /// Tries the quick way.
+    /// Tries the fast path.
     pub(crate) fn recv_now(&mut self) -> Received {
         match self.run(Operation::RecvNow) {
             Response::Received(Ok(got)) => got,
@@ -448,5 +448,5 @@ pub(crate) fn end(connection: u64, buffer: usize) -> End {
 }
 
 fn mistaken() -> ! {
-    unreachable!("each question has its answer")
+    unreachable!("each operation has its kind of response")
 }

@@ -1,4 +1,4 @@
-//! A channel in the memory of one thread, of which the test decides how much it holds and when it fails.
+//! A channel in the memory of one thread. The test decides how much it holds and when it fails.
 
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,16 +12,16 @@ use flounder_rt::channel::{
 /// One direction of a fake channel.
 #[derive(Debug, Default)]
 pub struct Pipe {
-    /// Messages on their way. A test may look at them, take some away, and add forged ones.
+    /// Messages on their way. A test may inspect them, remove some, and add forged ones.
     pub messages: RefCell<VecDeque<Message>>,
-    /// Messages that still fit.
+    /// Number of messages that still fit.
     pub room: Cell<usize>,
     closed: Cell<bool>,
     /// True while no message is accepted, whatever room there is.
     pub refuses: Cell<bool>,
     /// True while capabilities are taken from the sender and then refused.
     pub refuses_caps: Cell<bool>,
-    /// What the receiver gets next in place of a message.
+    /// Error that the receiver gets next in place of a message.
     pub fault: RefCell<Option<ChannelError>>,
 }
 

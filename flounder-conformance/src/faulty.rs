@@ -1,4 +1,4 @@
-//! Channels that break the contract, each by one fault: they test the suite.
+//! Channels that break the contract, each by one fault, to test the suite.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -23,12 +23,12 @@ use Fault::*;
 /// Time for which [`Fault::Blocks`] blocks.
 pub const BLOCK_TIME: Duration = Duration::from_millis(250);
 
-/// What is wrong with a channel.
+/// The fault of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// None: every call is passed on.
     NoFault,
-    /// None, but the quick ways always decline.
+    /// None, but the fast paths always decline.
     SlowPathsOnly,
     /// Some messages are dropped.
     DropsAMessage,
@@ -100,7 +100,7 @@ pub enum Fault {
     IsNotReadyForRoom,
     /// `can_resume` is always false.
     CannotResume,
-    /// Messages by the quick way overtake others.
+    /// Messages by the fast path overtake others.
     OvertakesQuickly,
     /// `send_now` takes a message and returns false.
     TakesQuicklyAndSaysNo,
@@ -347,7 +347,7 @@ impl Channel for FaultyChannel {
     fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         let sent = match self.fault {
             SlowPathsOnly => false,
-            // Their fault is in the other way.
+            // Their fault is in the other path.
             DropsAMessage | SendsAMessageTwice | SwapsTwoMessages | TakesWordsAndSaysNone => false,
             SendsQuicklyAfterTheEnd if self.is_closed.get() => true,
             _ => self.channel().send_now(number, words),
@@ -453,7 +453,7 @@ impl Drop for FaultyChannel {
     }
 }
 
-/// The driver that it holds, except that an end whose peer died reports a close.
+/// A driver like the one that it holds, except that an end whose peer died reports a close.
 pub struct DeathAsClose(pub &'static dyn Connector);
 
 impl Connector for DeathAsClose {

@@ -2,7 +2,7 @@
 //!
 //! [`CLAUSES`] lists the tests; each is named after the clause of [`flounder_rt::channel`] that it
 //! checks. A [`Suite`] runs them over channels within one dispatcher, between two threads, or
-//! between two processes, in both directions, and with the quick ways of clause 11 and without. The
+//! between two processes, in both directions, and with the fast paths of clause 11 and without. The
 //! author of a driver writes into a file in `tests/`:
 //!
 //! ```no_run
@@ -24,15 +24,13 @@
 //! Suite::in_one_dispatcher(connect).run();
 //! ```
 //!
-//! The tests panic where a driver breaks the contract. No wait in them is longer than the suite's
-//! [timeout](Suite::timeout). They permit what a binding can cope with. A driver whose channel
-//! holds any number of messages fails (clause 3).
+//! A test panics if the driver breaks the contract. No wait in a test is longer than the suite's
+//! [timeout](Suite::timeout). A driver whose channel holds any number of messages fails (clause 3).
 //!
 //! [`TestLink`] and [`SocketLink`] stand in for the link between two brokers; [`fake`] and
 //! [`faulty`] have channels for tests of bindings, and of this suite. [`LingeringSocket`] is a
-//! descriptor whose close blocks, and [`seccomp`] takes system calls away.
+//! descriptor whose close blocks, and [`seccomp`] makes system calls fail.
 
-mod broker_state;
 mod clauses;
 mod end;
 pub mod fake;
@@ -59,9 +57,9 @@ use process::ChildProcess;
 use thread::ThreadEnd;
 
 pub use lingering_socket::LingeringSocket;
-pub use link::TestLink;
+pub use link::{BrokerLink, Carrier, Passage, TestLink};
 pub use process::child;
-pub use socket_link::SocketLink;
+pub use socket_link::{Socket, SocketLink};
 
 /// Default time for which a test waits for an event.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,10 +99,10 @@ enum Reach {
     Processes,
 }
 
-/// Use of the quick ways of clause 11.
+/// Use of the fast paths of clause 11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Paths {
-    /// Before the other ways, as a binding does.
+    /// Before the other paths, as in a binding.
     FastFirst,
     /// Never.
     SlowOnly,
@@ -179,7 +177,7 @@ impl<'a> Suite<'a> {
         self
     }
 
-    /// Runs all tests, with the quick ways and without, and in both directions where the ends are
+    /// Runs all tests, with the fast paths and without, and in both directions if the ends are
     /// apart.
     ///
     /// # Panics
@@ -197,16 +195,13 @@ impl<'a> Suite<'a> {
         panic!("the driver breaks its contract ({reach:?}):\n  {}", lines.join("\n  "));
     }
 
-    /// Runs the test `clause`, and returns what it found if the driver did not pass.
-    ///
-    /// # Panics
-    /// If there is no such test.
+    /// Runs all tests, and returns what they found.
     #[must_use]
     pub fn violations(mut self) -> Vec<Violation> {
         CLAUSES.iter().filter_map(|(clause, _)| self.violation(clause)).collect()
     }
 
-    /// Runs the test `clause`, and gives what it found if the driver did not pass.
+    /// Runs the test `clause`, and returns what it found if the driver did not pass.
     ///
     /// # Panics
     /// If there is no such test.
@@ -284,7 +279,7 @@ macro_rules! conformance_tests {
             $crate::Suite::between_processes(&$driver, &test).run();
         }
 
-        /// Not a test by itself: what the child process does.
+        /// Runs the child process. Not a test by itself.
         #[test]
         fn child() {
             $crate::child(&$driver);

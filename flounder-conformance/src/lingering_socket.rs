@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-/// Time that the close takes by itself.
+/// Time that the close takes unless the other end is dropped.
 const LINGER: Duration = Duration::from_secs(60);
 
 /// The other end of a socket whose last close takes a minute. If this is dropped, the close returns at once.
 #[derive(Debug)]
 pub struct LingeringSocket {
-    /// Never read.
+    /// Held open, and never read.
     reader: TcpStream,
 }
 
@@ -37,7 +37,7 @@ impl LingeringSocket {
 
 impl Drop for LingeringSocket {
     fn drop(&mut self) {
-        // What is in flight is lost, and that ends the connection.
+        // Data in flight is lost, which ends the connection.
         set_socket_linger(&self.reader, Some(Duration::ZERO)).expect("the option is known");
     }
 }

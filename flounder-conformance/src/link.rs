@@ -1,6 +1,7 @@
-//! A link whose two ends are in one process.
+//! Links for tests, which do what two brokers do for drivers.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
@@ -13,68 +14,73 @@ use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
-    Outgoing, Pair, Progress, Readiness, Recv, RecvNow,
+    Outgoing, Pair, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watcher;
 
-use crate::broker_state::BrokerState;
-
 /// A connection, the number of a message on it, and the capabilities of that message.
 type Unsent = (u64, u64, Vec<Cap>);
 
-/// Delay of a thread that sends capabilities.
+/// Delay of a thread that sends capabilities within a process.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A link from a process to itself, as two ends, to connect channels half by half.
-///
-/// Capabilities sent at one end arrive at the other at once, unless they are [held](Self::hold) or
-/// sent [by a thread](Self::send_by_thread). A refusal can be planned.
-#[derive(Default)]
-pub struct TestLink {
-    peer: Mutex<Weak<TestLink>>,
+/// One end of a link, with the state that a broker keeps for drivers. `C` carries capabilities to the other end: see
+/// [`TestLink`] and [`SocketLink`](crate::SocketLink).
+pub struct BrokerLink<C> {
+    pub(crate) carrier: C,
+    account: Account,
+    inboxes: Mutex<HashMap<u64, Weak<CapInbox>>>,
+    /// State of the drivers.
+    states: Mutex<HashMap<&'static str, Arc<dyn Any + Send + Sync>>>,
+    /// Locked from before capabilities are sent until the end here is notified.
+    transfer: Mutex<()>,
     /// Queue of the thread that sends capabilities, if there is one.
     thread: Mutex<Option<Sender<Unsent>>>,
-    broker: BrokerState,
-    refusal: Mutex<Option<CapRefusal>>,
-    /// Capabilities at the broker of this end, while it is stalled.
+    /// Capabilities that were handed over, while the broker of this end is stalled.
     stalled: Mutex<Option<Vec<Unsent>>>,
     /// Connections that drivers have reported as closed.
     closed: Mutex<Vec<u64>>,
-    /// Events sent at this end and held back, while any are.
-    held: Mutex<Option<Vec<(u64, CapEvent)>>>,
 }
 
-impl TestLink {
-    /// Returns both ends.
-    #[must_use]
-    pub fn pair() -> (Arc<Self>, Arc<Self>) {
-        let (a, b) = (Arc::new(Self::default()), Arc::new(Self::default()));
-        *a.peer.lock() = Arc::downgrade(&b);
-        *b.peer.lock() = Arc::downgrade(&a);
-        (a, b)
+/// Carries capabilities to the other end of a link.
+pub trait Carrier: Send + Sync + 'static {
+    /// Sends the capabilities of message `sequence` of `connection`.
+    ///
+    /// # Errors
+    /// If the other end is gone, or refuses them.
+    fn carry(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;
+}
+
+impl<C: Carrier> BrokerLink<C> {
+    pub(crate) fn over(carrier: C) -> Self {
+        Self {
+            carrier,
+            account: Account::default(),
+            inboxes: Mutex::default(),
+            states: Mutex::default(),
+            transfer: Mutex::default(),
+            thread: Mutex::default(),
+            stalled: Mutex::default(),
+            closed: Mutex::default(),
+        }
     }
 
-    /// Has a thread send the capabilities of this end from now on, as monitors do: a moment after
-    /// they were handed over, if the end still exists.
-    pub fn send_by_thread(self: &Arc<Self>) {
+    /// Makes a thread send the capabilities of this end from now on, as monitors do: `delay` after they were handed over, if
+    /// the end still exists.
+    pub(crate) fn send_by_thread(self: &Arc<Self>, delay: Duration) {
         let (thread, unsent) = channel::<Unsent>();
         *self.thread.lock() = Some(thread);
         let link = Arc::downgrade(self);
         thread::spawn(move || {
             for (connection, sequence, caps) in unsent {
-                thread::sleep(MOMENT);
+                thread::sleep(delay);
                 let Some(link) = link.upgrade() else { return };
                 // An error means that the other end is gone.
                 let _ = link.send(connection, sequence, caps);
             }
         });
-    }
-
-    /// Loses the capabilities that are sent next at this end, for this reason.
-    pub fn refuse_next(&self, refusal: CapRefusal) {
-        *self.refusal.lock() = Some(refusal);
     }
 
     /// Keeps capabilities that are handed over at this end with its broker from now on.
@@ -93,20 +99,11 @@ impl TestLink {
     }
 
     fn send(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
-        let event = match self.refusal.lock().take() {
-            None => CapEvent::Arrived(sequence, caps),
-            Some(refusal) => CapEvent::Lost(sequence, refusal),
-        };
-        self.broker.transfer(|| {
-            match &mut *self.held.lock() {
-                Some(held) => held.push((connection, event)),
-                None => peer.deliver(connection, event),
-            }
-            if let Some(inbox) = self.broker.inbox(connection) {
-                inbox.note_sent(sequence);
-            }
-        });
+        let _transfer = self.transfer.lock();
+        self.carrier.carry(connection, sequence, caps)?;
+        if let Some(inbox) = self.inbox(connection) {
+            inbox.note_sent(sequence);
+        }
         Ok(())
     }
 
@@ -117,9 +114,121 @@ impl TestLink {
         core::mem::take(&mut self.closed.lock())
     }
 
+    /// Returns the inbox of `connection`, if the connection is still there.
+    pub(crate) fn inbox(&self, connection: u64) -> Option<Arc<CapInbox>> {
+        self.inboxes.lock().get(&connection).and_then(Weak::upgrade)
+    }
+}
+
+impl<C: Carrier> Link for BrokerLink<C> {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn origin(&self) -> &Origin {
+        &Origin::LOCAL
+    }
+
+    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        if let Some(stalled) = &mut *self.stalled.lock() {
+            stalled.push((connection, sequence, caps));
+            return Ok(());
+        }
+        if let Some(thread) = &*self.thread.lock() {
+            let unsent = (connection, sequence, caps);
+            return thread.send(unsent).map_err(|_| CapRefusal::LinkLost);
+        }
+        self.send(connection, sequence, caps)
+    }
+
+    fn finish_transfer(&self) {
+        drop(self.transfer.lock());
+    }
+
+    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        self.inboxes.lock().insert(connection, Arc::downgrade(inbox));
+    }
+
+    fn closed(&self, connection: u64) {
+        self.closed.lock().push(connection);
+    }
+
+    fn state(
+        &self,
+        name: &'static str,
+        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
+    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
+        let mut states = self.states.lock();
+        match states.get(name) {
+            Some(state) => Ok(Arc::clone(state)),
+            None => Ok(Arc::clone(states.entry(name).or_insert(make()?))),
+        }
+    }
+}
+
+/// A link from a process to itself, with two ends, to connect channels half by half.
+///
+/// Capabilities sent at one end arrive at the other at once, unless they are [held](Self::hold). Refusals can be planned.
+pub type TestLink = BrokerLink<Passage>;
+
+/// Carries capabilities between two ends in one process.
+#[derive(Default)]
+pub struct Passage {
+    peer: Mutex<Weak<TestLink>>,
+    refusal: Mutex<Option<PlannedRefusal>>,
+    /// Events sent at this end and held back, while any are.
+    held: Mutex<Option<Vec<(u64, CapEvent)>>>,
+}
+
+/// Refusal of capabilities that a test has planned.
+enum PlannedRefusal {
+    Next(CapRefusal),
+    All(CapRefusal),
+}
+
+impl Carrier for Passage {
+    fn carry(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        let peer = self.peer.lock().upgrade().ok_or(CapRefusal::LinkLost)?;
+        let mut planned = self.refusal.lock();
+        let (event, result) = match *planned {
+            None => (CapEvent::Arrived(sequence, caps), Ok(())),
+            Some(PlannedRefusal::Next(refusal)) => {
+                *planned = None;
+                (CapEvent::Lost(sequence, refusal), Ok(()))
+            }
+            Some(PlannedRefusal::All(refusal)) => (CapEvent::Lost(sequence, refusal), Err(refusal)),
+        };
+        match &mut *self.held.lock() {
+            Some(held) => held.push((connection, event)),
+            None => peer.deliver(connection, event),
+        }
+        result
+    }
+}
+
+impl TestLink {
+    /// Returns both ends.
+    #[must_use]
+    pub fn pair() -> (Arc<Self>, Arc<Self>) {
+        let [a, b] = [(), ()].map(|()| Arc::new(Self::over(Passage::default())));
+        *a.carrier.peer.lock() = Arc::downgrade(&b);
+        *b.carrier.peer.lock() = Arc::downgrade(&a);
+        (a, b)
+    }
+
+    /// Loses the capabilities that are sent next at this end, and reports the reason to the other end.
+    pub fn refuse_next(&self, refusal: CapRefusal) {
+        *self.carrier.refusal.lock() = Some(PlannedRefusal::Next(refusal));
+    }
+
+    /// Loses all capabilities that are sent at this end from now on, and reports the reason to both ends.
+    pub fn refuse_all(&self, refusal: CapRefusal) {
+        *self.carrier.refusal.lock() = Some(PlannedRefusal::All(refusal));
+    }
+
     /// Holds back the capabilities that are sent at this end from now on.
     pub fn hold(&self) {
-        self.held.lock().get_or_insert_default();
+        self.carrier.held.lock().get_or_insert_default();
     }
 
     /// Delivers the capabilities that were held back.
@@ -127,8 +236,8 @@ impl TestLink {
     /// # Panics
     /// If there are more than a driver may send.
     pub fn release(&self) {
-        let held = self.held.lock().take().unwrap_or_default();
-        if let Some(peer) = self.peer.lock().upgrade() {
+        let held = self.carrier.held.lock().take().unwrap_or_default();
+        if let Some(peer) = self.carrier.peer.lock().upgrade() {
             held.into_iter().for_each(|(connection, event)| peer.deliver(connection, event));
         }
     }
@@ -141,8 +250,9 @@ impl TestLink {
     #[must_use]
     pub fn connect(driver: &dyn Connector, client: &End, service: &End) -> Pair {
         let (here, there) = Self::pair();
-        here.send_by_thread();
-        there.send_by_thread();
+        for end in [&here, &there] {
+            end.send_by_thread(MOMENT);
+        }
         let (client, service) = Self::connect_over(driver, client, service, &here, &there);
         (
             Box::new(HeldLink { channel: client, _link: here }),
@@ -170,51 +280,9 @@ impl TestLink {
     }
 
     fn deliver(&self, connection: u64, event: CapEvent) {
-        if let Some(inbox) = self.broker.inbox(connection) {
+        if let Some(inbox) = self.inbox(connection) {
             assert!(inbox.offer(event, None), "capabilities were handed over too far ahead");
         }
-    }
-}
-
-impl Link for TestLink {
-    fn account(&self) -> &Account {
-        self.broker.account()
-    }
-
-    fn origin(&self) -> &Origin {
-        &Origin::LOCAL
-    }
-
-    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        if let Some(stalled) = &mut *self.stalled.lock() {
-            stalled.push((connection, sequence, caps));
-            return Ok(());
-        }
-        if let Some(thread) = &*self.thread.lock() {
-            let unsent = (connection, sequence, caps);
-            return thread.send(unsent).map_err(|_| CapRefusal::LinkLost);
-        }
-        self.send(connection, sequence, caps)
-    }
-
-    fn finish_transfer(&self) {
-        self.broker.finish_transfer();
-    }
-
-    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.broker.expect_caps(connection, inbox);
-    }
-
-    fn closed(&self, connection: u64) {
-        self.closed.lock().push(connection);
-    }
-
-    fn state(
-        &self,
-        name: &'static str,
-        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
-    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        self.broker.state(name, make)
     }
 }
 
@@ -265,12 +333,20 @@ impl Channel for HeldLink {
         self.channel.is_over()
     }
 
+    fn sleep_limit(&mut self) -> Option<Duration> {
+        self.channel.sleep_limit()
+    }
+
     fn readiness(&self) -> Readiness<'_> {
         self.channel.readiness()
     }
 
     fn notifier(&self) -> Option<Notifier> {
         self.channel.notifier()
+    }
+
+    fn pair(&self) -> Option<PairId> {
+        self.channel.pair()
     }
 
     fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {

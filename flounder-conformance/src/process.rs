@@ -34,7 +34,7 @@ pub fn child(driver: &dyn Connector) {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    // A descriptor of our own: the standard input stays what it was.
+    // A copy: standard input stays open.
     let input = io::stdin().as_fd().try_clone_to_owned().expect("it can be copied");
     let mut wire = PacketSocket::new(input);
     let socket = wire.get().and_then(|packet| packet.caps.into_iter().next());
@@ -44,7 +44,7 @@ pub fn child(driver: &dyn Connector) {
     while let Some(packet) = wire.get() {
         let answer = match packet.kind {
             CONNECT => {
-                // The end before goes first, as it does in the other process.
+                // The previous end is dropped first, as in the other process.
                 drop(local.take());
                 match accept(driver, &link, packet) {
                     Ok((accepted, answer)) => {
@@ -176,7 +176,7 @@ impl RunningChild {
 
 impl Drop for RunningChild {
     fn drop(&mut self) {
-        // It may have ended by itself, or hang where a driver is broken.
+        // The child may have ended by itself, or hang because of a faulty driver.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -202,7 +202,7 @@ impl TestEnd for ProcessEnd {
     }
 }
 
-// ---- what goes between the processes --------------------------------------------------------------------------------------
+// ---- messages between the processes --------------------------------------------------------------------------------------
 
 /// An operation or its response, as it crosses between the processes.
 #[derive(Debug, Default)]
@@ -252,7 +252,7 @@ impl From<Operation> for Packet {
     fn from(operation: Operation) -> Self {
         match operation {
             Operation::Send(SendCall { number, fixed, tails, caps, cap_count, from }) => {
-                // The shape of the body, then what is in it.
+                // The lengths of the parts of the body, then the parts.
                 let mut words = vec![cap_count as u64, fixed.len() as u64];
                 words.extend(tails.iter().map(|tail| tail.len() as u64));
                 let mut bytes: Vec<u8> = fixed.iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -370,7 +370,7 @@ struct PacketSocket(UnixStream);
 impl PacketSocket {
     fn new(socket: OwnedFd) -> Self {
         let stream = UnixStream::from(socket);
-        // Longer than any test waits: a peer that hangs ends the test, and a first process that is gone ends the child.
+        // Longer than any test waits. So a child that hangs ends the test, and a parent that is gone ends the child.
         stream.set_read_timeout(Some(Duration::from_secs(120))).expect("the time is not zero");
         Self(stream)
     }

@@ -1,4 +1,4 @@
-//! What the kernel refuses to this thread from now on, to the threads that it starts, and to the programs that they run.
+//! Filters that make system calls fail, in this thread, in threads that it starts, and in programs that they run.
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -10,10 +10,10 @@ const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-/// Where a filter sees the number of the system call.
+/// Offset at which a filter loads the number of the system call.
 const NUMBER: u32 = 0;
 
-/// Where a filter sees the lower half of an argument.
+/// Offset at which a filter loads the lower half of an argument.
 const fn argument(index: u32) -> u32 {
     16 + 8 * index + if cfg!(target_endian = "big") { 4 } else { 0 }
 }
@@ -26,7 +26,7 @@ const fn end(action: u32) -> sock_filter {
     sock_filter { code: RETURN, jt: 0, jf: 0, k: action }
 }
 
-/// Skips as many instructions as are given for each case.
+/// Returns a jump that skips the given number of instructions in each case.
 const fn if_equal(value: u32, equal: u8, other: u8) -> sock_filter {
     sock_filter { code: JUMP_IF_EQUAL, jt: equal, jf: other, k: value }
 }
@@ -35,10 +35,10 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).expect("numbers of system calls are small")
 }
 
-/// Refuses these system calls with this error number.
+/// Makes these system calls fail with this error number.
 ///
 /// # Panics
-/// If the kernel does not take the filter.
+/// If the kernel does not accept the filter.
 pub fn refuse(calls: &[c_long], errno: c_int) {
     let mut filter = vec![load(NUMBER)];
     for call in calls {
@@ -49,10 +49,10 @@ pub fn refuse(calls: &[c_long], errno: c_int) {
     install(&mut filter);
 }
 
-/// Refuses these options of the level `SOL_SOCKET`, as a kernel does that does not know them.
+/// Makes these options of the level `SOL_SOCKET` fail, as in a kernel that does not know them.
 ///
 /// # Panics
-/// If the kernel does not take the filter.
+/// If the kernel does not accept the filter.
 pub fn refuse_socket_options(options: &[c_int]) {
     let pairs = u8::try_from(2 * options.len()).expect("the options are few");
     let mut filter = vec![
@@ -82,7 +82,7 @@ fn install(filter: &mut [sock_filter]) {
     if set() == 0 {
         return;
     }
-    // Only the superuser may do it without, and keeps what set-user-id programs are.
+    // Without this only the superuser may install a filter. It makes set-user-ID programs run without privileges.
     // SAFETY:
     // * `prctl` with this option takes integers only.
     let no_new = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the error of a question for an option.
+    /// Returns the error of `getsockopt` for an option.
     fn error_of(socket: &UnixStream, level: c_int, option: c_int) -> Option<i32> {
         let (mut value, mut len) = ([0_u8; 64], 64);
         // SAFETY:

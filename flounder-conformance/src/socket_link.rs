@@ -1,61 +1,45 @@
 //! A link to another process over a socket.
 
-use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, Link, MAX_CAPS, Offer};
+use flounder_rt::channel::{CapEvent, CapRefusal, MAX_CAPS, Offer};
 
-use flounder_rt::closer::Origin;
+use crate::link::{BrokerLink, Carrier};
 
-use crate::broker_state::BrokerState;
+/// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end. A thread sends the
+/// capabilities, as in the monitors: when a driver has handed them over, they are not sent yet.
+pub type SocketLink = BrokerLink<Socket>;
 
-/// A link between two processes of a test, over a `SOCK_SEQPACKET` socket of which each has an end.
-/// It does what two brokers do, and no more.
+/// Carries capabilities to another process.
 #[derive(Debug)]
-pub struct SocketLink {
-    socket: OwnedFd,
-    broker: BrokerState,
-    /// Queue of the thread that sends capabilities.
-    outgoing: Sender<(u64, u64, Vec<Cap>)>,
+pub struct Socket(OwnedFd);
+
+impl Carrier for Socket {
+    fn carry(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
+        let words = [connection, sequence];
+        transmit(self.0.as_fd(), bytemuck::cast_slice(&words), &caps)
+            .map_err(|_| CapRefusal::LinkLost)
+    }
 }
 
 impl SocketLink {
     /// Returns this process's end.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Arc<Self> {
-        let (outgoing, capabilities) = channel();
-        let link = Arc::new(Self { socket, broker: BrokerState::default(), outgoing });
-        let sender = Arc::downgrade(&link);
-        // As the monitors do, in a thread of its own: what a driver has handed over is not sent yet.
-        thread::spawn(move || {
-            for (connection, sequence, caps) in capabilities {
-                let Some(link) = sender.upgrade() else { return };
-                link.transmit(connection, sequence, &caps);
-            }
-        });
+        let link = Arc::new(Self::over(Socket(socket)));
+        link.send_by_thread(Duration::ZERO);
         link
-    }
-
-    fn transmit(&self, connection: u64, sequence: u64, caps: &[Cap]) {
-        let words = [connection, sequence];
-        self.broker.transfer(|| {
-            let sent = transmit(self.socket.as_fd(), bytemuck::cast_slice(&words), caps);
-            if let (Ok(()), Some(inbox)) = (sent, self.broker.inbox(connection)) {
-                inbox.note_sent(sequence);
-            }
-        });
     }
 
     /// Sends words and capabilities.
@@ -63,7 +47,7 @@ impl SocketLink {
     /// # Panics
     /// If the other process is gone.
     pub fn put(&self, words: &[u64], caps: &[Cap]) {
-        transmit(self.socket.as_fd(), bytemuck::cast_slice(words), caps)
+        transmit(self.carrier.0.as_fd(), bytemuck::cast_slice(words), caps)
             .expect("the other process lives");
     }
 
@@ -73,7 +57,7 @@ impl SocketLink {
     pub fn get(&self) -> Option<Offer> {
         let mut words = [0_u64; 32];
         let (read, caps) =
-            receive(self.socket.as_fd(), bytemuck::cast_slice_mut(&mut words)).ok()?;
+            receive(self.carrier.0.as_fd(), bytemuck::cast_slice_mut(&mut words)).ok()?;
         (read > 0).then(|| Offer { words: words[..read / 8].to_vec(), caps })
     }
 
@@ -82,44 +66,11 @@ impl SocketLink {
         let link = Arc::clone(self);
         thread::spawn(move || {
             while let Some(Offer { words, caps }) = link.get() {
-                if let Some(inbox) = link.broker.inbox(words[0]) {
+                if let Some(inbox) = link.inbox(words[0]) {
                     inbox.put(CapEvent::Arrived(words[1], caps));
                 }
             }
         });
-    }
-}
-
-impl Link for SocketLink {
-    fn account(&self) -> &Account {
-        self.broker.account()
-    }
-
-    fn origin(&self) -> &Origin {
-        &Origin::LOCAL
-    }
-
-    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        self.outgoing.send((connection, sequence, caps)).map_err(|_| CapRefusal::LinkLost)
-    }
-
-    fn finish_transfer(&self) {
-        self.broker.finish_transfer();
-    }
-
-    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.broker.expect_caps(connection, inbox);
-    }
-
-    /// Does nothing: no binding of these tests waits for the report.
-    fn closed(&self, _connection: u64) {}
-
-    fn state(
-        &self,
-        name: &'static str,
-        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
-    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        self.broker.state(name, make)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The path of the capabilities of a message: beside the ring, never through it.
+//! The path of the capabilities of a message, which do not go through the ring.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ enum Route {
     },
 }
 
-/// Capabilities of one end, incoming and outgoing.
+/// State of one end's capabilities, incoming and outgoing.
 pub(crate) struct Caps {
     route: Route,
     inbox: Arc<CapInbox>,
@@ -41,7 +41,7 @@ pub(crate) enum Delivery {
 }
 
 impl Caps {
-    /// Returns the capabilities of two ends in this process.
+    /// Returns the state of two ends in this process.
     pub(crate) fn between(client: &End, service: &End) -> [Self; 2] {
         let [at_client, at_service] = [client, service].map(inbox_of);
         let to_service = Route::Local(Arc::clone(&at_service));
@@ -50,8 +50,8 @@ impl Caps {
         [Self::new(to_service, at_client, pair), Self::new(to_client, at_service, pair)]
     }
 
-    /// Returns the capabilities of an end whose peer is in another process. From now on the link
-    /// delivers to it.
+    /// Returns the state of an end whose peer is in another process. From now on the link delivers
+    /// capabilities to it.
     pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
         let inbox = inbox_of(end);
         link.expect_caps(end.connection, &inbox);
@@ -91,7 +91,7 @@ impl Caps {
         self.sent
     }
 
-    /// Hands the capabilities of the current message to the broker.
+    /// Passes the capabilities of the current message to the broker.
     ///
     /// # Errors
     /// The reason for which the broker refuses them.
@@ -104,8 +104,8 @@ impl Caps {
         }
     }
 
-    /// Has the brokers report to the other end that this one is closed, for a channel that cannot.
-    /// Within a process the channel can.
+    /// Makes the brokers report to the other end that this one is closed, for a channel that cannot
+    /// report it itself. Does nothing within a process.
     pub(crate) fn report_closed(&self) {
         if let Route::Remote { link, connection } = &self.route {
             link.closed(*connection);

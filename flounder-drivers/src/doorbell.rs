@@ -11,8 +11,8 @@
 //!             unless there was one entry, take more and read on
 //! ```
 //!
-//! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry, not a
-//! search. The log may be overrun, which its tags show; then every channel of this link is visited
+//! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry instead of
+//! a search. The log may be overrun, which its tags show; then every channel of this link is visited
 //! once.
 //!
 //! Why a socket and not an eventfd: a peer can set the counter of a shared eventfd to its maximum
@@ -54,7 +54,7 @@ use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
 use crate::sync::{Ordering, fence};
 use flounder_rt::fork::{ForkGeneration, Mark};
 
-/// Pages of a log.
+/// Number of pages of a log.
 const LOG_PAGES: usize = 1;
 
 /// Maximum number of datagrams taken from a socket in one visit.
@@ -171,7 +171,7 @@ pub(crate) fn retry_time(since: Instant) -> Duration {
 #[derive(Debug)]
 pub(crate) struct DoorbellSender {
     log: Mutex<LogWriter>,
-    // Dropped first: a number that is free may be another file's.
+    // Dropped first: once the number is free, another thread may reuse it.
     _mark: Mark,
     /// The peer's socket. Whatever the peer does to it delays its own wake-ups only.
     socket: Cap,
@@ -255,7 +255,7 @@ impl DoorbellSender {
 
 /// Receives the rings of another process for the channels of this one.
 pub(crate) struct DoorbellReceiver {
-    // Dropped first: a number that is free may be another file's.
+    // Dropped first: once the number is free, another thread may reuse it.
     _mark: Mark,
     socket: Cap,
     inner: Mutex<ReceiverState>,
@@ -264,9 +264,9 @@ pub(crate) struct DoorbellReceiver {
 
 struct ReceiverState {
     log: Option<MappedPeer>,
-    /// What the peer needs to ring here, until the peer is known to have it.
+    /// Descriptors that the peer needs to ring here, until the peer is known to have them.
     setup: Vec<Cap>,
-    /// Entries read.
+    /// Number of entries read.
     next: u64,
     taken: Vec<Option<Notifier>>,
     free: Vec<u32>,
@@ -290,13 +290,14 @@ impl DoorbellReceiver {
         Ok(Self { _mark, socket, inner: Mutex::new(inner), born: ForkGeneration::now() })
     }
 
-    /// Returns copies of what the peer needs to ring here: none if the peer is known to have it.
+    /// Returns copies of the descriptors that the peer needs to ring here: none if the peer is known
+    /// to have them.
     pub(crate) fn setup_caps(&self) -> io::Result<Vec<Cap>> {
         let inner = self.inner.lock();
         inner.setup.iter().map(Cap::try_clone).collect()
     }
 
-    /// Drops what the peer needs to ring here, because the peer has it.
+    /// Drops the descriptors that the peer needs to ring here, because the peer has them.
     pub(crate) fn setup_received(&self) {
         let setup = core::mem::take(&mut self.inner.lock().setup);
         drop(setup);
@@ -365,7 +366,7 @@ impl Watched for DoorbellReceiver {
             // Notifiers take locks of waitsets: they are called with none of ours held.
             let rung = self.inner.lock().read_log();
             rung.iter().for_each(Notifier::notify);
-            // What is left in the socket makes it fire again: so one ring costs one look, and no entry is missed.
+            // A datagram that is left in the socket makes it fire again. So one ring costs one look, and no entry is missed.
             let more = match rung.len() {
                 1 => return,
                 0 => DRAIN,
@@ -403,7 +404,7 @@ impl ReceiverState {
                 return self.taken.iter().flatten().cloned().collect();
             }
         }
-        // As many as there can be, in one visit: more may follow, or the peer makes them up.
+        // At most as many as the log holds in one visit: more may follow, and a hostile peer can make them up.
         self.taken.iter().flatten().cloned().collect()
     }
 }

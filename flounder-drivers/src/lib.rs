@@ -9,8 +9,8 @@
 //! | scc | another thread or process | two rings of 32-byte lines in memory that need not be coherent | by the brokers | for its doorbell |
 //! | beehive | another thread or process | messages over message hardware, or a model of it | by the brokers | looks, then sleeps |
 //!
-//! Every driver keeps the contract of [`flounder_rt::channel`] and passes the suite of the crate `flounder-conformance`. What goes over a
-//! socket or through shared memory is written down, bit by bit, in `docs/wire.md`.
+//! Every driver satisfies the contract of [`flounder_rt::channel`] and passes the suite of the crate `flounder-conformance`.
+//! `docs/wire.md` has the format of everything that goes over a socket or through shared memory.
 //!
 //! ```
 //! use flounder_drivers::registry;
@@ -43,9 +43,11 @@ mod doorbell;
 mod process_pair;
 mod sync;
 
-/// What the tests and fuzz targets of this crate name. Not part of the public interface.
+/// Items that the tests of this crate name. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::assembler::PeerEnd;
+
     pub mod ump {
         pub mod line {
             pub use crate::ump::line::*;

@@ -76,7 +76,7 @@ impl LocalHalf {
         Ok((Self { pair, lines, region, slot, caps: Caps::over(link, end), charges }, terms))
     }
 
-    /// Takes the terms of the other half, as [`ProcessPair::take`] does.
+    /// Takes the terms of the other half: [`ProcessPair::take`].
     pub(crate) fn take(
         &self,
         terms: Offer,
@@ -222,13 +222,13 @@ impl ProcessPair {
         let (sender, is_new) = self.sender(doorbell)?;
         let mut doorbell = Doorbell::remote(sender, slot);
         if is_new && held {
-            // That is all that the peer can learn it from before its next bind. What it does not learn costs it descriptors.
+            // The peer learns it from these terms only, before its next bind. Otherwise it keeps descriptors that it does not need.
             let _ = doorbell.ring();
         }
         Ok(PeerHalf { theirs: ring.lines, region, doorbell, charge })
     }
 
-    /// Returns what the peer is rung with, and whether it has come just now.
+    /// Returns the sender that rings the peer, and whether it was created by this call.
     fn sender(
         &self,
         doorbell: Option<(Cap, Cap)>,
@@ -274,7 +274,7 @@ pub(crate) fn link_state<T: Any + Send + Sync>(
         .map_err(|_| ConnectError::Refused("the link keeps something else under this name"))
 }
 
-/// What a channel to another process occupies in the state of its link.
+/// Resources of a channel to another process, which it holds in the state of its link.
 pub(crate) struct ChannelResources {
     /// Slot at which the peer rings for the channel.
     pub(crate) slot: DoorbellSlot,

@@ -25,8 +25,8 @@ static BUILT_IN: &[&dyn Connector] = &[
     &Beehive,
 ];
 
-/// Added drivers. A forked child has its parent's, unless another thread of the parent was about to
-/// add one.
+/// Added drivers. A forked child has those of its parent, unless another thread of the parent was
+/// adding one during the fork.
 static ADDED: PerProcess<RwLock<Vec<&'static dyn Connector>>> = PerProcess::new(|parents| {
     let added = parents.and_then(RwLock::try_read).map(|added| added.clone());
     RwLock::new(added.unwrap_or_default())
@@ -63,7 +63,7 @@ pub fn register(driver: Arc<dyn Connector>) -> Result<(), NameTaken> {
     if BUILT_IN.iter().chain(added.iter()).any(|other| other.name() == name) {
         return Err(NameTaken { name });
     }
-    // Never removed, so that `find` can lend it out for good.
+    // Leaked, so that `find` can return a `'static` reference.
     added.push(&**Box::leak(Box::new(driver)));
     Ok(())
 }

@@ -40,7 +40,7 @@ fn send(channel: &mut dyn Channel, words: &[u64], from: usize) -> Result<Progres
     channel.send(&mut message, from)
 }
 
-/// The error with which a channel ends; it gives the same for ever.
+/// Returns the error with which a channel ends, and checks that it stays the same.
 fn error_of(channel: &mut dyn Channel) -> ChannelError {
     let mut incoming = Incoming::new(LIMITS);
     let deadline = Instant::now() + TIMEOUT;
@@ -367,7 +367,7 @@ fn two_processes_have_thirty_two_channels() {
             assert_eq!(incoming.words(), [round]);
         }
     }
-    // An offer that comes to nothing gives its place back.
+    // An offer that is given up returns its place.
     for _ in 0..100 {
         Beehive.offer(&end(0), &link).unwrap();
     }
@@ -698,7 +698,7 @@ fn each_fault_in_the_terms_has_its_own_error() {
     );
 }
 
-/// A peer that gives us our own region back would have us talk to ourselves.
+/// With our own region, which a peer sends back, an end would receive what it sends.
 #[test]
 fn own_region_is_refused() {
     let (here, _there) = TestLink::pair();

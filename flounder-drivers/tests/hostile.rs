@@ -1,6 +1,5 @@
-//! What a hostile peer may send: bad lines, false claims, bad frames, bad regions. Each gives its error, and no panic.
+//! What a hostile peer may send: bad lines, false claims, bad frames, bad regions. Each causes its error, and no panic.
 
-use std::any::Any;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -17,8 +16,8 @@ use flounder_drivers::scc::Scc;
 use flounder_drivers::{lmp::Lmp, ump::Ump};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapInbox, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
-    Offer, Outgoing, Progress, ProtocolError, Recv,
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offer,
+    Outgoing, Progress, ProtocolError, Recv,
 };
 use flounder_rt::closer::wait_until_closed;
 use flounder_rt::waitset::Waitset;
@@ -581,7 +580,7 @@ fn random_writes_give_messages_or_an_error() {
     }
 }
 
-/// A memory that counts how often each word is loaded, and never gives the same value twice.
+/// A memory that counts how often each word is loaded, and never returns the same value twice.
 struct ChangingMemory {
     inner: flounder_drivers::mem::heap::HeapPeer,
     loads: std::rc::Rc<std::cell::RefCell<Vec<u64>>>,
@@ -602,6 +601,7 @@ impl flounder_drivers::mem::LineMemory for ChangingMemory {
 
 #[test]
 fn each_word_of_a_line_is_read_once() {
+    use flounder_drivers::__private::PeerEnd;
     use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
     use flounder_drivers::__private::ump::ring::{DATA, Ring};
     use flounder_drivers::mem::heap::allocate;
@@ -701,51 +701,13 @@ fn lost_capabilities_lose_their_message_only() {
     }
 }
 
-/// A link that refuses the capabilities of every message, and reports to both ends.
-struct Shut(Arc<TestLink>);
-
-impl Link for Shut {
-    fn account(&self) -> &flounder_rt::account::Account {
-        self.0.account()
-    }
-
-    fn origin(&self) -> &flounder_rt::closer::Origin {
-        self.0.origin()
-    }
-
-    fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal> {
-        self.0.refuse_next(CapRefusal::Sender);
-        self.0.send_caps(connection, sequence, caps)?;
-        Err(CapRefusal::Sender)
-    }
-
-    fn finish_transfer(&self) {
-        self.0.finish_transfer();
-    }
-
-    fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
-        self.0.expect_caps(connection, inbox);
-    }
-
-    fn closed(&self, connection: u64) {
-        self.0.closed(connection);
-    }
-
-    fn state(
-        &self,
-        name: &'static str,
-        make: &mut dyn FnMut() -> io::Result<Arc<dyn Any + Send + Sync>>,
-    ) -> io::Result<Arc<dyn Any + Send + Sync>> {
-        self.0.state(name, make)
-    }
-}
-
 #[test]
 fn refused_capabilities_lose_their_message_only() {
     let _alone = alone();
     for driver in BESIDE {
         let (here, there) = TestLink::pair();
-        let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (Arc::new(Shut(here)), there);
+        here.refuse_all(CapRefusal::Sender);
+        let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
         let (offer, offered) = driver.offer(&WakeCounter::new().1, &here).unwrap();
         let (mut service, answer) = driver.accept(&WakeCounter::new().1, &there, offer).unwrap();
         let mut client = offered.complete(answer).unwrap();

@@ -5,6 +5,7 @@
 
 #![cfg(loom)]
 
+use flounder_drivers::__private::PeerEnd;
 use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
 use flounder_drivers::__private::ump::ring::{DATA, Ring, WakeCause};
 use flounder_drivers::mem::heap::{HeapOwn, HeapPeer, allocate};

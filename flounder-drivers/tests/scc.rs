@@ -1,6 +1,6 @@
 //! The driver scc over machines that do their worst, and over the real one.
 //!
-//! A model is told by the environment to leave out what the driver does to the caches for one reason
+//! The environment makes a model skip what the driver does to the caches for one reason
 //! (`FLOUNDER_SCC_WITHOUT=line-stale`); then some test here fails, as `ci/cache-operations.sh` checks. `FLOUNDER_SCC_SEEDS`
 //! says how many random programs to play.
 
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use flounder_conformance::{LIMITS, WakeCounter};
+use flounder_drivers::__private::PeerEnd;
 use flounder_drivers::__private::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
 use flounder_drivers::__private::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};

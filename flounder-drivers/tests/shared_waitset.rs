@@ -82,7 +82,11 @@ enum Event {
 struct Handlers<F>(F);
 
 impl<F: FnMut(&SharedEndpoint, Event) + Send> SharedDispatch for Handlers<F> {
-    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError> {
+    fn deliver(
+        &mut self,
+        end: &SharedEndpoint,
+        mut message: Received<'_>,
+    ) -> Result<(), DecodeError> {
         let short = DecodeError::Short { need: 1, have: 0 };
         match (message.number, message.words) {
             (NOTE, [value]) => (self.0)(end, Event::Note(*value)),
@@ -91,7 +95,7 @@ impl<F: FnMut(&SharedEndpoint, Event) + Send> SharedDispatch for Handlers<F> {
                 let reply = SharedReplyToken::new(end, *id as u32, RESPONSE).expect("no thread");
                 (self.0)(end, Event::Call(reply, *value));
             }
-            (RESPONSE, _) => return end.answer(message, 0, 2),
+            (RESPONSE, _) => return end.answer(&mut message, 0, 2),
             _ => return Err(short),
         }
         Ok(())

@@ -64,6 +64,7 @@ fn many_messages_over_lmp() {
 /// The tag of a line is 32 bits: rings whose counters are near the wrap go on over it.
 #[test]
 fn positions_wrap() {
+    use flounder_drivers::__private::PeerEnd;
     use flounder_drivers::__private::ump::line::{LineInfo, LineKind};
     use flounder_drivers::__private::ump::ring::{DATA, Ring};
     use flounder_drivers::mem::heap::allocate;

@@ -2,8 +2,9 @@
 //! that move messages in lines or frames while the brokers carry capabilities.
 //!
 //! ```text
-//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle     each step may be skipped; each may lead to Ended
-//! in    Idle -------------> Words ------> Caps --> Idle     likewise
+//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle
+//! in    Idle -------------> Words ------> Caps -----------------> Idle
+//!       each step may be skipped; each state may lead to Ended
 //! ```
 //!
 //! A driver defines its lines: where they go ([`LineWriter`]), where they come from
@@ -29,8 +30,8 @@ use rustix::io::Errno;
 
 pub(crate) mod line;
 
-/// State that the other end has published.
-pub(crate) trait PeerEnd {
+/// What the other end has published.
+pub trait PeerEnd {
     /// Returns true if a line has arrived.
     fn has_line(&mut self) -> bool;
 
@@ -70,9 +71,15 @@ pub(crate) trait PeerEnd {
 }
 
 /// Destination of lines.
-pub(crate) trait LineWriter: PeerEnd {
+pub(crate) trait LineWriter {
+    /// The other end, which reads the lines.
+    type Peer: PeerEnd;
+
     /// Parts of a line that make a word.
     const PARTS: usize;
+
+    /// Returns the other end.
+    fn peer(&mut self) -> &mut Self::Peer;
 
     /// Publishes the first line of a message, for which there is room. Returns the number of parts
     /// of the body in it.
@@ -194,7 +201,7 @@ impl MessageAssembler {
         }
     }
 
-    /// See [`Channel::pair`](flounder_rt::channel::Channel::pair).
+    /// Returns the id of the channel: [`Channel::pair`](flounder_rt::channel::Channel::pair).
     pub(crate) const fn pair(&self) -> Option<PairId> {
         self.caps.pair()
     }
@@ -241,7 +248,7 @@ impl MessageAssembler {
         true
     }
 
-    /// Has the brokers report the close to the peer, for a channel that cannot.
+    /// Makes the brokers report the close to the peer, for a channel that cannot report it itself.
     pub(crate) fn report_closed(&self) {
         self.caps.report_closed();
     }
@@ -273,7 +280,7 @@ impl MessageAssembler {
             let begun = if let SendState::Parts(sent) = self.tx {
                 sent
             } else {
-                if !writer.room().map_err(|error| self.protocol(error))? {
+                if !writer.peer().room().map_err(|error| self.protocol(error))? {
                     self.tx = SendState::Blocked;
                     return Ok(Progress::Partial(0));
                 }
@@ -284,7 +291,7 @@ impl MessageAssembler {
             self.tx = if sent < total { SendState::Parts(sent) } else { SendState::Caps };
             writer.published()?;
         }
-        self.progress(message, S::PARTS, writer)
+        self.progress(message, S::PARTS, writer.peer())
     }
 
     /// Returns the number of words of the current message that are published; `None` if it has not
@@ -343,7 +350,7 @@ impl MessageAssembler {
                 message.body.len()
             }
         };
-        // A message of capabilities alone has begun, too: what has begun never looks like what has not.
+        // 0 would mean that the message has not begun; a message without words has begun all the same.
         Ok(Progress::Partial(taken.max(1)))
     }
 
@@ -375,13 +382,13 @@ impl MessageAssembler {
     // ---- receiving ------------------------------------------------------------------------------------------------------
 
     /// Receives at most one message.
-    pub(crate) fn recv<L: LineReader + PeerEnd>(
+    pub(crate) fn recv<L: LineReader + LineWriter>(
         &mut self,
         incoming: &mut Incoming,
         lines: &mut L,
     ) -> Result<Recv, ChannelError> {
         let step = self.take_lines(incoming, lines);
-        self.received(step, incoming, lines)
+        self.received(step, incoming, lines.peer())
     }
 
     /// Takes lines until a message has all its words, no line is there, or the burst is over.
@@ -520,7 +527,7 @@ impl MessageAssembler {
 
     // ---- readiness ------------------------------------------------------------------------------------------------------
 
-    /// See [`Channel::ready`](flounder_rt::channel::Channel::ready).
+    /// Implements [`Channel::ready`](flounder_rt::channel::Channel::ready).
     #[inline]
     pub(crate) fn ready(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
@@ -528,7 +535,7 @@ impl MessageAssembler {
         }
         match self.rx {
             ReceiveState::Ended => return true,
-            // Lines behind a message that waits for its capabilities have to wait as well.
+            // The lines after a message that waits for its capabilities have to wait as well.
             ReceiveState::Caps if self.caps.has_event() => return true,
             ReceiveState::Idle | ReceiveState::Words if peer.has_line() => return true,
             _ => {}
@@ -542,7 +549,7 @@ impl MessageAssembler {
         }
     }
 
-    /// See [`Channel::can_resume`](flounder_rt::channel::Channel::can_resume).
+    /// Implements [`Channel::can_resume`](flounder_rt::channel::Channel::can_resume).
     pub(crate) fn can_resume(&mut self, peer: &mut impl PeerEnd) -> bool {
         if !self.born.is_here() {
             return true;
@@ -554,11 +561,11 @@ impl MessageAssembler {
             SendState::Blocked | SendState::Parts(_) => peer.room(),
             SendState::Ended => return self.ended.is_some(),
         };
-        // A false claim, and the end of the channel, are worth a visit, which reports them.
+        // A visit reports a false claim, and the end of the channel.
         waits != Ok(false) || peer.is_closed() != Ok(false)
     }
 
-    /// See [`Channel::is_over`](flounder_rt::channel::Channel::is_over).
+    /// Implements [`Channel::is_over`](flounder_rt::channel::Channel::is_over).
     pub(crate) fn is_over(&self, peer: &mut impl PeerEnd) -> bool {
         !self.born.is_here() || self.rx == ReceiveState::Ended || peer.is_closed() != Ok(false)
     }

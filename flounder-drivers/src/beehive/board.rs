@@ -1,8 +1,8 @@
 //! The machines of this process, and how channels between its threads get cores.
 //!
 //! Each thread that connects has a board of its own: thirteen cores, of which every two next to each other (0 and 1, 2 and
-//! 3, ..) serve up to 32 channels. So channels made by one thread share credit and kernels, and those of different threads
-//! nothing. When its board is full the thread gets another one; a board goes with its last channel.
+//! 3, ..) serve up to 32 channels. So channels made by one thread share credit and kernels, and channels of different threads
+//! share nothing. When its board is full the thread gets another one. A board is dropped with its last channel.
 
 use core::cell::RefCell;
 use std::sync::{Arc, Weak};

@@ -19,8 +19,8 @@ use crate::beehive::kernel::Kernel;
 use crate::beehive::node::{CoreOwner, Node};
 use crate::caps::{CAPS_AHEAD, Caps};
 
-/// Number of messages with capabilities not begun by the peer at which the capabilities of the last
-/// may not be handed over.
+/// Number of messages with capabilities that the peer has not begun to read at which the
+/// capabilities of the last one may not be handed over yet.
 const TOO_FAR: u32 = CAPS_AHEAD as u32 + 1;
 
 /// One end of a channel.
@@ -28,7 +28,7 @@ pub(crate) struct BeehiveChannel {
     node: Arc<Node>,
     association: u16,
     assembler: MessageAssembler,
-    /// What the node belongs to, kept alive by its channels.
+    /// Owner of the node, kept alive by its channels.
     _owner: Arc<dyn CoreOwner>,
     /// The doorbell of this process, for a channel to another one.
     doorbell: Option<Arc<dyn Watched>>,
@@ -93,7 +93,7 @@ impl PeerEnd for PeerSnapshot<'_> {
     }
 
     fn is_handed_over(&mut self, count: u64) -> bool {
-        // At it or ahead of it, not behind it.
+        // `handed` is equal to `count` or ahead of it.
         self.view.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
     }
 
@@ -144,7 +144,7 @@ impl Channel for BeehiveChannel {
             (send_frames(kernel, association, begun, message), view)
         });
         if let Some(error) = view.error {
-            // What came before is received yet; then `recv` reports the same.
+            // `recv` returns the messages before the error, and then the same error.
             return Err(ChannelError::Protocol(error));
         }
         if view.theirs.closed {

@@ -32,7 +32,7 @@ const ENCLOSED: u64 = 1;
 /// Flag: the sender of the terms has those of the receiver.
 const HELD: u64 = 2;
 
-/// Pages of a region.
+/// Number of pages of a region.
 const PAGES: usize = (LINES * LINE_WORDS * 8).div_ceil(PAGE);
 const SIZE: RegionSize = RegionSize::Pages(PAGES, "the region is not three pages");
 
@@ -151,7 +151,7 @@ impl CorePair {
             self.receiver().setup_received();
         }
         if self.attach_hardware(enclosed, slot)? && held {
-            // That is all that the peer can learn it from before its next bind.
+            // The peer learns it from these terms only, before its next bind.
             self.node.ring();
         }
         Ok(PeerTerms { association, window })

@@ -1,11 +1,11 @@
-//! Credit between two cores: why no FIFO is ever full.
+//! Credit between two cores, which keeps FIFOs from filling up.
 //!
 //! The hardware has no flow control, so each core starts with [`START`] words of credit toward every other one, and spends
-//! what its messages take in the FIFO: their words and the two headers. The receiver owes that back from when it has taken
-//! the message out, and returns it in the kernel header of its next message, or in a message of nothing else.
+//! for each message the space that it takes in the FIFO: its words and the two headers. Once the receiver has taken the message
+//! out, it owes that credit, and returns it in the kernel header of its next message, or in a message of credit alone.
 //!
 //! # Invariants
-//! * Of the 64 words of one direction each is in one place: available, in the FIFO, owed, or on its way back. So twelve
+//! * Each of the 64 words of one direction is in one place: available, in the FIFO, owed, or on its way back. So twelve
 //!   cores together put 768 words into a FIFO of 1024.
 //! * A message leaves two words of credit, and a message of credit alone needs no more: credit can always be returned. It
 //!   may use up those two. That does not stop both sides: the last message that was sent was then one of credit, of more

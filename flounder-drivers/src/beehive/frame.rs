@@ -1,4 +1,4 @@
-//! Frames: what the channels of two cores send each other, one in a message of the hardware, behind its kernel header.
+//! Frames, which the channels of two cores exchange. A message of the hardware holds one, after its kernel header.
 //!
 //! ```text
 //!          31   30 29               16 15                 0
@@ -10,8 +10,8 @@
 //! | kind | payload |
 //! |---|---|
 //! | whole | a body of up to 28 words |
-//! | first | how many words the body has; then some of them |
-//! | next | more of them |
+//! | first | number of words of the body; then the first of them |
+//! | next | further words of the body |
 //! | control | nothing, or `expected` and `handed`; bit 0 of `message`: closed |
 //!
 //! A word of a body is two words of the hardware, the lower half first. So a body has an even number of hardware words, and
@@ -36,13 +36,13 @@ const _: () = assert!(MAX_NUMBER as u32 == (1 << (KIND_SHIFT - NUMBER_SHIFT)) - 
 /// Position of a frame in its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
-    /// All of it.
+    /// The whole message.
     Whole,
-    /// The first of several.
+    /// The first of several frames.
     First,
-    /// One of the others.
+    /// A later frame.
     Next,
-    /// It belongs to none: it is about the channel.
+    /// A frame that belongs to no message, but to the channel.
     Control,
 }
 
@@ -51,10 +51,10 @@ pub enum FrameKind {
 pub struct FrameHeader(u32);
 
 impl FrameHeader {
-    /// In `message` of a control frame: its sender sends no more.
+    /// Flag in `message` of a control frame: the sender sends no more.
     pub const CLOSED: u16 = 1;
 
-    /// The head of a frame of the message with this number.
+    /// Returns the head of a frame of the message with this number.
     #[must_use]
     pub const fn new(kind: FrameKind, number: u16, ack: u16) -> Self {
         let kind = match kind {
@@ -66,19 +66,19 @@ impl FrameHeader {
         Self(kind << KIND_SHIFT | (number as u32) << NUMBER_SHIFT | ack as u32)
     }
 
-    /// One as found in a frame.
+    /// Returns a head that was found in a frame.
     #[must_use]
     pub const fn from_raw(raw: u32) -> Self {
         Self(raw)
     }
 
-    /// As it goes into a frame.
+    /// Returns the word that goes into a frame.
     #[must_use]
     pub const fn raw(self) -> u32 {
         self.0
     }
 
-    /// What the frame is.
+    /// Returns the kind of the frame.
     #[must_use]
     pub const fn kind(self) -> FrameKind {
         match self.0 >> KIND_SHIFT {
@@ -89,26 +89,26 @@ impl FrameHeader {
         }
     }
 
-    /// Message number; flags of a control frame.
+    /// Returns the message number, or the flags of a control frame.
     #[must_use]
     pub const fn number(self) -> u16 {
         (self.0 >> NUMBER_SHIFT) as u16 & MAX_NUMBER
     }
 
-    /// What the sender has seen of the other direction.
+    /// Returns the acknowledgement: the words that the sender has consumed of the other direction.
     #[must_use]
     pub const fn ack(self) -> u16 {
         self.0 as u16
     }
 }
 
-/// The kernel header of a message.
+/// Returns the kernel header of a message.
 #[must_use]
 pub const fn kernel_header(credit: u16, association: u16) -> u32 {
     (credit as u32) << 16 | association as u32
 }
 
-/// The credit that a message returns, and the association that it is for.
+/// Returns the credit that a message returns, and its association.
 #[must_use]
 pub const fn parse_kernel_header(header: u32) -> (u16, u16) {
     ((header >> 16) as u16, header as u16)
@@ -122,7 +122,7 @@ pub struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// One of this kind; its acknowledgement goes in when it is sent.
+    /// Creates a frame of this kind. Its acknowledgement is set when it is sent.
     #[must_use]
     pub const fn new(kind: FrameKind, number: u16) -> Self {
         let mut words = [0; MAX_FRAME];
@@ -146,14 +146,14 @@ impl FrameBuilder {
         }
     }
 
-    /// The frame.
+    /// Returns the words of the frame.
     #[must_use]
     pub fn words(&self) -> &[u32] {
         &self.words[..self.used]
     }
 }
 
-/// The payload of a frame of a message, taken apart.
+/// The parsed payload of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FramePayload<'a> {
     /// Words of the whole body, in a frame of kind `First`.
@@ -165,7 +165,7 @@ pub struct FramePayload<'a> {
 }
 
 impl<'a> FramePayload<'a> {
-    /// Takes a payload apart.
+    /// Parses a payload.
     ///
     /// # Errors
     /// If a frame of this kind has no such payload.
@@ -193,7 +193,7 @@ impl<'a> FramePayload<'a> {
         Ok(Self { total, caps, halves })
     }
 
-    /// The words of the body, put together at the beginning of `into`.
+    /// Puts the words of the body together at the beginning of `into`, and returns them.
     pub fn body<'b>(&self, into: &'b mut [u64; MAX_BODY]) -> &'b [u64] {
         let (pairs, _) = self.halves.as_chunks::<2>();
         for (word, [low, high]) in into.iter_mut().zip(pairs) {

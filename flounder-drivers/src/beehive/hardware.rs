@@ -3,8 +3,8 @@
 //!
 //! A core of Beehive sends messages of up to 63 words of 32 bits to another core, past memory and
 //! caches. They arrive in the receiver's FIFO of 1024 words, in order, which the receiver polls.
-//! There is no flow control: a message that finds a FIFO full blocks the ring, for every core. The
-//! layer above has to prevent that.
+//! There is no flow control: a message for a full FIFO blocks the ring for every core. The layer
+//! above has to prevent that.
 //!
 //! ```text
 //!                  31                     12 11    8 7  6 5        0
@@ -40,8 +40,8 @@ impl Core {
 
 /// The machine, as a core sees it.
 ///
-/// Beehive polls, and does nothing else meanwhile. Cores that share processors with other work
-/// sleep: the last two methods let them request an interrupt. An error is permanent.
+/// A core of Beehive polls all the time. Cores that share processors with other work sleep; the last
+/// two methods let them request an interrupt. An error is permanent.
 pub trait Hardware: Send {
     /// Returns the number of cores.
     fn cores(&self) -> usize;
@@ -49,7 +49,7 @@ pub trait Hardware: Send {
     /// Puts a message on the ring.
     ///
     /// # Errors
-    /// If that would block the ring, or the other core breaks its rules.
+    /// If that would block the ring, or the other core has violated the protocol.
     ///
     /// # Panics
     /// If there is no such core, or the message has no word or more than [`MAX_MESSAGE`].
@@ -61,7 +61,7 @@ pub trait Hardware: Send {
     /// Takes a message out of the FIFO. Returns its source and its length in words.
     ///
     /// # Errors
-    /// If the other core has put something else there.
+    /// If the FIFO does not hold a message of the other core.
     fn receive(&mut self, into: &mut Message) -> Result<Option<(Core, usize)>, ProtocolError>;
 
     /// Publishes whether an interrupt has to follow messages for this core, and fences, so that

@@ -1,19 +1,20 @@
-//! The kernel of a core: credit, associations, and which channel a message is for.
+//! The kernel of a core: credit, associations, and the delivery of messages to channels.
 //!
-//! A core has 32 associations, one for each channel that ends there. A message names that of its receiver. One that names
-//! none in use is dropped, and costs credit as any other: its sender may have it back.
+//! A core has 32 associations, one for each channel that ends there. A message names the association of its receiver. A
+//! message that names none in use is dropped; its credit is returned as for any other.
 //!
 //! ```text
 //!                  15          5 4            0
 //!  association:   | generation  |   index      |
 //! ```
 //!
-//! The generation is new each time that the index is given to another channel, so that late frames for one that has
-//! gone do not get into its successor.
+//! The generation changes each time that the index goes to another channel, so that late frames for a channel that is gone do
+//! not reach its successor.
 //!
-//! Ends share the credit of their core. One whose frame is long waits for credit that ends with short frames use up as it
-//! comes. So after it was overtaken some times it is *first in line*: the others leave enough for a short frame of it, and
-//! it makes one. Until it does they have less, but not nothing: nobody waits for an end that does not come.
+//! Ends share the credit of their core. An end with a long frame could wait for ever, because ends with short frames use up the
+//! credit as it comes. So after it was overtaken some times it is *first in line*: the others leave enough credit for a short
+//! frame, and it sends a short frame. Until then the others have less credit, but some: no end waits for another that does not
+//! send.
 //!
 //! # Invariants
 //! * Every use of the kernel ends with [`Kernel::flush`], which returns credit, sends control frames, and publishes whether

@@ -1,7 +1,7 @@
 //! A model of the machine, for two processes: a ring of two cores, in two regions of memory, each with one writer.
 //!
-//! A core writes its messages into its own region, straight into what is the FIFO of the other core. Word `p` that it ever
-//! wrote lies at `p mod 1024`, under a tag that is new in every lap; the hardware header of a message is written last.
+//! A core writes its messages into its own region, which is the FIFO of the other core. The word with position `p` lies at
+//! `p mod 1024`, with a tag that is new in every lap; the hardware header of a message is written last.
 //!
 //! ```text
 //!              word 0            word 1      word 2     3 .. 7
@@ -12,8 +12,8 @@
 //! line 129    | ..                                                                    p mod 1024 = 1023
 //! ```
 //!
-//! `taken` counts the words that this core has taken out of the *other* region. Beehive has no such thing: a sender there
-//! cannot know that a FIFO is full. The model looks at it to find a stall, which credit prevents.
+//! `taken` counts the words that this core has taken out of the *other* region. Beehive has no such counter: a sender there
+//! cannot know that a FIFO is full. The model uses it to detect a stall, which credit prevents.
 //!
 //! # Invariants
 //! * Positions are private. `taken` of the other core is a claim: it never goes back, and never beyond what was written.
@@ -30,9 +30,9 @@ use crate::sync::{Ordering, fence};
 /// Number of lines of a region that are used.
 pub const LINES: usize = FIFO + FIFO_WORDS / LINE_WORDS;
 
-/// Number of this core, as it sees itself.
+/// Number that this core has for itself.
 pub const THIS_CORE: Core = Core(0);
-/// Number of the other core.
+/// Number that this core has for the other core.
 pub const OTHER_CORE: Core = Core(1);
 const BOTH: usize = 2;
 
@@ -53,18 +53,18 @@ pub const MAGIC_1: u64 = u64::from_be_bytes(*b"flndr_b\x01");
 /// Bit of `listens`: interrupts are wanted. The bits above count the requests.
 const WANTED: u64 = 1;
 
-/// View that one of the two cores has of the machine.
+/// The machine from the view of one of the two cores.
 #[derive(Debug)]
 pub struct MemoryPort<W, R> {
     mine: W,
     theirs: R,
-    /// Words written.
+    /// Number of words written.
     written: u64,
     /// The last checked claim of the other core: `written - taken_there <= FIFO_WORDS`.
     taken_there: u64,
-    /// Words taken.
+    /// Number of words taken.
     taken: u64,
-    /// As published in `listens`.
+    /// Value of `listens` that this core has published.
     listens: u64,
     /// Value of `listens` for which the other core was interrupted last.
     interrupted: u64,
@@ -89,7 +89,7 @@ impl<W: OwnMemory, R: LineMemory> MemoryPort<W, R> {
     /// Checks that the memory of the other core is one of a port.
     ///
     /// # Errors
-    /// What it is instead.
+    /// A description of the first check that fails.
     pub fn check(theirs: &R) -> Result<(), &'static str> {
         if theirs.lines() < LINES || theirs.load(CONTROL, MAGIC, Ordering::Relaxed) != MAGIC_1 {
             return Err("the region is not a FIFO of this version");

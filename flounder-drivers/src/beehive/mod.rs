@@ -1,8 +1,8 @@
 //! Messages over message hardware, as Beehive has it: thirteen cores on a ring, a receive FIFO for each, and no flow control.
 //!
-//! There is no such machine to run on any more. So the driver is written against what the hardware does ([`hardware`]), and
-//! models stand in for it: `fabric` between the threads of a process, `memory_port` in shared memory between two processes.
-//! A model finds out when a FIFO is full, which would hang the machine. The driver never lets that happen.
+//! No such machine exists any more. So the driver is written against a description of the hardware ([`hardware`]), and models
+//! stand in for it: `fabric` between the threads of a process, `memory_port` in shared memory between two processes. A model
+//! detects a full FIFO, which would hang the machine. The driver never lets a FIFO fill up.
 //!
 //! ```text
 //!  channel      messages as frames of up to 58 words of 32 bits       window in words, per channel        channel, frame, window
@@ -11,10 +11,10 @@
 //! ```
 //!
 //! Two threads of a process get two cores of a board (a fabric); two processes have a machine of two cores between them, with
-//! 32 channels at most. Capabilities go by the brokers, as for ump.
+//! 32 channels at most. Capabilities go through the brokers, as for ump.
 //!
-//! *Sleeping.* Beehive polls. Here a core whose ends all sleep asks for an interrupt: within a process the sender's thread
-//! then takes in the message in its place, between processes the doorbell of ump rings.
+//! *Sleeping.* Beehive polls. Here a core whose ends all sleep requests an interrupt: within a process the sender's thread
+//! then takes in the message for it, between processes the doorbell of ump rings.
 //!
 //! *Errors.* A peer that breaks the format of frames ends its channel. One that breaks the rules between cores (credit, the
 //! FIFO) ends all channels of that pair. The broker reports that a peer has *died*. A call from a forked child fails with

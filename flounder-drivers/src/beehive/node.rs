@@ -41,7 +41,7 @@ enum OtherCores {
 /// The cores of a board, by number.
 pub(crate) struct Nodes(pub(crate) Vec<Arc<Node>>);
 
-/// What a node belongs to: a board, or the machine of two processes. It lives as long as a channel of the node.
+/// Owner of a node: a board, or the machine of two processes. It lives as long as a channel of the node.
 pub(crate) trait CoreOwner: Send + Sync {}
 
 impl Node {
@@ -61,7 +61,7 @@ impl Node {
     /// Connects the core to its machine, and to the doorbell of the process where the other core is.
     pub(crate) fn attach_hardware(&self, hardware: Box<dyn Hardware>, doorbell: Doorbell) {
         if let OtherCores::Process(slot) = &self.others {
-            // One core has one other, with one doorbell: a second is the same again.
+            // There is one other core, with one doorbell: a second doorbell is the same one.
             slot.lock().get_or_insert(doorbell);
         }
         self.kernel.lock().attach_hardware(hardware);
@@ -140,14 +140,14 @@ impl Node {
     fn interrupt_other(&self, core: Core, depth: usize) {
         match &self.others {
             OtherCores::Board(nodes) => {
-                // A board that is going has no channel that could miss it.
+                // A board that is being dropped has no channel that could miss the interrupt.
                 if let Some(nodes) = nodes.upgrade() {
                     nodes.0[core.index()].interrupt(depth + 1);
                 }
             }
             OtherCores::Process(_) => {
                 if self.with_doorbell(Doorbell::ring) == Some(false) {
-                    // Those that are asleep have to try again.
+                    // Ends that are asleep have to retry.
                     let notifiers = self.kernel.lock().notifiers();
                     notifiers.iter().for_each(Notifier::notify);
                 }

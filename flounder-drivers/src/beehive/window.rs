@@ -1,5 +1,5 @@
-//! The window of a channel: how many of its words may be on their way, whatever the credit of its
-//! cores.
+//! The window of a channel, which bounds the number of its words that are under way, independently
+//! of the credit of its cores.
 //!
 //! Both ends count the words of the frames of one direction, and one more for each frame (its
 //! length, where it waits), modulo 2^16. The receiver sends the number of words that it has
@@ -12,7 +12,7 @@ use crate::beehive::frame::MAX_FRAME;
 /// The smallest window: one frame.
 pub const MIN_WINDOW: u16 = MAX_FRAME as u16;
 
-/// Window of an end that requests no size: two frames.
+/// Default window: two frames.
 pub const DEFAULT_WINDOW: u16 = 2 * MAX_FRAME as u16;
 
 /// Largest window. Less than half of 2^16, so that old counts can be distinguished from new ones.

@@ -26,12 +26,12 @@ const FIRST: u64 = 1;
 const NEXT: u64 = 2;
 const CLOSE: u64 = 3;
 
-/// Kind of a frame, with what its header says.
+/// Kind of a frame, with the fields of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// The beginning of a message, or all of it.
+    /// The first part of a message, or all of it.
     First { number: u16, caps: usize, total: usize },
-    /// More of the message of the frame before.
+    /// A further part of the message of the previous frame.
     Next { number: u16, from: usize },
     /// The last frame: the sender has closed its end.
     Close,

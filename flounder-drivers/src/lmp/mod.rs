@@ -125,7 +125,7 @@ impl Connector for Lmp {
 }
 
 /// Returns an end over a connected `SOCK_SEQPACKET` socket whose other end belongs to a process of
-/// `origin`. For brokers: the link between them comes before there can be an offer.
+/// `origin`. Called by brokers, whose link must exist before a driver can offer a channel.
 ///
 /// # Errors
 /// [`ConnectError::Refused`] if the socket is not of that kind; [`ConnectError::Os`] if a system
@@ -163,7 +163,7 @@ impl PendingOffer for LmpOffer {
 
 /// One end of a channel.
 struct LmpChannel {
-    // Dropped first: a number that is free may be another file's.
+    // Dropped first: once the number is free, another thread may reuse it.
     _mark: Mark,
     socket: Cap,
     /// The process at the other end.
@@ -276,7 +276,7 @@ impl LmpChannel {
     ) -> Result<Option<Recv>, ChannelError> {
         let mut received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
         if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
-            // Said once, ahead of the datagrams that are still there.
+            // Reported once, ahead of the datagrams that are still there.
             received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
         }
         let received = match received {
@@ -374,7 +374,7 @@ impl LmpChannel {
     /// Returns true if the socket is one of these, or has ended.
     fn is(&self, wanted: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.socket, wanted)];
-        // A look that fails is worth a visit.
+        // If the system call fails, a visit finds out why.
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
@@ -496,7 +496,7 @@ impl Channel for LmpChannel {
             return;
         }
         self.closed = true;
-        // If either fails, the peer takes our end for dead, as it does when it is.
+        // If either fails, the peer treats this end as dead.
         let _ = set_socket_send_buffer_size(&self.socket, LAST_BUFFER);
         let header = Frame::Close.header(0);
         let _ =
@@ -545,8 +545,8 @@ fn check_socket(socket: BorrowedFd<'_>) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// Fills `pieces` with what comes after the first `from` words of a body, as much as fits in a frame; gives how many pieces
-/// and how many words these are.
+/// Fills `pieces` with the words of a body from word `from` on, as many as fit into a frame. Returns the numbers of pieces and
+/// of words.
 fn gather<'a>(body: &Gather<'a>, from: usize, pieces: &mut [IoSlice<'a>]) -> (usize, usize) {
     const ZEROES: &[u8] = &[0; 8];
     let mut skip = from;

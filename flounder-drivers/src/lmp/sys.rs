@@ -2,11 +2,11 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns no memory. It hands pointers to buffers to `recvmsg`, for the time of the call, and it turns every
+//! This module owns no memory. It passes pointers to buffers to `recvmsg`, for the duration of the call, and it turns every
 //! descriptor that the kernel reports as installed into an `OwnedFd`, once, before it does anything else.
 //!
 //! `recvmsg` is called directly, because the peer may have made the socket and kept a copy: it can then switch on control
-//! messages that nobody here asked for, and one of them (`SCM_PIDFD`) installs a descriptor.
+//! messages that this process did not request, and one of them (`SCM_PIDFD`) installs a descriptor.
 
 use core::mem::{self, MaybeUninit};
 use std::io::IoSlice;
@@ -19,10 +19,10 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::MAX_CAPS;
 use flounder_rt::closer::Origin;
 
-/// Room for the control messages of one datagram: 64 descriptors and what else there may be.
+/// Size of the buffer for the control messages of one datagram: 64 descriptors, and other messages.
 const CONTROL_WORDS: usize = 64;
 
-/// `SCM_PIDFD`, which libc does not name everywhere.
+/// `SCM_PIDFD`, which libc does not define on all targets.
 const SCM_PIDFD: libc::c_int = 4;
 
 const CMSG_HEADER: usize = size_of::<libc::cmsghdr>();
@@ -31,18 +31,18 @@ const _: () = assert!(
     "control messages are parsed as of 64-bit Linux"
 );
 
-/// A datagram that has come.
+/// A received datagram.
 #[derive(Debug)]
 pub(super) struct Received {
-    /// Its length; more than the buffer has if it was cut.
+    /// Length of the datagram, which exceeds the buffer if the datagram was cut off.
     pub(super) bytes: usize,
-    /// Its descriptors.
+    /// Descriptors of the datagram.
     pub(super) caps: Vec<Cap>,
     /// True if there were more descriptors than could be installed.
     pub(super) caps_lost: bool,
 }
 
-/// Receives one datagram of `origin` into `buffer`, never blocking, whatever the flags of the descriptor.
+/// Receives one datagram of `origin` into `buffer`. Never blocks, whatever the flags of the descriptor.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u64],
@@ -106,7 +106,7 @@ fn own(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// Sends one datagram with these descriptors, never blocking, whatever the flags of the descriptor.
+/// Sends one datagram with these descriptors. Never blocks, whatever the flags of the socket's descriptor.
 pub(super) fn transmit(
     socket: BorrowedFd<'_>,
     pieces: &[IoSlice<'_>],

@@ -17,10 +17,10 @@ use flounder_rt::wire::{LINE, copy_line};
 
 const NAME: &str = "loopback";
 
-/// Messages that a queue holds.
+/// Maximum number of messages in a queue.
 const MAX_MESSAGES: usize = 64;
 
-/// Words that a queue holds, except that one message may have more.
+/// Maximum number of words in a queue; a message of more words is queued alone.
 const MAX_WORDS: usize = (1 << 20) / 8;
 
 /// Size in words above which an entry frees its buffer.
@@ -52,10 +52,10 @@ struct LoopbackChannel {
     blocked: Option<usize>,
 }
 
-/// Messages on their way in one direction.
+/// The queue of one direction.
 struct Queue {
     messages: RefCell<Messages>,
-    /// The end that takes messages out.
+    /// State of the end that takes messages out.
     reader: Reader,
     /// True once one of the ends is closed.
     closed: Cell<bool>,

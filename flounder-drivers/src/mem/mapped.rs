@@ -1,6 +1,6 @@
-//! Lines in memory that another process sees too.
+//! Lines in memory that is shared with another process.
 //!
-//! [`MappedOwn`] is mapped for writing in its maker; [`MappedPeer`] is what a reader has of it, mapped read-only.
+//! [`MappedOwn`] is the writable mapping of the maker; [`MappedPeer`] is the read-only mapping of a reader.
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -8,11 +8,11 @@
 //! which does not outlive the mapping and through which nothing is accessed.
 //! * Every access is of one aligned 64-bit word, atomic, through a pointer; no Rust reference to mapped memory is made
 //!   except the `&AtomicU64` that lives for one access. No access has another size, ever.
-//! * A reader's mapping is read-only: it is loaded from by relaxed loads alone, which `core::sync::atomic` promises to work
-//!   there ("Atomic accesses to read-only memory"); what has to acquire is followed by a fence.
+//! * A reader's mapping is read-only. All its accesses are relaxed loads, which `core::sync::atomic` permits there ("Atomic
+//!   accesses to read-only memory"); a load that has to acquire is followed by a fence.
 //! * `base` is the start of a mapping of `lines` whole lines that lives as long as the value.
-//! * The mapped object can neither shrink nor lose pages under us: it was made or checked by `seal`, which is the only
-//!   caller of the constructors. So an access never faults.
+//! * The mapped object can neither shrink nor lose pages: it was made or checked by `seal`, which is the only caller of the
+//!   constructors. So an access never faults.
 //! * A forked child has no such mapping (`MADV_DONTFORK`). The channels refuse to work there, and dropping unmaps nothing.
 
 use core::ffi::c_void;
@@ -49,7 +49,7 @@ impl MappedPeer {
         Mapping::new(fd, bytes, ProtFlags::READ).map(Self)
     }
 
-    /// Brings in every page, also a page that the maker has not allocated.
+    /// Populates every page, also one that the maker has not allocated.
     pub(super) fn populate(&self) -> Result<(), Errno> {
         self.0.advise(Advice::LinuxPopulateRead)
     }

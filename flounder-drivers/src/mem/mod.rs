@@ -3,10 +3,10 @@
 //! A ring is written once and runs over two memories: [`heap`] (atomics; between threads, in tests,
 //! and under loom) and `mapped` (memory shared with another process, behind raw pointers). Both are
 //! accessed one 64-bit word at a time, by atomic loads and stores, never through a reference to
-//! what another process writes: the compiler may assume nothing about it.
+//! memory that another process writes: the compiler may assume nothing about its contents.
 //!
-//! A memory has one writer. The types here enforce it ([`OwnMemory`] has stores, [`LineMemory`] has
-//! none), and the kernel does for mapped memory: `seal` makes regions that only their maker can
+//! A memory has one writer. The types enforce this ([`OwnMemory`] has stores, [`LineMemory`] has
+//! none), and for mapped memory the kernel does, too: `seal` makes regions that only their maker can
 //! write, and accepts no others.
 
 pub mod heap;
@@ -34,9 +34,9 @@ pub const fn tag(sequence: u64) -> u32 {
     sequence.wrapping_add(1) as u32
 }
 
-/// Makes a relaxed load before this call a load with `order`, which is `Relaxed` or `Acquire`.
-/// Memory that a reader maps read-only has to be loaded like this; all memories are, so that a test
-/// over one holds for the others.
+/// Gives a relaxed load before this call the ordering `order`, which is `Relaxed` or `Acquire`.
+/// Memory that a reader maps read-only has to be loaded like this. All memories are loaded like
+/// this, so that a test over one is valid for the others.
 #[inline]
 pub(crate) fn acquire(order: Ordering) {
     debug_assert!(matches!(order, Ordering::Relaxed | Ordering::Acquire), "the order of a load");
@@ -53,7 +53,7 @@ pub trait LineMemory {
     /// Loads one word; `order` is `Relaxed` or `Acquire`.
     ///
     /// # Panics
-    /// If there is no such word.
+    /// If the memory has no such word.
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
     /// Loads the payload of a line, each word once. Returns the bits of `mask` that are set in it.
@@ -74,7 +74,7 @@ pub trait OwnMemory: LineMemory {
     /// Stores one word.
     ///
     /// # Panics
-    /// If there is no such word.
+    /// If the memory has no such word.
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
 
     /// Stores the payload of a line: `words`, at most seven, and zeroes after them.

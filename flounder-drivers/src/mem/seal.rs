@@ -1,9 +1,9 @@
 //! Regions of shared memory with one writer, enforced by the kernel.
 //!
 //! The maker allocates every page, maps the region for itself, and seals it: from then on its size is fixed, its pages stay,
-//! and nobody can map it for writing any more or write it through a descriptor. A reader checks all of that before it
-//! maps anything; each failed check is refused in its own words. With them a hostile maker can change the contents at any
-//! time, which readers expect, and nothing else: no `SIGBUS`, no growth at the reader's expense.
+//! and no process can map it for writing any more or write it through a descriptor. A reader checks all of that before it
+//! maps anything, and each failed check has an error of its own. After these checks a hostile maker can change the contents
+//! at any time, which readers expect, and nothing else: it can cause no `SIGBUS`, and no growth at the reader's expense.
 //!
 //! The first read of a hole allocates its page, charged to the reader, and `st_blocks` hides a hole if there are blocks
 //! beyond the end. So the reader populates all pages when it maps the region: an allocation failure happens here and not
@@ -23,10 +23,10 @@ use flounder_rt::channel::ConnectError;
 
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 
-/// Bytes of a page. Regions are whole pages.
+/// Size of a page in bytes. Regions consist of whole pages.
 pub(crate) const PAGE: usize = 4096;
 
-/// Bytes of the largest region that is accepted from a peer.
+/// Size in bytes of the largest region that is accepted from a peer.
 pub(crate) const MAX_REGION: usize = 16 << 20;
 
 /// `F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE`, 0x17.
@@ -63,13 +63,13 @@ pub(crate) enum RegionSize {
 /// `EFBIG` if the process may not have a file of that size; the errors of the system calls.
 pub(crate) fn create_sealed(pages: usize) -> Result<(MappedOwn, OwnedFd, u64), Errno> {
     let bytes = pages * PAGE;
-    // The kernel would also raise SIGXFSZ in this thread, which is the program's.
+    // The kernel would also raise SIGXFSZ in this thread, which belongs to the program.
     if getrlimit(Resource::Fsize).current.is_some_and(|limit| (bytes as u64) > limit) {
         return Err(Errno::FBIG);
     }
     let fd = create_memory()?;
     ftruncate(&fd, bytes as u64)?;
-    // Many pages take long enough for a signal to come in between.
+    // The allocation of many pages takes so long that a signal may interrupt it.
     retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, bytes as u64))?;
     let lines = MappedOwn::new(fd.as_fd(), bytes)?;
     fcntl_add_seals(&fd, SEALS)?;
@@ -95,7 +95,7 @@ pub(crate) fn accept_region(fd: Cap, size: RegionSize) -> Result<AcceptedRegion,
     // Only files in memory have seals at all: anything else fails here.
     let seals = fcntl_get_seals(&fd)
         .map_err(|_| ConnectError::Refused("the region is not sealable memory"))?;
-    // Without FUTURE_WRITE somebody else could come to write it; without SHRINK it could vanish under us.
+    // Without FUTURE_WRITE another process could write it; without SHRINK its pages could vanish.
     if !seals.contains(SealFlags::SHRINK) {
         return Err(ConnectError::Refused("the region can shrink"));
     }

@@ -1,13 +1,13 @@
-//! Cache instructions of the processor, for x86-64. Other processors have none here.
+//! Cache instructions of the processor, on x86-64. None are known for other processors.
 //!
 //! On x86-64 a line is written back with `clwb`, which keeps it, or else with `clflushopt` or `clflush`, which do not; it is
-//! dropped with `clflushopt`, or else with `clflush`. Which of them there are is asked of the processor once. `sfence` puts
-//! stores behind write-backs, `mfence` puts loads behind drops; `clflush` alone does not do the latter.
+//! dropped with `clflushopt`, or else with `clflush`. The processor is asked once which of them it has. `sfence` orders
+//! write-backs before later stores, `mfence` orders drops before later loads; `clflush` alone does not do the latter.
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns no memory. Its instructions are given a [`WordAddress`], which is mapped, and change the contents of
-//! none: they only move a line between memory and caches.
+//! This module owns no memory. Its instructions take a [`WordAddress`], which is mapped, and change no contents of memory:
+//! they only move a line between memory and caches.
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use unknown::Caches;

@@ -41,38 +41,14 @@ impl<H: Hardware> SccChannel<H> {
     }
 }
 
-impl<H: Hardware> PeerEnd for HalfWordRing<H> {
-    fn has_line(&mut self) -> bool {
-        self.inner.has_line()
-    }
-
-    fn has_last_line(&mut self) -> bool {
-        self.inner.has_last_line()
-    }
-
-    fn room(&mut self) -> Result<bool, ProtocolError> {
-        self.inner.room()
-    }
-
-    fn is_closed(&mut self) -> Result<bool, ProtocolError> {
-        Ok(self.inner.peer_is_closed())
-    }
-
-    fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        self.inner.caps_expected(sent)
-    }
-
-    fn is_handed_over(&mut self, count: u64) -> bool {
-        self.inner.is_handed_over(count)
-    }
-
-    fn handed_over(&mut self, count: u64) {
-        self.inner.handed_over(count);
-    }
-}
-
 impl<H: Hardware> LineWriter for HalfWordRing<H> {
+    type Peer = Ring<H>;
+
     const PARTS: usize = 2;
+
+    fn peer(&mut self) -> &mut Ring<H> {
+        &mut self.inner
+    }
 
     fn first(&mut self, message: &Outgoing<'_>) -> usize {
         let total = message.body.len();
@@ -119,7 +95,7 @@ impl<H: Hardware> LineReader for HalfWordRing<H> {
         }
         if self.inner.ack_is_due() {
             self.inner.acknowledge();
-            // The peer may wait for room: it goes on while this end reads on.
+            // The peer may wait for room: it continues while this end reads on.
             self.inner.announce();
         }
         Ok(true)
@@ -157,17 +133,17 @@ impl<H: Hardware> Channel for SccChannel<H> {
         // No event reports that a doorbell can be rung again, so retry it here.
         !self.assembler.is_here()
             || !self.ring.inner.retry_doorbell()
-            || self.assembler.ready(&mut self.ring)
+            || self.assembler.ready(&mut self.ring.inner)
     }
 
     fn can_resume(&mut self) -> bool {
         !self.assembler.is_here()
             || !self.ring.inner.retry_doorbell()
-            || self.assembler.can_resume(&mut self.ring)
+            || self.assembler.can_resume(&mut self.ring.inner)
     }
 
     fn is_over(&mut self) -> bool {
-        self.assembler.is_over(&mut self.ring)
+        self.assembler.is_over(&mut self.ring.inner)
     }
 
     /// Announces nothing: the doorbell rings for everything that is written, whether the peer
@@ -203,7 +179,7 @@ impl<H: Hardware> Channel for SccChannel<H> {
 impl<H: Hardware> Drop for SccChannel<H> {
     fn drop(&mut self) {
         self.close();
-        // Nobody tries again after this. That the peer was rung stands in the log, also if it was not woken.
+        // No thread retries after this. The log has an entry for the ring even if the peer was not woken.
         if self.assembler.is_here() && !(0..LAST_TRIES).any(|_| self.ring.inner.retry_doorbell()) {
             self.assembler.report_closed();
         }

@@ -111,7 +111,7 @@ reasons! {
     LineStale = "line-stale",
     /// The stale line must be gone before the new one is loaded. Without: `a_stale_line_is_dropped_in_time`.
     LineDropped = "line-dropped",
-    /// The claims were looked at before. Without: `stale_claims_are_dropped`.
+    /// The claims were loaded before. Without: `stale_claims_are_dropped`.
     ClaimsStale = "claims-stale",
     /// The stale claims must be gone before the new ones are loaded. Without: `stale_claims_are_dropped_in_time`.
     ClaimsDropped = "claims-dropped",
@@ -145,7 +145,7 @@ impl DoorbellFlag {
         ringer
     }
 
-    /// Has the waitset of the owner poll the channel.
+    /// Makes the waitset of the owner poll the channel.
     pub(crate) fn wake_owner(&self) {
         self.owner.notify();
     }

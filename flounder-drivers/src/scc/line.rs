@@ -8,8 +8,8 @@
 //! word 3  | header        | payload 6     |            +--------+----------+-----+-----+--------+
 //! ```
 //!
-//! The body of a message is words of 64 bits. They are taken apart into *halves*, the lower one first, and a line carries
-//! seven halves: so every other line of a long message ends in the middle of a word.
+//! The body of a message consists of words of 64 bits. They are split into *halves*, the lower one first, and a line carries
+//! seven halves, so every other line of a long message ends in the middle of a word.
 
 use flounder_rt::wire::{Gather, Reader};
 
@@ -29,7 +29,7 @@ pub const LAST: usize = LINE_WORDS - 1;
 
 const TAG_SHIFT: u32 = 26;
 
-/// What a header says about its message: all of the header but the tag. Its payload counts in
+/// A header without its tag, which describes the message of the line. Its payload is counted in
 /// halves.
 pub type LineInfo = line::LineInfo<0>;
 
@@ -91,7 +91,7 @@ impl<'a> HalfSplitter<'a> {
         split
     }
 
-    /// Writes halves into `out`, and zeroes behind the last. Returns the number of halves.
+    /// Writes halves into `out`, and zeroes after the last. Returns the number of halves.
     pub fn fill(&mut self, out: &mut [u32]) -> usize {
         let mut count = 0;
         for place in out {

@@ -1,9 +1,9 @@
 //! The real machine: memory shared by two processes or threads, and the instructions that command the caches.
 //!
-//! Where the caches of both ends are kept coherent by the hardware, the instructions do nothing but cost their time. Where
-//! they are not, as between the hosts of a pool of memory, they are what makes a channel work.
+//! If the hardware keeps the caches of both ends coherent, the instructions only cost time. If it does not, as between the
+//! hosts of a memory pool, the channel needs them.
 //!
-//! Two lines of the driver share one of the processor. Both are in the same region, so they have the same writer, and a
+//! Two lines of the driver share one line of the processor. Both are in the same region, so they have the same writer, and a
 //! reader never has a dirty copy to write back: dropping the one drops the other, which is always allowed.
 
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Hardware for Machine {
     fn ring(&mut self) -> bool {
         let rung = self.peer_doorbell.ring();
         if !rung {
-            // This end may be asleep, and has to try again.
+            // This end may be asleep, and has to retry.
             self.flag.wake_owner();
         }
         rung

@@ -2,8 +2,8 @@
 //! invalidated explicitly.
 //!
 //! A channel is two rings, one in each direction, each with one writer, as in [`ump`](crate::ump).
-//! But what an end stores reaches memory only when it is written back, what an end loads may be old
-//! until it is invalidated, and both finish only at a fence. Memory is expensive to poll, so no end
+//! But a store reaches memory only when its line is written back, a load may return an old value
+//! until the line is invalidated, and both operations finish only at a fence. Memory is expensive to poll, so no end
 //! polls it: an end is *rung* for everything that is written for it, and an idle end checks its
 //! doorbell only. `docs/wire.md` has the format.
 //!
@@ -49,7 +49,7 @@ use ring::Ring;
 
 const NAME: &str = "scc";
 
-/// Bytes of a ring whose end requests no size: 2047 lines of data.
+/// Default size of a ring in bytes: 2047 lines of data.
 pub const DEFAULT_BUFFER: usize = 64 << 10;
 
 /// The driver, over the real machine where there is one.

@@ -23,6 +23,7 @@ use flounder_rt::channel::ProtocolError;
 
 use super::hardware::{CacheOpReason, Hardware};
 use super::line::{LAST, LineInfo, Payload, header, is_of_lap, pack, unpack};
+use crate::assembler::PeerEnd;
 use crate::caps::CAPS_AHEAD;
 
 /// The line with the claims of its writer.
@@ -156,31 +157,10 @@ impl<H: Hardware> Ring<H> {
         &self.hardware
     }
 
-    /// Returns true if a line is free.
-    ///
-    /// # Errors
-    /// If the peer claims to have read what was not sent, or less than before.
-    pub fn room(&mut self) -> Result<bool, ProtocolError> {
-        if self.tx.next != self.tx.limit {
-            return Ok(true);
-        }
-        self.find_in_claims(|ring| {
-            let acked = ring.tx.limit.wrapping_sub(ring.tx.capacity);
-            // The window is far below 2^32 lines: the low half of the claim is enough.
-            let ahead = u64::from(ring.theirs.ack.wrapping_sub(acked as u32));
-            if ahead > ring.tx.next.wrapping_sub(acked) {
-                let claim = acked.wrapping_add(ahead);
-                return Err(ProtocolError::Position { claim, max: ring.tx.next });
-            }
-            ring.tx.limit = ring.tx.limit.wrapping_add(ahead);
-            Ok(ahead > 0)
-        })
-    }
-
     /// Writes a line, and zeroes behind its used halves. `announce` must follow.
     ///
     /// # Panics
-    /// If no line is free (see [`room`](Self::room)).
+    /// If no line is free (see [`PeerEnd::room`]).
     pub fn publish(&mut self, payload: &Payload, info: LineInfo) {
         assert!(self.tx.next != self.tx.limit, "a line is published only into room");
         let LinePosition { line, lap, .. } = self.tx.position;
@@ -204,7 +184,7 @@ impl<H: Hardware> Ring<H> {
             self.hardware.fence_writes(CacheOpReason::BeforeRinging);
             self.owed = true;
         }
-        // If it stays owed the channel limits its sleep, and tries again.
+        // If the ring stays owed, the channel limits its sleep and retries.
         let _ = self.retry_doorbell();
     }
 
@@ -215,12 +195,6 @@ impl<H: Hardware> Ring<H> {
             self.owed = false;
         }
         !self.owed
-    }
-
-    /// Returns true if there is a line to take.
-    pub fn has_line(&mut self) -> bool {
-        // Reads at most twice, however often the peer rings.
-        self.rx.found.is_some() || self.rx.unseen && self.look() || self.listen() && self.look()
     }
 
     /// Looks for the next line in memory.
@@ -234,13 +208,6 @@ impl<H: Hardware> Ring<H> {
         let last = self.hardware.load(line, LAST);
         self.rx.found = is_of_lap((last >> 32) as u32, lap).then_some(last);
         self.rx.found.is_some()
-    }
-
-    /// Returns true if there is a line to take, whether the doorbell was rung or not: at the end,
-    /// the last ring may still be pending.
-    pub fn has_last_line(&mut self) -> bool {
-        self.rx.unseen = true;
-        self.has_line()
     }
 
     /// Takes a line into private memory, unchecked.
@@ -277,43 +244,9 @@ impl<H: Hardware> Ring<H> {
         self.claim();
     }
 
-    /// Returns true if the capabilities of our message number `sent` with some, the last one, may
-    /// be handed over: the peer has read the first line of the one before it, and so has the
-    /// capabilities of the one before that.
-    ///
-    /// # Errors
-    /// If the peer claims to have read more than that, or less than before.
-    pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        if self.tx.caps_ready + CAPS_AHEAD >= sent {
-            return Ok(true);
-        }
-        self.find_in_claims(|ring| {
-            let ahead = u64::from(ring.theirs.expected.wrapping_sub(ring.tx.caps_ready as u32));
-            if ahead > sent - ring.tx.caps_ready {
-                let claim = ring.tx.caps_ready + ahead;
-                return Err(ProtocolError::Position { claim, max: sent });
-            }
-            ring.tx.caps_ready += ahead;
-            Ok(ring.tx.caps_ready + CAPS_AHEAD >= sent)
-        })
-    }
-
-    /// Publishes that the capabilities of our message number `count` with some are with the
-    /// brokers.
-    pub fn handed_over(&mut self, count: u64) {
-        self.mine.handed = count as u32;
-        self.claim();
-    }
-
-    /// Returns true if, by the last fetched claims, the brokers have the capabilities of the peer's message
-    /// number `count` (counting messages with capabilities).
-    pub const fn is_handed_over(&self, count: u64) -> bool {
-        self.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
-    }
-
     /// Returns true if the peer has sent its last line.
     pub fn peer_is_closed(&mut self) -> bool {
-        // Of this claim nothing is false.
+        // No value of this claim is false.
         self.find_in_claims(|ring| Ok(ring.theirs.state & CLOSED != 0)) == Ok(true)
     }
 
@@ -327,10 +260,10 @@ impl<H: Hardware> Ring<H> {
     /// Writes the claims. `announce` must follow.
     fn claim(&mut self) {
         let Claims { state, ack, expected, handed } = self.mine;
-        // Whoever sees a part of them sees nothing false: each stands for itself, and what was claimed before came before.
+        // A reader that sees only some of them sees nothing false: each claim stands for itself, and older claims stay true.
         self.hardware.store(CLAIMS, 0, u64::from(state) | u64::from(ack) << 32);
         self.hardware.store(CLAIMS, 1, u64::from(expected) | u64::from(handed) << 32);
-        // As with a line: nobody else will.
+        // As with a line: it would stay in this core's cache.
         self.hardware.write_back(CLAIMS, CacheOpReason::ClaimsWritten);
         self.unannounced = true;
     }
@@ -359,7 +292,7 @@ impl<H: Hardware> Ring<H> {
             return false;
         }
         self.stale_claims = false;
-        // They were fetched before, or somebody did so unasked.
+        // They were fetched before, or the hardware has prefetched them.
         self.hardware.invalidate(CLAIMS, CacheOpReason::ClaimsStale);
         // The invalidation may end after the loads, otherwise.
         self.hardware.fence_reads(CacheOpReason::ClaimsDropped);
@@ -380,5 +313,64 @@ impl<H: Hardware> Ring<H> {
         }
         (self.rx.unseen, self.stale_claims) = (true, true);
         true
+    }
+}
+
+impl<H: Hardware> PeerEnd for Ring<H> {
+    // Reads at most twice, however often the peer rings.
+    fn has_line(&mut self) -> bool {
+        self.rx.found.is_some() || self.rx.unseen && self.look() || self.listen() && self.look()
+    }
+
+    /// Looks whether the doorbell was rung or not: at the end, the last ring may still be pending.
+    fn has_last_line(&mut self) -> bool {
+        self.rx.unseen = true;
+        self.has_line()
+    }
+
+    fn room(&mut self) -> Result<bool, ProtocolError> {
+        if self.tx.next != self.tx.limit {
+            return Ok(true);
+        }
+        self.find_in_claims(|ring| {
+            let acked = ring.tx.limit.wrapping_sub(ring.tx.capacity);
+            // The window is far below 2^32 lines: the low half of the claim is enough.
+            let ahead = u64::from(ring.theirs.ack.wrapping_sub(acked as u32));
+            if ahead > ring.tx.next.wrapping_sub(acked) {
+                let claim = acked.wrapping_add(ahead);
+                return Err(ProtocolError::Position { claim, max: ring.tx.next });
+            }
+            ring.tx.limit = ring.tx.limit.wrapping_add(ahead);
+            Ok(ahead > 0)
+        })
+    }
+
+    fn is_closed(&mut self) -> Result<bool, ProtocolError> {
+        Ok(self.peer_is_closed())
+    }
+
+    fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
+        if self.tx.caps_ready + CAPS_AHEAD >= sent {
+            return Ok(true);
+        }
+        self.find_in_claims(|ring| {
+            let ahead = u64::from(ring.theirs.expected.wrapping_sub(ring.tx.caps_ready as u32));
+            if ahead > sent - ring.tx.caps_ready {
+                let claim = ring.tx.caps_ready + ahead;
+                return Err(ProtocolError::Position { claim, max: sent });
+            }
+            ring.tx.caps_ready += ahead;
+            Ok(ring.tx.caps_ready + CAPS_AHEAD >= sent)
+        })
+    }
+
+    /// Compares with the claims that were fetched last.
+    fn is_handed_over(&mut self, count: u64) -> bool {
+        self.theirs.handed.wrapping_sub(count as u32) <= u32::MAX / 2
+    }
+
+    fn handed_over(&mut self, count: u64) {
+        self.mine.handed = count as u32;
+        self.claim();
     }
 }

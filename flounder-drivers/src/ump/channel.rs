@@ -59,11 +59,11 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// it, and does not send the line again.
     #[cold]
     fn signal_now(&mut self, state: EndState) -> bool {
-        let told = self.ring.signal(state, WakeCause::Line).is_ok();
-        if !told {
+        let is_open = self.ring.signal(state, WakeCause::Line).is_ok();
+        if !is_open {
             self.assembler.stop_sending();
         }
-        told
+        is_open
     }
 
     #[cold]
@@ -157,7 +157,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         if !info.is_plain() || !incoming.may_be_whole(info.number(), info.used()) {
             return RecvNow::Unsure;
         }
-        // The line is copied, and the copy is checked; where it fails, `recv` begins anew with a copy of its own.
+        // The line is copied, and the copy is checked. If the check fails, `recv` starts again with a copy of its own.
         if ring.copy(incoming.line(), padding(info.used())) != 0 {
             return RecvNow::Unsure;
         }
@@ -169,15 +169,15 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     #[inline]
     fn ready(&mut self) -> bool {
-        self.assembler.ready(&mut self.ring)
+        self.assembler.ready(&mut self.ring.inner)
     }
 
     fn can_resume(&mut self) -> bool {
-        self.assembler.can_resume(&mut self.ring)
+        self.assembler.can_resume(&mut self.ring.inner)
     }
 
     fn is_over(&mut self) -> bool {
-        self.assembler.is_over(&mut self.ring)
+        self.assembler.is_over(&mut self.ring.inner)
     }
 
     fn arm(&mut self) {
@@ -217,7 +217,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
     fn close(&mut self) {
         if self.assembler.close() {
             self.ring.inner.close();
-            // That the peer is closed, too, is no news.
+            // Ignore an error: this end is closed, so it does not matter that the peer is closed, too.
             let _ = self.ring.published();
         }
     }
@@ -226,7 +226,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 impl<W: OwnMemory, R: LineMemory> Drop for UmpChannel<W, R> {
     fn drop(&mut self) {
         self.close();
-        // Nobody tries again after this.
+        // No thread retries after this.
         if self.assembler.is_here() && !self.ring.retry_before_drop() {
             self.assembler.report_closed();
         }

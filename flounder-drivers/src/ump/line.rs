@@ -15,7 +15,7 @@ pub use crate::assembler::line::LineKind;
 /// Index of the word of a line that is its header: the last.
 pub const HEADER: usize = PAYLOAD_WORDS;
 
-/// The lower half of a header: what the line says about its message. Its payload counts in words.
+/// The lower half of a header, which describes the message of the line. Its payload is counted in words.
 pub type LineInfo = line::LineInfo<6>;
 
 const _: () = assert!(PAYLOAD_WORDS == line::PARTS);

@@ -8,8 +8,8 @@
 //! process share one doorbell. Capabilities go through the brokers; the line carries the number of
 //! capabilities of its message, and the message is complete when they have arrived.
 //!
-//! *Sleeping.* An end that finds nothing publishes in its control line that it sleeps, has a
-//! barrier run, looks once more, and then sleeps. The other end reads that control line after each
+//! *Sleeping.* An end that finds nothing publishes in its control line that it sleeps, runs a
+//! barrier, looks once more, and then sleeps. The other end reads that control line after each
 //! line that it publishes, and rings once for each sleep. A wake-up ends one sleep: an end that
 //! sleeps again arms again.
 //!
@@ -45,7 +45,7 @@ use ring::Ring;
 
 const NAME: &str = "ump";
 
-/// Bytes of a ring whose end requests no size: 1022 lines of data.
+/// Default size of a ring in bytes: 1022 lines of data.
 pub const DEFAULT_BUFFER: usize = 64 << 10;
 
 /// The driver.

@@ -19,6 +19,7 @@
 
 use flounder_rt::channel::ProtocolError;
 
+use crate::assembler::PeerEnd;
 use crate::caps::CAPS_AHEAD;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload, tag};
 use crate::sync::{Ordering, compiler_fence, fence};
@@ -100,8 +101,8 @@ pub struct Ring<W, R> {
     state: u64,
     /// State of the peer for which the doorbell was rung last.
     rung: EndState,
-    /// The peer's arms when this end requested fences: until the peer has armed once more, it may
-    /// send without one.
+    /// Number of the peer's arms when this end requested fences. Until the peer has armed once more,
+    /// it may send without a fence.
     unsure: Option<u64>,
 }
 
@@ -167,7 +168,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Checks that the peer's memory is a ring of its size.
     ///
     /// # Errors
-    /// What it is instead.
+    /// A description of the first check that fails.
     pub fn check(theirs: &R) -> Result<(), &'static str> {
         if theirs.load(CONTROL, MAGIC, Ordering::Relaxed) != MAGIC_1 {
             return Err("the region is not a ring of this version");
@@ -190,15 +191,6 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.tx.next != self.tx.limit
     }
 
-    /// Returns true if a line is free.
-    ///
-    /// # Errors
-    /// If the peer claims to have read what was not sent, or less than before.
-    #[inline]
-    pub fn room(&mut self) -> Result<bool, ProtocolError> {
-        if self.has_room() { Ok(true) } else { self.look_for_room() }
-    }
-
     #[cold]
     fn look_for_room(&mut self) -> Result<bool, ProtocolError> {
         // SYNC ack: Acquire, pairs with the Release in `acknowledge`: the peer's loads of the lines come before our stores.
@@ -214,7 +206,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Publishes a line with these words of payload, at most seven, and zeroes after them.
     ///
     /// # Panics
-    /// If no line is free (see [`room`](Self::room)), or there are more words.
+    /// If no line is free (see [`PeerEnd::room`]), or there are more words.
     // Where it is called on the quick way of sending, the call would cost a sixth of that.
     #[inline(always)]
     pub fn publish(&mut self, payload: &[u64], info: LineInfo) {
@@ -302,14 +294,6 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         EndState(self.theirs.load(CONTROL, STATE, order))
     }
 
-    /// Returns true if there is a line to take.
-    #[inline]
-    pub fn has_line(&self) -> bool {
-        // No line is read on the strength of this: a header is loaded again, with Acquire, to take it.
-        (self.theirs.load(self.rx.line, HEADER, Ordering::Relaxed) >> 32) as u32
-            == tag(self.rx.next)
-    }
-
     /// Takes a line out of the peer's memory into private memory, unchecked.
     #[inline]
     pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
@@ -395,34 +379,6 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.mine.store(FLOW, EXPECTED, count, Ordering::Release);
     }
 
-    /// Returns true if the capabilities of our message number `sent` with some, the last one, may
-    /// be handed over: the peer has read the first line of the one before it, and so has the
-    /// capabilities of the one before that.
-    ///
-    /// # Errors
-    /// If the peer claims to have read more than that, or less than before.
-    pub fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        let claim = self.theirs.load(FLOW, EXPECTED, Ordering::Acquire);
-        if claim < self.tx.caps_ready || claim > sent {
-            return Err(ProtocolError::Position { claim, max: sent });
-        }
-        self.tx.caps_ready = claim;
-        Ok(claim + CAPS_AHEAD >= sent)
-    }
-
-    /// Publishes that the capabilities of our message number `count` with some are with the
-    /// brokers.
-    pub fn handed_over(&self, count: u64) {
-        // SYNC close: ordered by the Release of the state, if this end closes after.
-        self.mine.store(FLOW, HANDED, count, Ordering::Release);
-    }
-
-    /// Returns true if the peer claims that the capabilities of its message number `count` with
-    /// some are with the brokers.
-    pub fn is_handed_over(&self, count: u64) -> bool {
-        self.theirs.load(FLOW, HANDED, Ordering::Relaxed) >= count
-    }
-
     /// Requests that the peer fence when it sends from now on, because the barrier of this end was
     /// refused; this end fences, too. Returns false if fences were requested before.
     ///
@@ -487,6 +443,44 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.state = state;
         // SYNC close: Release, pairs with the Acquire load of a receiver that finds no line: the lines come before.
         self.mine.store(CONTROL, STATE, state, Ordering::Release);
+    }
+}
+
+impl<W: OwnMemory, R: LineMemory> PeerEnd for Ring<W, R> {
+    #[inline]
+    fn has_line(&mut self) -> bool {
+        // No line is read on the strength of this: a header is loaded again, with Acquire, to take it.
+        (self.theirs.load(self.rx.line, HEADER, Ordering::Relaxed) >> 32) as u32
+            == tag(self.rx.next)
+    }
+
+    #[inline]
+    fn room(&mut self) -> Result<bool, ProtocolError> {
+        if self.has_room() { Ok(true) } else { self.look_for_room() }
+    }
+
+    #[inline]
+    fn is_closed(&mut self) -> Result<bool, ProtocolError> {
+        // SYNC close: Acquire, pairs with the Release in `set_state`: lines published before it are visible after.
+        Ok(self.peer_state(Ordering::Acquire).is_closed())
+    }
+
+    fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
+        let claim = self.theirs.load(FLOW, EXPECTED, Ordering::Acquire);
+        if claim < self.tx.caps_ready || claim > sent {
+            return Err(ProtocolError::Position { claim, max: sent });
+        }
+        self.tx.caps_ready = claim;
+        Ok(claim + CAPS_AHEAD >= sent)
+    }
+
+    fn is_handed_over(&mut self, count: u64) -> bool {
+        self.theirs.load(FLOW, HANDED, Ordering::Relaxed) >= count
+    }
+
+    fn handed_over(&mut self, count: u64) {
+        // SYNC close: ordered by the Release of the state, if this end closes after.
+        self.mine.store(FLOW, HANDED, count, Ordering::Release);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::ump::ring::{EndState, Ring, WakeCause};
 pub(super) struct SignalledRing<W, R> {
     pub(super) inner: Ring<W, R>,
     doorbell: Doorbell,
-    /// Notifier of this end, to have the waitset poll it.
+    /// Notifier of this end, which makes the waitset poll it.
     notifier: Notifier,
     /// Time since which this end sleeps with a limit, because its peer may send without a fence.
     unsure_since: Option<Instant>,
@@ -37,7 +37,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
     pub(super) fn arm(&mut self, blocked: bool) -> Result<(), ChannelError> {
         self.doorbell.retry()?;
         if barrier::senders_fence() && self.inner.ask_for_fences() {
-            // A peer that was rung arms again, which shows that it sees what it is asked for.
+            // A peer that was rung arms again, which shows that it has read the request.
             self.ring_doorbell();
         }
         let unsure = self.inner.is_unsure();
@@ -46,20 +46,20 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         Ok(())
     }
 
-    /// Returns the longest sleep of this end now that it is armed.
+    /// Returns the longest sleep of this end once it is armed.
     pub(super) fn sleep_limit(&self) -> Option<Duration> {
         let unsure = self.unsure_since.map(retry_time);
         [unsure, self.doorbell.sleep_limit()].into_iter().flatten().min()
     }
 
-    /// Has the waitset poll this end again, and limit its sleep.
+    /// Makes the waitset poll this end again, and limit its sleep.
     pub(super) fn poll_soon(&self) {
         self.notifier.notify();
     }
 
     /// Retries a pending ring, when no thread may be left to retry later. Returns true if none is
     /// pending any more.
-    #[must_use = "a peer that cannot be woken has to be told by the brokers"]
+    #[must_use = "the brokers have to report the close to a peer that cannot be woken"]
     pub(super) fn retry_before_drop(&mut self) -> bool {
         self.doorbell.retry_before_drop()
     }
@@ -80,7 +80,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
     #[cold]
     pub(super) fn signal(&mut self, state: EndState, cause: WakeCause) -> Result<(), ChannelError> {
         if self.inner.must_ring(state, cause) {
-            // A ring that fails is owed.
+            // A ring that fails stays pending.
             self.inner.note_rung(state);
             self.ring_doorbell();
         }
@@ -111,38 +111,15 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
     }
 }
 
-impl<W: OwnMemory, R: LineMemory> PeerEnd for SignalledRing<W, R> {
-    #[inline]
-    fn has_line(&mut self) -> bool {
-        self.inner.has_line()
-    }
-
-    #[inline]
-    fn room(&mut self) -> Result<bool, ProtocolError> {
-        self.inner.room()
-    }
-
-    #[inline]
-    fn is_closed(&mut self) -> Result<bool, ProtocolError> {
-        // SYNC close: Acquire, pairs with the Release in `Ring::set_state`: lines published before it are visible after.
-        Ok(self.inner.peer_state(Ordering::Acquire).is_closed())
-    }
-
-    fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError> {
-        self.inner.caps_expected(sent)
-    }
-
-    fn is_handed_over(&mut self, count: u64) -> bool {
-        self.inner.is_handed_over(count)
-    }
-
-    fn handed_over(&mut self, count: u64) {
-        self.inner.handed_over(count);
-    }
-}
-
 impl<W: OwnMemory, R: LineMemory> LineWriter for SignalledRing<W, R> {
+    type Peer = Ring<W, R>;
+
     const PARTS: usize = 1;
+
+    #[inline]
+    fn peer(&mut self) -> &mut Ring<W, R> {
+        &mut self.inner
+    }
 
     #[inline]
     fn first(&mut self, message: &Outgoing<'_>) -> usize {
@@ -213,7 +190,7 @@ impl<W: OwnMemory, R: LineMemory> LineReader for SignalledRing<W, R> {
         Ok(true)
     }
 
-    /// Takes full lines that have more of their message behind them.
+    /// Takes full lines that are not the last of their message.
     #[inline]
     fn take_many(
         &mut self,
