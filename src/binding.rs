@@ -13,6 +13,6 @@
 
 pub use flounder_rt::bind::Bind;
 pub use flounder_rt::binding::{
-    Cancelled, Closing, End, Messages, Receiving, Sending, SendingCaps, Timeout,
+    Cancelled, Closing, End, Messages, Receiving, Sending, SendingCaps, SentWithin, Timeout,
 };
 pub use flounder_rt::export::{Export, IntoOutcome};

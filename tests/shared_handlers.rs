@@ -53,7 +53,11 @@ struct Seen {
 }
 
 impl SharedDispatch for Handlers {
-    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError> {
+    fn deliver(
+        &mut self,
+        end: &SharedEndpoint,
+        mut message: Received<'_>,
+    ) -> Result<(), DecodeError> {
         match (message.number, message.words) {
             (NOTE, [value]) => {
                 assert_eq!(*value, self.next, "a note is lost, doubled or out of order");
@@ -68,7 +72,7 @@ impl SharedDispatch for Handlers {
                 answer[id_at(RESPONSE)] = id;
                 reply.send(&answer, &[]);
             }
-            (RESPONSE, _) => return end.answer(message, 8 * id_at(RESPONSE), 2),
+            (RESPONSE, _) => return end.answer(&mut message, 8 * id_at(RESPONSE), 2),
             _ => return Err(DecodeError::Short { need: 1, have: 0 }),
         }
         let mut threads = self.seen.threads.lock().expect("nobody panics");

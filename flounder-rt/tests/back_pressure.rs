@@ -233,7 +233,7 @@ fn only_the_last_is_polled(ws: &Waitset, mut calls: Vec<Pin<Box<Call<Doubled>>>>
 }
 
 #[test]
-fn calls_that_are_woken_and_not_polled_hold_nobody_up() {
+fn calls_woken_and_not_polled_delay_no_others() {
     // Once with room for all, and once while all that have a place wait for the slot.
     for room in [PLENTY, 0] {
         let pair = pair(room, PLENTY);
@@ -248,7 +248,7 @@ fn calls_woken_while_the_binding_is_busy_block_no_other() {
     let pair = pair(CALL_WINDOW, PLENTY);
     let calls = pair.doubles(0..MANY);
     pair.client.send(NOTE, &[1], &[]).map(drop).expect("the slot takes it");
-    // What is received gives the room back.
+    // Each received message makes room.
     pair.to_service.refuses.set(true);
     pair.settle();
     assert_eq!(pair.called(), CALL_WINDOW);

@@ -105,7 +105,7 @@ fn close_completes_when_everything_is_sent() {
 }
 
 #[test]
-fn close_tells_of_what_could_not_be_sent() {
+fn close_reports_what_could_not_be_sent() {
     let pair = Pair::new(0);
     pair.client.send(NOTE, &[1], &[]).expect("the slot takes one");
     let late = pair.client.close().timeout(Duration::from_millis(1)).wait();
@@ -123,7 +123,7 @@ fn wait_blocks_until_the_message_is_sent() {
     let pair = Pair::new(1);
     assert_eq!(pair.client.send(NOTE, &[1], &[]).expect("room").wait(), Ok(()));
     let sent = pair.client.send(NOTE, &[2], &[]).expect("the slot takes one");
-    assert_eq!(sent.wait_timeout(Duration::from_millis(1)), Err(TxError::Busy));
+    assert_eq!(sent.timeout(Duration::from_millis(1)).wait(), Err(TxError::Busy));
     pair.to_service.room.set(1);
     assert_eq!(sent.wait(), Ok(()));
     let lost = pair.client.send(NOTE, &[3], &[]).expect("the slot takes one");

@@ -1,5 +1,5 @@
 //! Every interleaving of the three protocols of a shared binding, in their shipped source: the queue to its thread
-//! (`job_queue.rs`), where nobody who waits for room is forgotten and the server is told of everything; where a call meets its
+//! (`job_queue.rs`), where no thread that waits for room is forgotten and the server is notified of everything; where a call meets its
 //! result (`slot.rs`); and which thread serves the queue of a binding that belongs to none (`combiner.rs`).
 
 mod loom_support;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use combiner::Combiner;
-use job_queue::{JobQueue, Put, Taken, Tell};
+use job_queue::{JobQueue, Notify, Put, Taken};
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;
@@ -41,8 +41,8 @@ impl Way {
         Arc::new(Self { job_queue: JobQueue::new(capacity), capacity, server: Bell::default() })
     }
 
-    fn tell(&self, tell: Tell) {
-        if tell == Tell::Yes {
+    fn notify(&self, notify: Notify) {
+        if notify == Notify::Yes {
             self.server.ring();
         }
     }
@@ -53,9 +53,9 @@ impl Way {
         let waker = Waker::from(Arc::clone(&bell));
         loop {
             match self.job_queue.put(&mut item, &mut ticket, Some(&waker)) {
-                Put::Done(tell) => {
+                Put::Done(notify) => {
                     assert_eq!((item, ticket), (None, None));
-                    self.tell(tell);
+                    self.notify(notify);
                     return true;
                 }
                 Put::Full => bell.wait(),
@@ -67,13 +67,13 @@ impl Way {
         }
     }
 
-    /// Waits for room as long as it takes to ask twice, and gives up then.
+    /// Asks for room twice, and gives up then.
     fn try_twice(&self, item: u32) -> bool {
         let (mut item, mut ticket) = (Some(item), None);
         let waker = Waker::from(Arc::new(Bell::default()));
         for _ in 0..2 {
-            if let Put::Done(tell) = self.job_queue.put(&mut item, &mut ticket, Some(&waker)) {
-                self.tell(tell);
+            if let Put::Done(notify) = self.job_queue.put(&mut item, &mut ticket, Some(&waker)) {
+                self.notify(notify);
                 return true;
             }
         }
@@ -123,7 +123,7 @@ fn sending(preemptions: usize, capacity: usize, senders: u32, each: u32) {
 }
 
 #[test]
-fn whoever_waits_for_room_gets_it() {
+fn every_waiter_for_room_gets_it() {
     sending(3, 1, 1, 3);
     sending(3, 1, 2, 1);
     sending(2, 1, 2, 2);
@@ -154,7 +154,7 @@ fn queue_is_busy_until_the_server_comes_back() {
 }
 
 #[test]
-fn one_who_gives_up_passes_the_place_on() {
+fn waiter_that_gives_up_passes_its_place_on() {
     model(Some(3), || {
         let way = Way::new(1);
         assert!(way.put(0));
@@ -191,19 +191,19 @@ fn a_server_that_goes_sends_everybody_away() {
 }
 
 #[test]
-fn the_server_hears_of_remarks() {
+fn server_is_notified_of_reports() {
     model(Some(3), || {
         let way = Way::new(1);
         for n in 0..2 {
             let way = Arc::clone(&way);
-            thread::spawn(move || way.tell(way.job_queue.report(n)));
+            thread::spawn(move || way.notify(way.job_queue.report(n)));
         }
         way.serve(|_, remarked, _| remarked.len() == 2);
     });
 }
 
 #[test]
-fn the_server_hears_of_the_last_user() {
+fn server_is_notified_of_the_last_user() {
     model(Some(3), || {
         let way = Way::new(1);
         way.job_queue.enter();
@@ -212,7 +212,7 @@ fn the_server_hears_of_the_last_user() {
             let way = Arc::clone(&way);
             thread::spawn(move || {
                 way.put(n);
-                way.tell(way.job_queue.leave());
+                way.notify(way.job_queue.leave());
             });
         }
         way.serve(|taken, _, used| {
@@ -223,7 +223,7 @@ fn the_server_hears_of_the_last_user() {
 }
 
 #[test]
-fn a_result_wakes_the_caller_who_waits() {
+fn result_wakes_the_waiting_caller() {
     model(None, || {
         let (slot, bell) = (Arc::new(Slot::default()), Arc::new(Bell::default()));
         let server = {
@@ -251,8 +251,8 @@ fn dropped_call_is_not_begun_or_is_reported_to_the_server() {
             thread::spawn(move || slot.give_up())
         };
         let begun = slot.begin(7);
-        let told = caller.join().expect("it does not panic");
-        assert_eq!(told, begun.then_some(7));
+        let result = caller.join().expect("it does not panic");
+        assert_eq!(result, begun.then_some(7));
     });
 }
 

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Wake, Waker};
 
 use alarm::{Alarm, Alarms};
-use job_queue::Tell;
+use job_queue::Notify;
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;
@@ -98,17 +98,17 @@ struct Clock {
 
 impl Clock {
     fn set(&self, alarm: &mut Alarm<u32>, at: u32, waker: &Waker) {
-        if self.alarms.set(alarm, at, waker) == Tell::Yes {
+        if self.alarms.set(alarm, at, waker) == Notify::Yes {
             self.bell.ring();
         }
     }
 
     /// Watches the clock until so many have been woken. Time passes when it knows when to look; otherwise it sleeps, for ever if
-    /// it was not told of an alarm.
+    /// it was not notified of an alarm.
     fn serve(&self, late: &Late, count: u32) {
         let (mut now, mut next) = (0, FAR);
         while late.0.load(Relaxed) < count {
-            if !self.alarms.is_told() {
+            if !self.alarms.take_new() {
                 if next == FAR {
                     self.bell.wait();
                     continue;
@@ -156,7 +156,7 @@ fn alarms(threads: &'static [&'static [u32]], count: u32) {
 }
 
 #[test]
-fn the_server_hears_of_every_alarm() {
+fn server_is_notified_of_every_alarm() {
     alarms(&[&[1]], 1);
     alarms(&[&[1], &[2]], 2);
     alarms(&[&[1], &[1]], 2);

@@ -136,7 +136,7 @@ impl Threads {
     }
 }
 
-/// Takers get one event each, whoever polls and whoever waits. An event nobody gets, or a poll that nobody takes over, is
+/// Takers get one event each, whichever of them polls and waits. An event that none gets, or a poll that none takes over, is
 /// a deadlock.
 fn pool_model(preemptions: usize, given: &'static [u32], fired: &'static [u32]) {
     model(Some(preemptions), move || {
@@ -200,7 +200,7 @@ fn thread_that_only_looks_takes_no_event_of_a_waiting_one() {
 }
 
 #[test]
-fn everybody_who_is_called_comes() {
+fn every_waker_that_is_called_arrives() {
     model(Some(2), || {
         let threads = Threads::new();
         let stop = Arc::new(sync::AtomicBool::new(false));

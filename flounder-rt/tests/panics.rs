@@ -17,7 +17,7 @@ use waitset_support::LIMIT;
 
 type Given = fn(&Waitset);
 
-/// What a program gives to a waitset, and what panics when the waitset runs it.
+/// Code of a program that panics when the waitset runs it.
 const GIVEN: [(&str, Given); 7] = [
     ("a posted closure", |ws| ws.post(|_| panic!("meant"))),
     ("one from another thread", |ws| ws.remote().post(|_| panic!("meant"))),

@@ -36,7 +36,7 @@ impl Ruled {
         self.client.send_caps(NOTE, &[value], &[], caps).map(drop)
     }
 
-    /// Dispatches until nothing is left to do; gives what the client and the service have seen since the last time.
+    /// Dispatches until nothing is left to do. Returns what the client and the service have seen since the last time.
     fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
         self.settle();
         (self.client_seen.take(), self.pair.seen.take())
@@ -163,7 +163,7 @@ fn result(pair: &Pair, call: Call<Doubled>) -> Result<u64, RpcError> {
 }
 
 #[test]
-fn a_call_that_is_lost_fails_whoever_refuses_it() {
+fn lost_call_fails_whichever_end_refuses_it() {
     let pair = Ruled::new(10);
     assert_eq!(result(&pair, call(&pair, 4, vec![null()])), Ok(8));
     assert_eq!(pair.seen(), (vec![], vec![Seen::Call(4)]));

@@ -235,7 +235,7 @@ fn a_call_from_another_thread_gets_its_reply() {
 }
 
 #[test]
-fn calls_of_this_thread_and_of_others_are_told_apart() {
+fn calls_of_this_thread_and_of_others_are_distinguished() {
     let pair = pair(100);
     let count = Arc::new(Count::default());
     let mut far = pin!(pair.double(20));
@@ -705,7 +705,7 @@ impl io::Write for Warnings {
 }
 
 #[test]
-fn deadline_ends_a_call_though_nobody_dispatches() {
+fn deadline_ends_a_call_without_dispatch() {
     let warnings = Warnings::default();
     let log = warnings.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).init();

@@ -55,7 +55,7 @@ impl Dispatchers {
         Self { ws: ws.clone(), stop, threads }
     }
 
-    /// Sends them home; gives the processor time of each.
+    /// Ends the threads. Returns the processor time of each.
     fn dismiss(self) -> Vec<Duration> {
         self.stop.store(true, Ordering::Relaxed);
         self.ws.wake_all();
@@ -384,7 +384,7 @@ fn triggers_from_many_threads_deliver_a_registration_once() {
 }
 
 #[test]
-fn errors_and_panics_harm_nobody_else() {
+fn errors_and_panics_affect_no_others() {
     within(LIMIT, || {
         let (ws, log) = (SharedWaitset::new(), Log::default());
         ws.post(|_| Err("no".into()));

@@ -41,7 +41,7 @@ fn drain(ws: &Waitset) {
 }
 
 #[test]
-fn each_waitset_that_waits_for_a_signal_hears_each() {
+fn each_waitset_that_waits_for_a_signal_gets_each() {
     let (one, other) = (Waitset::new(), Waitset::new());
     let (first, task) = counter();
     one.on_signal(UnixSignal::User1, task).expect("it can be waited for");
@@ -110,7 +110,7 @@ fn signal_during_its_task_is_another_event() {
 }
 
 #[test]
-fn a_task_that_fails_or_panics_hears_the_next_signal() {
+fn task_that_fails_or_panics_gets_the_next_signal() {
     let ws = Waitset::new();
     let count = Rc::new(Cell::new(0));
     let theirs = Rc::clone(&count);
@@ -201,7 +201,7 @@ fn end_of(ws: &Waitset, child: Child) -> String {
 }
 
 #[test]
-fn the_end_of_a_child_is_told_with_its_status() {
+fn exit_of_a_child_is_reported_with_its_status() {
     let ws = Waitset::new();
     assert_eq!(end_of(&ws, shell("echo said; exit 7")), "said\nSome(7) None");
     let mut child = shell("read forever");

@@ -13,7 +13,6 @@
 
 use core::cell::RefCell;
 use core::ops::DerefMut;
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,7 +20,7 @@ use std::task::Wake;
 use std::time::Instant;
 
 use crate::account::Charge;
-use crate::binding::closing::cut_oldest;
+use crate::binding::closing_list::ClosingList;
 use crate::binding::combiner::Combiner;
 use crate::binding::connection::{self, Message, State};
 use crate::binding::reply::Token;
@@ -226,15 +225,10 @@ impl Threading for AnyThread {
 
     fn begin_closing(shell: &Shell<Self>, words: usize) {
         let Some(waitset) = shell.own.waitset.upgrade() else { return };
-        let entry = Left { shell: Weak::clone(&shell.myself), words };
-        let cut = {
-            let closings = waitset.extension::<Closings>();
-            let mut left = Mutex::lock(&closings.0);
-            left.push_back(entry);
-            cut_oldest(&mut left, |left| left.words)
-        };
-        for left in cut {
-            if let Some(shell) = left.shell.upgrade() {
+        let closings = waitset.extension::<Closings>();
+        let cut = Mutex::lock(&closings.0).add(Weak::clone(&shell.myself), words);
+        for shell in cut {
+            if let Some(shell) = shell.upgrade() {
                 shell.cut_for_others();
             }
         }
@@ -244,7 +238,7 @@ impl Threading for AnyThread {
         shell.notifier.detach();
         if let Some(waitset) = shell.own.waitset.upgrade() {
             let closings = waitset.extension::<Closings>();
-            Mutex::lock(&closings.0).retain(|left| !left.shell.ptr_eq(&shell.myself));
+            Mutex::lock(&closings.0).remove(|other| other.ptr_eq(&shell.myself));
         }
         let me = shell.myself.upgrade();
         if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
@@ -262,15 +256,14 @@ impl Threading for AnyThread {
     }
 }
 
-/// A binding that is closing, and the number of words that it held when it began to close.
-struct Left {
-    shell: Weak<Shell<AnyThread>>,
-    words: usize,
-}
+/// The bindings of a waitset that are closing.
+struct Closings(Mutex<ClosingList<Weak<Shell<AnyThread>>>>);
 
-/// The bindings of a waitset that are closing, oldest first.
-#[derive(Default)]
-struct Closings(Mutex<VecDeque<Left>>);
+impl Default for Closings {
+    fn default() -> Self {
+        Self(Mutex::new(ClosingList::new()))
+    }
+}
 
 impl SharedExtension for Closings {
     fn waitset_closes(&self) {}
@@ -552,26 +545,22 @@ impl SharedEndpoint {
         self.keep();
     }
 
-    /// Passes a reply to the call that waits for it. Used by generated code.
+    /// Passes a reply to the call that waits for it. The record of the reply has `words` words, and the
+    /// id of the call at byte `at`. Used by generated code.
     ///
     /// # Errors
     /// [`DecodeError::Short`] if the reply has fewer words.
     pub fn answer(
         &self,
-        message: Received<'_>,
+        message: &mut Received<'_>,
         at: usize,
         words: usize,
     ) -> Result<(), DecodeError> {
-        let have = message.words.len();
-        match message.id_at(at) {
-            Some(id) if have >= words => {
-                if let Some(shell) = self.shell() {
-                    AnyThread::settle_call(&shell, id, || Ok(Message::keep(message)));
-                }
-                Ok(())
-            }
-            _ => Err(DecodeError::Short { need: words, have }),
+        let id = message.reply_id(at, words)?;
+        if let Some(shell) = self.shell() {
+            AnyThread::settle_call(&shell, id, || Ok(Message::keep(message.reborrow())));
         }
+        Ok(())
     }
 }
 

@@ -79,14 +79,9 @@ impl RawBinding {
         at: usize,
         words: usize,
     ) -> Result<(), DecodeError> {
-        let have = message.words.len();
-        match message.id_at(at) {
-            Some(id) if have >= words => {
-                self.shell().answer(id, message);
-                Ok(())
-            }
-            _ => Err(DecodeError::Short { need: words, have }),
-        }
+        let id = message.reply_id(at, words)?;
+        self.shell().answer(id, message);
+        Ok(())
     }
 
     /// Makes a call and blocks until its reply has come. Only this binding is served meanwhile, and, if

@@ -11,7 +11,7 @@
 //!
 //! If the waitset ends first, the bindings in `Closing` move to another waitset of the thread. A
 //! thread that ends, and a process that ends by `exit` or by returning from `main`, waits for them, at
-//! most for the [exit timeout](set_exit_timeout). [`MAX_CLOSING`] and [`MAX_CLOSING_WORDS`] bound what
+//! most for the [exit timeout](set_exit_timeout). [`closing_list`](super::closing_list) bounds what
 //! the bindings in `Closing` of one thread hold: beyond that the oldest is cut off.
 
 use core::cell::{Cell, RefCell};
@@ -21,7 +21,6 @@ use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 use std::time::Instant;
 
+use crate::binding::closing_list::ClosingList;
 use crate::binding::connection::{Message, Owned, Queued, State};
 use crate::binding::shared::SentSlot;
 use crate::binding::shell::{AfterEnd, Due, Receiver, Shell, run_due};
@@ -37,12 +37,6 @@ use crate::binding::{BindingError, RawBinding, Timeout, TxError};
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
 use crate::waitset::{self, DispatchError, Sleep, Source, Waitset, WeakWaitset};
-
-/// Most bindings of one thread that are closing at a time.
-const MAX_CLOSING: usize = 1024;
-
-/// Most words of messages that the closing bindings of one thread hold, unless one alone holds more.
-const MAX_CLOSING_WORDS: usize = (64 << 20) / 8;
 
 /// Panics of wakers after which a thread that ends no longer waits.
 const MAX_PANICS: usize = 1000;
@@ -407,69 +401,31 @@ impl fmt::Debug for Closing {
     }
 }
 
-/// A binding that is closing, and the number of words that it held when it began to close.
-struct Left {
-    shell: Rc<Shell>,
-    words: usize,
-}
-
-/// Removes the oldest entries that are too many, or that hold too many words together. The newest one stays.
-pub(super) fn cut_oldest<L>(left: &mut VecDeque<L>, words: impl Fn(&L) -> usize) -> Vec<L> {
-    let mut cut = Vec::new();
-    let mut total: usize = left.iter().map(&words).sum();
-    while left.len() > 1 && (left.len() > MAX_CLOSING || total > MAX_CLOSING_WORDS) {
-        let Some(oldest) = left.pop_front() else { break };
-        total -= words(&oldest);
-        cut.push(oldest);
-    }
-    cut
-}
-
 thread_local! {
-    /// The bindings of this thread that are closing, oldest first. It is used while the thread ends,
-    /// too, so it has no destructor; the last use leaves it empty.
-    static LEFT: ManuallyDrop<RefCell<VecDeque<Left>>> =
-        const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
+    /// The bindings of this thread that are closing. It is used while the thread ends, too, so it has no destructor; the
+    /// last use leaves it empty.
+    static CLOSING: ManuallyDrop<RefCell<ClosingList<Rc<Shell>>>> =
+        const { ManuallyDrop::new(RefCell::new(ClosingList::new())) };
     /// True while all waitsets of the thread end, whose bindings are waited for together.
     static TOGETHER: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Left {
-    fn add(shell: Rc<Shell>, words: usize) {
-        let cut = LEFT.with(|left| {
-            let left = &mut *left.borrow_mut();
-            left.push_back(Self { shell, words });
-            cut_oldest(left, |left| left.words)
-        });
-        cut.into_iter().for_each(|left| left.shell.cut_for_others());
-    }
-
-    /// Removes a binding that is closed.
-    fn remove(shell: &Shell) -> Option<Self> {
-        LEFT.with(|left| {
-            let left = &mut *left.borrow_mut();
-            let at = left.iter().position(|left| core::ptr::eq(&raw const *left.shell, shell))?;
-            left.remove(at)
-        })
-    }
-
-    fn all() -> Vec<Rc<Shell>> {
-        // In a forked child, the parent sends what its bindings hold.
-        let is_here = |left: &&Self| left.shell.notifier.is_here();
-        LEFT.with(|all| {
-            all.borrow().iter().filter(is_here).map(|left| Rc::clone(&left.shell)).collect()
-        })
-    }
-}
-
 /// Notes that a binding of this thread is closing.
 pub(super) fn add(shell: Rc<Shell>, words: usize) {
-    Left::add(shell, words);
+    let cut = CLOSING.with(|closing| closing.borrow_mut().add(shell, words));
+    cut.into_iter().for_each(|shell| shell.cut_for_others());
 }
 
 /// Notes that a binding of this thread is closed.
 pub(super) fn remove(shell: &Shell) -> Option<Rc<Shell>> {
-    Left::remove(shell).map(|left| left.shell)
+    let is_it = |other: &Rc<Shell>| core::ptr::eq(&raw const **other, shell);
+    CLOSING.with(|closing| closing.borrow_mut().remove(is_it))
+}
+
+/// Returns the bindings of this thread that are closing. In a forked child, the parent sends what its bindings hold.
+fn all() -> Vec<Rc<Shell>> {
+    let is_here = |shell: &&Rc<Shell>| shell.notifier.is_here();
+    CLOSING.with(|closing| closing.borrow().iter().filter(is_here).map(Rc::clone).collect())
 }
 
 /// Takes over the closing bindings of a waitset that ends.
@@ -478,7 +434,7 @@ pub(super) struct Closings;
 impl waitset::Successor for Closings {
     /// Moves them to another waitset of the thread; if there is none, blocks until they have sent.
     fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool) {
-        let mut left = Left::all();
+        let mut left = all();
         left.retain(|shell| is_gone(&shell.home_waitset()));
         if left.is_empty() || TOGETHER.get() {
             return;
@@ -496,7 +452,7 @@ impl waitset::Successor for Closings {
         TOGETHER.set(true);
         close();
         TOGETHER.set(false);
-        send_now(&Left::all());
+        send_now(&all());
     }
 }
 
@@ -540,21 +496,5 @@ fn send_now(left: &[Rc<Shell>]) {
             "the thread ends before the peer has read everything: the rest is lost"
         );
         shell.cut();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn oldest_closing_bindings_are_cut_first() {
-        let mut left: VecDeque<usize> = (0..MAX_CLOSING + 3).collect();
-        assert_eq!(cut_oldest(&mut left, |_| 1), [0, 1, 2]);
-        assert_eq!(left.len(), MAX_CLOSING);
-        let mut left = VecDeque::from([2, MAX_CLOSING_WORDS, 1]);
-        assert_eq!(cut_oldest(&mut left, |words| *words), [2, MAX_CLOSING_WORDS]);
-        let mut one = VecDeque::from([2 * MAX_CLOSING_WORDS]);
-        assert!(cut_oldest(&mut one, |words| *words).is_empty(), "the newest one stays");
     }
 }

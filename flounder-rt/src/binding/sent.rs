@@ -5,6 +5,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use std::time::Instant;
 
 use crate::binding::end::{End, Local};
 use crate::binding::shell::Shell;
@@ -24,22 +25,48 @@ impl<'a, E: End> Sent<'a, E> {
         Self(state)
     }
 
-    /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT).
-    ///
-    /// # Errors
-    /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then.
-    pub fn wait(self) -> Result<(), TxError> {
-        E::wait_sent(self.0, Timeout::Default)
-    }
-
-    /// Blocks until the message is sent, at most for `timeout`. In the thread of the binding, only this binding is served
-    /// meanwhile: its handlers run, unless this is called from one of them.
+    /// Blocks until the message is sent, at most for [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) unless
+    /// [limited](Self::timeout) otherwise. In the thread of the binding, only this binding is served meanwhile: its handlers
+    /// run, unless this is called from one of them.
     ///
     /// # Errors
     /// [`TxError::Closed`] if the message is lost. [`TxError::Busy`] if it is not sent by then: it stays
     /// accepted and will be sent; do not send it again.
-    pub fn wait_timeout(self, timeout: Duration) -> Result<(), TxError> {
-        E::wait_sent(self.0, Timeout::For(timeout))
+    pub fn wait(self) -> Result<(), TxError> {
+        E::wait_sent(self.0, Timeout::Default)
+    }
+
+    /// Limits the wait to this time, from now. [`Duration::MAX`] is no limit.
+    pub fn timeout(self, timeout: Duration) -> SentWithin<'a, E> {
+        SentWithin { sent: self, timeout: Timeout::For(timeout).beginning_now() }
+    }
+
+    /// Limits the wait to this point in time.
+    pub fn deadline(self, deadline: Instant) -> SentWithin<'a, E> {
+        SentWithin { sent: self, timeout: Timeout::Until(deadline) }
+    }
+}
+
+/// A blocking wait for an accepted message, with a limit: [`Sent::timeout`], [`Sent::deadline`].
+#[must_use = "nothing waits before `wait`"]
+pub struct SentWithin<'a, E: End = Local> {
+    sent: Sent<'a, E>,
+    timeout: Timeout,
+}
+
+impl<E: End> SentWithin<'_, E> {
+    /// Blocks until the message is sent or the time is over, as [`Sent::wait`] does.
+    ///
+    /// # Errors
+    /// Those of [`Sent::wait`].
+    pub fn wait(self) -> Result<(), TxError> {
+        E::wait_sent(self.sent.0, self.timeout)
+    }
+}
+
+impl<E: End> fmt::Debug for SentWithin<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentWithin").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 

@@ -54,7 +54,7 @@ mod server;
 pub(crate) mod slot;
 
 use alarm::{Alarm, Alarms};
-use job_queue::{JobQueue, Put, Tell};
+use job_queue::{JobQueue, Notify, Put};
 pub(super) use jobs::Jobs;
 pub(crate) use park::block_on;
 pub(super) use server::SharedServer;
@@ -178,7 +178,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.is_counted && self.link.born.is_here() {
-            self.link.tell(self.link.job_queue.leave());
+            self.link.notify(self.link.job_queue.leave());
         }
     }
 }
@@ -219,7 +219,7 @@ impl Link {
     /// Returns true if the server has to look at the clock before the time that
     /// [`look_at_alarms`](Self::look_at_alarms) returned.
     pub(super) fn has_new_alarm(&self) -> bool {
-        self.alarms.is_told()
+        self.alarms.take_new()
     }
 
     /// Wakes the calls whose deadline has passed. Returns the next deadline.
@@ -227,8 +227,8 @@ impl Link {
         self.alarms.look(now)
     }
 
-    fn tell(&self, tell: Tell) {
-        if tell == Tell::Yes {
+    fn notify(&self, notify: Notify) {
+        if notify == Notify::Yes {
             match &self.server {
                 Server::Thread(thread) => thread.notifier.notify(),
                 Server::AnyThread(shell) => {
@@ -384,7 +384,7 @@ impl SharedEndpoint {
     pub fn teardown(&self) {
         let link = self.link();
         if link.born.is_here() {
-            link.tell(link.job_queue.report(HandleEvent::Teardown));
+            link.notify(link.job_queue.report(HandleEvent::Teardown));
         }
     }
 
@@ -471,14 +471,14 @@ impl SharedEndpoint {
         match mail.take(what.number) {
             Taken::Message(mut message, was_full) => {
                 if was_full {
-                    link.tell(link.job_queue.report(HandleEvent::MailTaken));
+                    link.notify(link.job_queue.report(HandleEvent::MailTaken));
                 }
                 let number = message.number;
                 let decoded = (what.decode)(message.lend());
                 return Poll::Ready(decoded.map_err(|error| {
                     mail.clear();
                     let bad = HandleEvent::BadMail(number, error.clone());
-                    link.tell(link.job_queue.report(bad));
+                    link.notify(link.job_queue.report(bad));
                     let message = link.interface.message_name(number);
                     RecvError::Ended(BindingError::Decode { message, error })
                 }));
@@ -510,7 +510,7 @@ impl SharedEndpoint {
     ) {
         let link = self.link();
         if link.born.is_here() {
-            link.tell(link.alarms.set(alarm, end, waker));
+            link.notify(link.alarms.set(alarm, end, waker));
             link.is_waited_for();
         }
     }
@@ -581,8 +581,8 @@ impl Entry {
             return Err(TxError::Closed);
         }
         match link.job_queue.put(&mut self.job, &mut self.ticket, waker) {
-            Put::Done(tell) => {
-                link.tell(tell);
+            Put::Done(notify) => {
+                link.notify(notify);
                 link.is_waited_for();
                 Ok(())
             }
@@ -803,7 +803,7 @@ impl<R: Reply> SharedCall<R> {
         }
         if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &self.stage {
             let link = handle.link();
-            link.tell(link.alarms.set(&mut self.alarm, end, waker));
+            link.notify(link.alarms.set(&mut self.alarm, end, waker));
             link.is_waited_for();
         }
         Poll::Pending
@@ -814,7 +814,7 @@ impl<R: Reply> SharedCall<R> {
         let number = message.number;
         R::Response::returned(message).map_err(|error| {
             let link = handle.link();
-            link.tell(link.job_queue.report(HandleEvent::BadReply(number, error.clone())));
+            link.notify(link.job_queue.report(HandleEvent::BadReply(number, error.clone())));
             RpcError::Decode(error)
         })
     }
@@ -882,7 +882,7 @@ impl<R> SharedCall<R> {
         if let Stage::Waiting(_, slot) = &stage
             && let Some(id) = slot.give_up()
         {
-            link.tell(link.job_queue.report(HandleEvent::GivenUp(id)));
+            link.notify(link.job_queue.report(HandleEvent::GivenUp(id)));
         }
     }
 }

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-use super::job_queue::Tell;
+use super::job_queue::Notify;
 
 /// Deadlines, with times of type `T`.
 pub(crate) struct Alarms<T> {
     state: Mutex<State<T>>,
-    /// True if the server was notified since it looked. Read without the lock.
-    told: AtomicBool,
+    /// True if an alarm before the next look was set since `take_new` was called. Read without the lock.
+    has_new: AtomicBool,
 }
 
 struct State<T> {
@@ -36,14 +36,14 @@ pub(crate) struct Alarm<T>(Option<(T, u64)>);
 impl<T: Copy + Ord> Alarms<T> {
     pub(crate) fn new() -> Self {
         let state = State { set: BTreeMap::new(), last_number: 0, look: None };
-        Self { state: Mutex::new(state), told: AtomicBool::new(false) }
+        Self { state: Mutex::new(state), has_new: AtomicBool::new(false) }
     }
 
     /// Sets the alarm: `waker` is woken at this time, in place of an alarm set before. Returns whether the
     /// server has to be notified.
-    pub(crate) fn set(&self, alarm: &mut Alarm<T>, at: T, waker: &Waker) -> Tell {
+    pub(crate) fn set(&self, alarm: &mut Alarm<T>, at: T, waker: &Waker) -> Notify {
         let waker = waker.clone();
-        let (old, tell) = {
+        let (old, notify) = {
             let mut state = self.state.lock();
             let (key, before) = match alarm.0 {
                 Some(key) if key.0 == at => (key, None),
@@ -61,13 +61,13 @@ impl<T: Copy + Ord> Alarms<T> {
             };
             if too_late {
                 state.look = Some(at);
-                // SYNC alarm-told: pairs with the swap in `is_told`. A thread that reads this finds the alarm under the lock.
-                self.told.store(true, Ordering::Release);
+                // SYNC new-alarm: pairs with the swap in `take_new`. A thread that reads this finds the alarm under the lock.
+                self.has_new.store(true, Ordering::Release);
             }
-            (old, if too_late { Tell::Yes } else { Tell::No })
+            (old, if too_late { Notify::Yes } else { Notify::No })
         };
         drop(old);
-        tell
+        notify
     }
 
     /// Removes an alarm.
@@ -78,9 +78,9 @@ impl<T: Copy + Ord> Alarms<T> {
         }
     }
 
-    /// For the server: returns true if it has to look before the time that `look` returned.
-    pub(crate) fn is_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed) && self.told.swap(false, Ordering::Acquire)
+    /// For the server: returns true, once, if it has to look before the time that `look` returned.
+    pub(crate) fn take_new(&self) -> bool {
+        self.has_new.load(Ordering::Relaxed) && self.has_new.swap(false, Ordering::Acquire)
     }
 
     /// For the server: wakes late futures, and returns when to look again unless notified before.

@@ -40,7 +40,7 @@ struct State<T, R> {
     /// Number of handles in other threads.
     users: usize,
     /// True if the server was notified, and has not taken the queue since.
-    told: bool,
+    is_notified: bool,
     closed: bool,
 }
 
@@ -48,7 +48,7 @@ struct State<T, R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     /// The item is in the queue.
-    Done(Tell),
+    Done(Notify),
     /// There is no room.
     Full,
     /// The server is gone.
@@ -57,7 +57,7 @@ pub(crate) enum Put {
 
 /// Whether the caller has to notify the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tell {
+pub(crate) enum Notify {
     Yes,
     No,
 }
@@ -85,7 +85,7 @@ impl<T, R> JobQueue<T, R> {
                 looks: 0,
                 serving: false,
                 users: 0,
-                told: false,
+                is_notified: false,
                 closed: false,
             }),
         }
@@ -110,10 +110,10 @@ impl<T, R> JobQueue<T, R> {
             } else if kept || (ticket.is_none() && state.has_room(self.capacity)) {
                 *ticket = None;
                 state.queue.extend(item.take());
-                Put::Done(if core::mem::replace(&mut state.told, true) {
-                    Tell::No
+                Put::Done(if core::mem::replace(&mut state.is_notified, true) {
+                    Notify::No
                 } else {
-                    Tell::Yes
+                    Notify::Yes
                 })
             } else {
                 if let Some(waker) = waker {
@@ -145,15 +145,15 @@ impl<T, R> JobQueue<T, R> {
     }
 
     /// Adds a report.
-    pub(crate) fn report(&self, report: R) -> Tell {
+    pub(crate) fn report(&self, report: R) -> Notify {
         let mut state = self.state.lock();
         if state.closed {
-            return Tell::No;
+            return Notify::No;
         }
         // The server takes the reports whenever it looks, the queue only when it is done with the last one.
-        let tell = if state.handle_events.is_empty() { Tell::Yes } else { Tell::No };
+        let notify = if state.handle_events.is_empty() { Notify::Yes } else { Notify::No };
         state.handle_events.push(report);
-        tell
+        notify
     }
 
     /// Counts a new handle.
@@ -162,10 +162,10 @@ impl<T, R> JobQueue<T, R> {
     }
 
     /// Counts a handle that is dropped. The server is notified of the last one.
-    pub(crate) fn leave(&self) -> Tell {
+    pub(crate) fn leave(&self) -> Notify {
         let mut state = self.state.lock();
         state.users -= 1;
-        if state.users == 0 && !state.closed { Tell::Yes } else { Tell::No }
+        if state.users == 0 && !state.closed { Notify::Yes } else { Notify::No }
     }
 
     /// For the server: takes the reports, and the queue if `items` is empty.
@@ -175,7 +175,7 @@ impl<T, R> JobQueue<T, R> {
         handle_events.append(&mut state.handle_events);
         let mut next = Vec::new();
         if items.is_empty() {
-            state.told = false;
+            state.is_notified = false;
             core::mem::swap(&mut state.queue, items);
             state.serving = !items.is_empty();
             next = state.keep(self.capacity);

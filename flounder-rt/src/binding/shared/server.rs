@@ -145,7 +145,7 @@ impl SharedServer {
 impl Source for SharedServer {
     fn turn(&self) -> bool {
         let Some(shell) = self.shell.upgrade() else { return false };
-        if self.link().alarms.is_told()
+        if self.link().alarms.take_new()
             && let (Some(server), Some(waitset)) = (shell.own.shared.get(), shell.waitset())
         {
             server.look_at_the_clock(&waitset);
