@@ -17,12 +17,12 @@ use crate::shape::Shape;
     note = "only `String` and `Vec<T>` take `#[flounder(max = ..)]`"
 )]
 pub trait Bounded<const MAX: u32>: Encode {
-    /// As [`Shape::MAX_TAIL`], for this maximum.
+    /// Maximum number of words of the tail: [`Shape::MAX_TAIL`] for this maximum.
     const MAX_TAIL: usize;
-    /// As [`Shape::MAX_CAPS`], for this maximum.
+    /// Maximum number of capabilities: [`Shape::MAX_CAPS`] for this maximum.
     const MAX_CAPS: usize;
 
-    /// As [`Encode::check`], for this maximum.
+    /// Refuses a value that is longer than `MAX`, or that holds one longer than its own maximum.
     ///
     /// # Errors
     /// [`TooLong`] with the length and the maximum.
@@ -36,10 +36,10 @@ pub trait Bounded<const MAX: u32>: Encode {
     note = "only `String` and `Vec<T>` take `#[flounder(max = ..)]`"
 )]
 pub trait TakeBounded<'a, const MAX: u32>: Sized {
-    /// As [`Decode::take`], for this maximum.
+    /// Reads the value whose fixed part lies at byte offset `at`: [`Decode::take`] for this maximum.
     ///
     /// # Errors
-    /// As [`Decode::take`].
+    /// [`DecodeError::TooLong`] if the value is longer than `MAX`; otherwise the errors of [`Decode::take`].
     fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError>;
 }
 

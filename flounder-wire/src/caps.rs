@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::any::Any;
 
-/// References to the capabilities of a message that is written. The index of a capability is its position in the message.
+/// References to the capabilities of a message that is being written. The index of a capability is its position in the message.
 #[derive(Debug, Default)]
 pub struct CapRefs<'a>(Vec<&'a dyn Any>);
 
@@ -28,7 +28,7 @@ impl<'a> CapRefs<'a> {
     }
 }
 
-/// The capabilities of a message that is read. They are taken in the order of their positions.
+/// The capabilities of a message that is being read. They are taken in the order of their positions.
 #[derive(Debug)]
 pub struct CapSlots<'a> {
     slots: &'a mut dyn Any,
@@ -37,7 +37,7 @@ pub struct CapSlots<'a> {
 }
 
 impl<'a> CapSlots<'a> {
-    /// Describes `count` capabilities in `slots`, a collection of the runtime.
+    /// Creates a description of the `count` capabilities in `slots`, a collection of the runtime.
     #[inline]
     pub fn new<S: Any>(slots: &'a mut S, count: usize) -> Self {
         Self { slots, left: count }

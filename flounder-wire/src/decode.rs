@@ -1,4 +1,4 @@
-//! Reading values: total, strict, and with no more memory than the words that are there.
+//! Reading values. Reading is total and strict, and allocates no more memory than the words of the message justify.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -18,16 +18,16 @@ use crate::shape::{DEFAULT_MAX, Shape};
     note = "put `#[derive(FlounderMessage)]` on its definition"
 )]
 pub trait Decode<'a>: Shape + Sized {
-    /// Reads the value whose fixed part lies at byte offset `at`, and takes its tail from where the decoder stands.
+    /// Reads the value whose fixed part lies at byte offset `at`, and takes its tail from the current position of the decoder.
     ///
     /// # Errors
-    /// If the words are not those that [`Encode`](super::Encode) writes for some value of the type.
+    /// If [`Encode`](super::Encode) writes these words for no value of the type.
     fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError>;
 
     /// Reads an array of values whose fixed parts lie one after another from byte offset `at`.
     ///
     /// # Errors
-    /// As [`take`](Decode::take).
+    /// Those of [`take`](Decode::take), for the first value that has one.
     #[inline]
     fn take_array<const N: usize>(
         decoder: &mut Decoder<'a>,
@@ -49,7 +49,7 @@ pub trait Decode<'a>: Shape + Sized {
     /// Reads the tail of a sequence of `len` values.
     ///
     /// # Errors
-    /// As [`take`](Decode::take).
+    /// Those of [`take`](Decode::take), for the first value that has one.
     fn take_items(decoder: &mut Decoder<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
         let block = decoder.block(len, Self::SIZE)?;
         let mut items = Vec::with_capacity(if Self::SIZE == 0 { 0 } else { len });
@@ -70,7 +70,7 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// Starts reading a message whose record takes `record` words.
+    /// Creates a decoder for a message whose record takes `record` words.
     ///
     /// # Errors
     /// [`DecodeError::Short`] if there are fewer.
@@ -85,13 +85,13 @@ impl<'a> Decoder<'a> {
     /// Reads the value whose fixed part lies at byte offset `at`.
     ///
     /// # Errors
-    /// As [`Decode::take`].
+    /// Those of [`Decode::take`].
     #[inline(always)]
     pub fn take<T: Decode<'a>>(&mut self, at: usize) -> Result<T, DecodeError> {
         T::take(self, at)
     }
 
-    /// Ends reading.
+    /// Checks that the whole message has been read.
     ///
     /// # Errors
     /// If words or capabilities are left over.
@@ -103,10 +103,10 @@ impl<'a> Decoder<'a> {
         if self.caps.is_empty() { Ok(()) } else { Err(DecodeError::ExtraCaps) }
     }
 
-    /// Ends reading a message whose record has `words` words, of which `used` bytes are in use.
+    /// Checks that the whole message has been read. Its record has `words` words, of which `used` bytes are in use.
     ///
     /// # Errors
-    /// If one of the others is not zero, or if words or capabilities are left over.
+    /// If an unused byte of the record is not zero, or if words or capabilities are left over.
     #[inline]
     pub fn close(self, used: usize, words: usize) -> Result<(), DecodeError> {
         // Less than a word, and it was there when reading began.
@@ -116,7 +116,7 @@ impl<'a> Decoder<'a> {
         self.finish()
     }
 
-    /// The `size` bytes (1 to 8) at byte offset `at`, all of them in one word.
+    /// Returns the `size` bytes (1 to 8) at byte offset `at`, all of which lie in one word.
     #[inline(always)]
     fn bits(&self, at: usize, size: usize) -> Result<u64, DecodeError> {
         let Some(word) = self.words.get(at / 8) else {
@@ -167,7 +167,7 @@ impl<'a> Decoder<'a> {
         Ok(start)
     }
 
-    /// The length of a string or sequence whose fixed part lies at `at`.
+    /// Returns the length of the string or sequence whose fixed part lies at `at`.
     fn length(&self, at: usize, max: u32) -> Result<usize, DecodeError> {
         let len = self.bits(at, 4)? as usize;
         if len > max as usize { Err(DecodeError::TooLong { len, max }) } else { Ok(len) }
@@ -176,17 +176,17 @@ impl<'a> Decoder<'a> {
     /// Reads a string of at most `max` bytes.
     ///
     /// # Errors
-    /// If it is longer, is not UTF-8, or is not there.
+    /// If it is longer, is not UTF-8, or the message ends before it.
     #[inline]
     pub fn string(&mut self, at: usize, max: u32) -> Result<&'a str, DecodeError> {
         let len = self.length(at, max)?;
         core::str::from_utf8(self.tail_bytes(len)?).map_err(|_| DecodeError::Utf8)
     }
 
-    /// Lends a sequence of at most `max` plain values.
+    /// Borrows a sequence of at most `max` plain values from the message.
     ///
     /// # Errors
-    /// If it is longer or is not there.
+    /// If it is longer, or the message ends before it.
     #[inline]
     pub fn slice<T: Plain>(&mut self, at: usize, max: u32) -> Result<&'a [T], DecodeError> {
         let len = self.length(at, max)?;
@@ -196,7 +196,7 @@ impl<'a> Decoder<'a> {
     /// Reads a sequence of at most `max` values.
     ///
     /// # Errors
-    /// If it is longer, or one of its values is wrong.
+    /// If it is longer, or one of its values cannot be read.
     #[inline]
     pub fn items<T: Decode<'a>>(&mut self, at: usize, max: u32) -> Result<Vec<T>, DecodeError> {
         let len = self.length(at, max)?;
@@ -239,30 +239,30 @@ impl<'a> Decoder<'a> {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The message ends too early (in words).
+    /// The message ends too early.
     Short {
-        /// Words needed.
+        /// Number of words needed.
         need: usize,
-        /// Words there.
+        /// Number of words in the message.
         have: usize,
     },
-    /// Words are left over behind the last argument.
+    /// Words are left over after the last argument.
     Leftover {
-        /// How many.
+        /// Number of words left over.
         words: usize,
     },
     /// Bytes that must be zero are not.
     Padding,
     /// A boolean is neither 0 nor 1.
     Bool(u8),
-    /// An enumeration has no such element.
+    /// The value is no element of its enumeration.
     Enum {
         /// The type.
         name: &'static str,
         /// The value.
         value: u32,
     },
-    /// A `char` of Rust is not a Unicode scalar value.
+    /// The value of a `char` is not a Unicode scalar value.
     Char(u32),
     /// A string is not UTF-8.
     Utf8,
@@ -277,9 +277,9 @@ pub enum DecodeError {
     Iref,
     /// A capability is missing.
     MissingCap,
-    /// There are more capabilities than arguments for them.
+    /// The message has more capabilities than its arguments hold.
     ExtraCaps,
-    /// The interface has no message of this number, or it is not the one that was expected.
+    /// The interface has no message of this number, or another message was expected.
     Number(u16),
 }
 
@@ -319,7 +319,7 @@ macro_rules! plain {
                 Ok(Self::from_ne_bytes(bits.to_ne_bytes()))
             }
 
-            /// Where the less significant bytes of a word come first, the record is the memory of the values.
+            /// On a little-endian machine, the record is the memory of the values.
             #[cfg(target_endian = "little")]
             #[inline]
             fn take_array<const N: usize>(

@@ -11,7 +11,7 @@ use crate::shape::{DEFAULT_MAX, Shape, digest};
 
 /// A value that can be written into a message.
 ///
-/// The order is: [`check`](Encode::check), which is the only step that may refuse the value; then
+/// The order of the steps is: [`check`](Encode::check), the only step that may refuse the value; then
 /// [`put`](Encode::put) of every member into a zeroed record; then [`put_tail`](Encode::put_tail) of every member.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a message",
@@ -28,21 +28,21 @@ pub trait Encode: Shape {
         Ok(())
     }
 
-    /// Writes the fixed part at byte offset `at` of the zeroed `words`.
+    /// Writes the fixed part at byte offset `at` of `words`, which are zero there.
     ///
     /// # Panics
     /// If the fixed part does not lie in `words`.
     fn put(&self, words: &mut [u64], at: usize);
 
-    /// Appends the tail, in whole words. The default has none.
+    /// Appends the tail, in whole words. The default appends nothing.
     #[inline]
     fn put_tail(&self, _tail: &mut Vec<u64>) {}
 
-    /// Lists the capabilities inside, in order. The default has none.
+    /// Appends the capabilities of the value to a list, in order. The default appends nothing.
     #[inline]
     fn put_caps<'a>(&'a self, _caps: &mut CapRefs<'a>) {}
 
-    /// Writes the fixed parts of values one after another, from byte offset `at` of the zeroed `words`.
+    /// Writes the fixed parts of values one after another, from byte offset `at` of `words`, which are zero there.
     ///
     /// # Panics
     /// If they do not lie in `words`.
@@ -100,7 +100,7 @@ impl fmt::Display for TooLong {
 
 impl core::error::Error for TooLong {}
 
-/// Values whose sequences lie in memory as they lie on the wire: slices of them are lent, not decoded.
+/// Values that have the same layout in memory and on the wire: their slices are borrowed from the message, not decoded.
 pub trait Plain: bytemuck::Pod + Shape {}
 
 /// Writes the tag of an enumeration.
@@ -109,13 +109,13 @@ pub fn put_tag(tag: u32, words: &mut [u64], at: usize) {
     tag.put(words, at);
 }
 
-/// Puts the low `bits` of a member at its place in a word of the record.
+/// Writes the low `bits` of a member to its place in a word of the record.
 #[inline(always)]
 fn put_bits(words: &mut [u64], at: usize, bits: u64) {
     words[at / 8] |= bits << (at % 8 * 8);
 }
 
-/// Appends a zeroed record of `words` words to a tail and lends it (the fields of an enum's variant).
+/// Appends a zeroed record of `words` words to a tail and returns it: the fields of a variant of an enum.
 #[inline]
 pub fn nest(tail: &mut Vec<u64>, words: usize) -> &mut [u64] {
     let start = tail.len();
@@ -146,7 +146,7 @@ macro_rules! plain {
                 put_bits(words, at, u64::from(<$unsigned>::from_ne_bytes(self.to_ne_bytes())));
             }
 
-            /// Where the less significant bytes of a word come first, the record is the memory of the values.
+            /// On a little-endian machine, the record is the memory of the values.
             #[cfg(target_endian = "little")]
             #[inline]
             fn put_each(items: &[Self], words: &mut [u64], at: usize) {
@@ -177,7 +177,7 @@ plain! {
     f64 as u64, "double";
 }
 
-/// Types that travel as another one: `shape!(Self as Other, "canonical"; |value| other)`.
+/// Implements the traits for types that travel as another type: `shape!(Self as Other, "canonical"; |value| other)`.
 macro_rules! via {
     ($($rust:ty as $wire:ty, $name:literal, |$value:ident| $expr:expr;)*) => {$(
         impl Shape for $rust {
@@ -253,7 +253,7 @@ impl<T: Shape> Shape for [T] {
     const FINGERPRINT: u128 = super::fingerprint(digest("sequence"), &[T::FINGERPRINT]);
 }
 
-/// The most words that the tail of a sequence of at most `max` values takes.
+/// Returns the maximum number of words of the tail of a sequence of at most `max` values.
 pub const fn max_items<T: Shape>(max: u32) -> usize {
     let fixed = (max as usize).saturating_mul(T::SIZE).div_ceil(8);
     fixed.saturating_add((max as usize).saturating_mul(T::MAX_TAIL))
@@ -281,7 +281,7 @@ impl<T: Encode> Encode for [T] {
     }
 }
 
-/// Types that are written as what they point to.
+/// Implements [`Encode`] for types that are written as the value that they point to.
 macro_rules! pointer {
     ($([$($generic:tt)*] $rust:ty => $target:ty;)*) => {$(
         impl<$($generic)*> Shape for $rust {
@@ -364,7 +364,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
     }
 }
 
-/// Where the value of an `Option` lies: behind its tag, at the alignment of the value.
+/// Offset of the value of an `Option`: after its tag, at the alignment of the value.
 pub(crate) const fn some_at<T: Shape>() -> usize {
     T::ALIGN
 }

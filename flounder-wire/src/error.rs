@@ -1,7 +1,8 @@
 //! How every error of the library is shown.
 //!
-//! `Display` is the text of the error alone; [`Error::source`] has the rest, and no text repeats that of its source. `Debug`
-//! is all of it on one line, since `main` prints the `Debug` of the error that it returns.
+//! `Display` shows the text of the error alone. [`Error::source`] returns the error behind it, whose text it does not repeat.
+//! `Debug` shows the texts of the error and of all its sources on one line, because a `main` that returns an error prints its
+//! `Debug`.
 
 use core::error::Error;
 use core::fmt;

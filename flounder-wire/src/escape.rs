@@ -1,12 +1,12 @@
-//! Text of other processes, made safe to show.
+//! Displays text that another process has sent, with escapes where a terminal could be misled.
 
 use core::fmt::{self, Write};
 
 /// Displays a value with everything escaped that a terminal would obey or a reader would not see.
 ///
-/// Escaped as `\u{202e}` are control and format characters, separators other than the space, private and unassigned
-/// characters, marks that change the character before them, and characters that leave an empty space. Escaped as `\n`,
-/// `\t` and `\\` are their usual forms: a text cannot pretend to have been escaped. Names, interfaces and reasons that
+/// The form `\u{202e}` is used for control and format characters, separators other than the space, private and unassigned
+/// characters, marks that change the character before them, and characters that look like a space. The forms `\n`, `\t` and
+/// `\\` are used as in Rust; since the backslash is escaped, no text looks like the escaped form of another. Names, interfaces and reasons that
 /// come from a peer are shown in this form in every error, log and table.
 ///
 /// ```
@@ -39,7 +39,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Characters that `escape_debug` takes for printable, and that are shown as an empty space.
+/// Characters that look like a space although `escape_debug` takes them for printable.
 const fn is_blank(c: char) -> bool {
     matches!(c, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
 }

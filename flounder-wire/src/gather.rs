@@ -1,13 +1,13 @@
-//! A message body that is still in pieces: the record on the stack, the tails where the caller has them.
+//! A message body in pieces: the record lies on the stack, the tails lie in the arguments of the caller.
 
 /// Words in a line of a driver that sends messages by the line.
 pub const LINE: usize = 7;
 
-/// Copies a few words, one by one, and gives how many they are; `None` if there are more than seven.
+/// Copies at most seven words, one by one, and returns their number; returns `None` if there are more.
 ///
-/// These words were written a moment ago, each by itself. To read two of them at once, as a copy of a slice does, a processor
-/// has to wait until they have left its store buffer: five times as long as all that is said here. So it is said in a way that
-/// compilers do not make that copy of.
+/// The words were stored a moment ago, one store each. A load of two words at once, as in a copy of a slice, stalls until both
+/// stores have left the store buffer, which takes five times as long as this function. So it is written in a way that the
+/// compiler does not turn into a copy of a slice.
 #[inline]
 pub fn copy_line(from: &[u64], to: &mut [u64; LINE]) -> Option<usize> {
     let len = from.len();
@@ -30,35 +30,35 @@ pub fn copy_line(from: &[u64], to: &mut [u64; LINE]) -> Option<usize> {
 /// A driver takes the words out with a [`Reader`], or hands the pieces to the kernel as they are.
 #[derive(Debug, Clone, Copy)]
 pub struct Gather<'a> {
-    /// The record (or a whole body that was put together before).
+    /// The record, or a whole body that was put together before.
     pub fixed: &'a [u64],
-    /// The tails.
+    /// Bytes of the tails, in order.
     pub tails: &'a [&'a [u8]],
 }
 
 impl<'a> Gather<'a> {
-    /// A body of a record alone.
+    /// Creates a body that is a record without tails.
     #[inline]
     #[must_use]
     pub const fn words_only(fixed: &'a [u64]) -> Self {
         Self { fixed, tails: &[] }
     }
 
-    /// Number of words of the body.
+    /// Returns the number of words of the body.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.fixed.len() + self.tails.iter().map(|tail| tail.len().div_ceil(8)).sum::<usize>()
     }
 
-    /// Returns true if the body has no word at all.
+    /// Returns true if the body has no words.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Puts the words of a small body together, and gives how many they are; `None` if there are more than `out` has.
+    /// Copies the words of a small body to `out` and returns their number; returns `None` if `out` is too short.
     #[inline]
     pub fn put_together(&self, out: &mut [u64; LINE]) -> Option<usize> {
         let mut used = copy_line(self.fixed, out)?;
@@ -74,7 +74,7 @@ impl<'a> Gather<'a> {
         Some(used)
     }
 
-    /// Reads on from word `from`.
+    /// Returns a reader that begins at word `from`.
     ///
     /// ```
     /// use flounder_wire::Gather;
@@ -93,7 +93,7 @@ impl<'a> Gather<'a> {
     }
 }
 
-/// Takes the words of a [`Gather`] out, in order.
+/// Reads the words of a [`Gather`], in order.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     fixed: &'a [u64],
@@ -102,7 +102,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Fills `out` from its beginning and returns how many words there were; fewer than `out.len()` only at the end.
+    /// Copies the next words to `out` and returns their number, which is less than `out.len()` only at the end of the body.
     #[inline]
     pub fn read(&mut self, out: &mut [u64]) -> usize {
         let head = self.fixed.len().min(out.len());
@@ -111,8 +111,8 @@ impl<'a> Reader<'a> {
         if head == out.len() { head } else { head + self.read_tails(&mut out[head..]) }
     }
 
-    /// Returns up to this many groups of seven words that lie in one piece: full lines of a long message. Returns `None` if
-    /// the next seven words are in several pieces, or fewer are left.
+    /// Returns the next groups of seven words that lie in one piece, at most as many as requested: full lines of a long
+    /// message. Returns none if the next seven words lie in several pieces, or fewer are left.
     ///
     /// ```
     /// use flounder_wire::Gather;

@@ -1,4 +1,4 @@
-//! Descriptors of interfaces, which generated modules have as constants.
+//! Descriptors of interfaces. A generated module has the one of its interface as a constant.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -17,7 +17,7 @@ pub struct Interface {
     pub messages: &'static [MessageInfo],
     /// Limits of each message on the wire.
     pub limits: Limits,
-    /// Digest of the name and of the messages: two ends can bind if theirs are equal.
+    /// Digest of the name and of the messages. Two ends can bind if their digests are equal.
     pub fingerprint: u128,
 }
 
@@ -28,20 +28,20 @@ pub struct MessageInfo {
     pub number: u16,
     /// Name.
     pub name: &'static str,
-    /// Kind: a message, or half of an rpc.
+    /// A message that stands alone, or half of an rpc.
     pub kind: MessageKind,
     /// Arguments: `arg: uint32, buf: uint8[buflen, 4096]`. [`arguments`](Self::arguments) returns them one by one.
     pub args: &'static str,
     /// Annotations.
     pub annotations: &'static [AnnotationInfo],
-    /// Digest of its canonical form.
+    /// Digest of the canonical form of the message.
     pub fingerprint: u128,
     /// Limits on the wire.
     pub limit: MessageLimit,
 }
 
 impl MessageInfo {
-    /// Describes a message. [`numbered`] gives it its number and its digest.
+    /// Creates the description of a message. [`numbered`] sets its number and its digest.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -110,12 +110,12 @@ pub enum MessageKind {
     Message,
     /// The call of an rpc.
     RpcCall {
-        /// Where its words have the number of the call, in bytes.
+        /// Byte offset of the id of the call in the words of the message.
         at: usize,
     },
     /// The response of an rpc.
     RpcResponse {
-        /// Where its words have the number of the call, in bytes.
+        /// Byte offset of the id of the call in the words of the message.
         at: usize,
     },
 }
@@ -132,7 +132,7 @@ pub struct ArgInfo {
 /// `@context(name=value, ..)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnnotationInfo {
-    /// The context.
+    /// Name before the parameters.
     pub context: &'static str,
     /// Parameters.
     pub params: &'static [(&'static str, AnnotationValue)],
@@ -143,12 +143,12 @@ pub struct AnnotationInfo {
 pub enum AnnotationValue {
     /// A number.
     Number(u64),
-    /// A name, by convention of an argument.
+    /// A name; by convention that of an argument.
     Ident(&'static str),
 }
 
 impl Interface {
-    /// Describes an interface.
+    /// Creates the description of an interface.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -171,14 +171,14 @@ impl Interface {
         digest
     }
 
-    /// Message `number`, if the interface has it.
+    /// Returns message `number`, if the interface has it.
     #[inline]
     #[must_use]
     pub fn message(&self, number: u16) -> Option<&'static MessageInfo> {
         self.messages.get(usize::from(number).checked_sub(1)?)
     }
 
-    /// The name of message `number`.
+    /// Returns the name of message `number`.
     #[must_use]
     pub fn message_name(&self, number: u16) -> &'static str {
         match number {
@@ -187,7 +187,7 @@ impl Interface {
         }
     }
 
-    /// The name of argument `i` of message `number`. In the halves of an rpc the first is the number of the call, `id`.
+    /// Returns the name of argument `i` of message `number`. The first argument of half an rpc is `id`, the id of the call.
     #[must_use]
     pub fn argument(&self, number: u16, i: usize) -> &'static str {
         let Some(message) = self.message(number) else { return "(unknown)" };
@@ -198,7 +198,7 @@ impl Interface {
         }
     }
 
-    /// Name and digest of every message, for a peer that has another version.
+    /// Returns name and digest of every message, for a peer that has another version of the interface.
     #[must_use]
     pub fn table(&self) -> Vec<(String, u128)> {
         self.messages.iter().map(|message| (message.name.to_owned(), message.fingerprint)).collect()

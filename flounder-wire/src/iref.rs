@@ -5,12 +5,12 @@ use core::num::NonZeroU64;
 
 /// An interface reference: names one exported service on this host.
 ///
-/// It is a random number that is never used twice; knowing it gives what looking the service up would give.
+/// It is a random number that is never used twice. A process that knows it can bind, as if it had looked the service up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Iref(NonZeroU64);
 
 impl Iref {
-    /// The reference with these bits; none is zero.
+    /// Returns the reference with these bits; `None` for zero, which no reference has.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Option<Self> {
@@ -34,7 +34,7 @@ impl fmt::Display for Iref {
     }
 }
 
-/// The `errval` of interfaces: 0 is success, the rest is between the two ends.
+/// The `errval` of interfaces: 0 is success; the two ends agree on the meaning of other values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Errval(pub u64);
 

@@ -1,4 +1,4 @@
-//! Messages as words: how values lie in them, how they are written and read.
+//! Messages as words: the layout of values, how they are written, and how they are read.
 //!
 //! A message body is a sequence of 64-bit words: one record with the fixed parts of all arguments, then the tails of the
 //! arguments of variable length, in order of declaration, each on a word boundary and padded with zeroes.
@@ -11,12 +11,13 @@
 //! ```
 //! The fixed part of a string or sequence is its length (32 bits); its tail holds the bytes, or the fixed parts of the
 //! elements one after another, then the elements' own tails. Within a word the member with the lower offset takes the less
-//! significant bits, so that on the machines this runs on the words are also the natural layout in memory.
-//! Reading is total: whatever the words, [`Decode::take`] gives a value or a [`DecodeError`], and never more memory than
-//! in proportion to the words that are there.
+//! significant bits, so that on little-endian machines the words are also the natural layout in memory.
 //!
-//! Everything here is pure: `core` and `alloc`, no clock, no file, no lock. A capability is a position in the message:
-//! [`CapRefs`], [`CapSlots`].
+//! Reading is total: for any words, [`Decode::take`] returns a value or a [`DecodeError`], and allocates memory only in
+//! proportion to the number of words of the message.
+//!
+//! This crate uses `core` and `alloc` only: no clock, no file, no lock. A capability is a position in the message
+//! ([`CapRefs`], [`CapSlots`]).
 
 #![no_std]
 #![forbid(unsafe_code)]

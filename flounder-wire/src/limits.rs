@@ -7,15 +7,15 @@ pub const RUNTIME_MESSAGE: u16 = 0;
 /// Largest message number.
 pub const MAX_NUMBER: u16 = (1 << 14) - 1;
 
-/// Largest number of capabilities in one message.
+/// Maximum number of capabilities in one message.
 pub const MAX_CAPS: usize = 64;
 
 /// Maximum size of one message of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageLimit {
-    /// Largest number of words in the body.
+    /// Maximum number of words in the body.
     pub words: usize,
-    /// Largest number of capabilities.
+    /// Maximum number of capabilities.
     pub caps: usize,
 }
 

@@ -1,25 +1,25 @@
-//! Where a value lies in a record.
+//! The layout of values in a record.
 
-/// The default maximum of a string (bytes) and of a sequence (elements) that does not name one.
+/// Maximum length of a string (in bytes) or a sequence (in elements) for which the interface names none.
 pub const DEFAULT_MAX: u32 = 65_536;
 
-/// The place a type takes on the wire.
+/// Size and alignment of the values of a type on the wire.
 ///
 /// A value has a *fixed part* of [`SIZE`](Shape::SIZE) bytes inside the record that holds it, and, if it is of variable
-/// length, a *tail* of whole words behind the record. Derived with `#[derive(FlounderMessage)]`.
+/// length, a *tail* of whole words after the record. Derived with `#[derive(FlounderMessage)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a message",
     label = "not a type that messages can carry",
     note = "put `#[derive(FlounderMessage)]` on its definition"
 )]
 pub trait Shape {
-    /// Bytes of the fixed part; a multiple of [`ALIGN`](Shape::ALIGN).
+    /// Size of the fixed part in bytes; a multiple of [`ALIGN`](Shape::ALIGN).
     const SIZE: usize;
     /// Alignment of the fixed part in bytes: 1, 2, 4 or 8.
     const ALIGN: usize;
-    /// The most words the tail can take (saturating).
+    /// Maximum number of words of the tail (saturating).
     const MAX_TAIL: usize = 0;
-    /// The most capabilities a value can hold (saturating).
+    /// Maximum number of capabilities of a value (saturating).
     const MAX_CAPS: usize = 0;
     /// Digest of the canonical form of the type.
     const FINGERPRINT: u128;
@@ -31,18 +31,18 @@ pub trait Shape {
 /// The layout of a record of `K` members: the arguments of a message, or the fields of a struct.
 ///
 /// Members are placed in order of falling alignment, those of equal alignment in order of declaration. Since a size is a
-/// multiple of its alignment, there is no gap but the one at the end.
+/// multiple of its alignment, the only gap is at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<const K: usize> {
     /// Byte offset of each member, in order of declaration.
     pub at: [usize; K],
-    /// Bytes in use; from here to `size` the record is zero.
+    /// Number of bytes in use; from here to `size` the record is zero.
     pub used: usize,
     /// Size in bytes: `used` rounded up to `align`.
     pub size: usize,
-    /// The largest alignment of a member (1 if there is none).
+    /// Alignment in bytes: the largest of a member, or 1 without members.
     pub align: usize,
-    /// `size` in words, rounded up: what the record takes when it stands alone.
+    /// Number of words of the record when it stands alone: `size`, rounded up.
     pub words: usize,
 }
 
@@ -78,7 +78,7 @@ pub const fn record<const K: usize>(members: [(usize, usize); K]) -> Record<K> {
     Record { at, used, size, align: largest, words: size.div_ceil(8) }
 }
 
-/// The offset of the first of these members: `record(members).at[0]`, for less.
+/// Returns the offset of the first of these members, `record(members).at[0]`, with less work for the compiler.
 #[must_use]
 pub const fn first_at(members: &[(usize, usize)]) -> usize {
     let mut at = 0;
@@ -98,7 +98,7 @@ const _: () = {
     assert!(first_at(&[]) == 0);
 };
 
-/// The sum of some sizes, or the largest `usize` if that is more.
+/// Returns the sum of some sizes (saturating).
 #[must_use]
 pub const fn total(sizes: &[usize]) -> usize {
     let mut sum: usize = 0;
@@ -110,7 +110,7 @@ pub const fn total(sizes: &[usize]) -> usize {
     sum
 }
 
-/// The largest of some sizes; 0 if there is none.
+/// Returns the largest of some sizes; 0 if there is none.
 #[must_use]
 pub const fn largest(sizes: &[usize]) -> usize {
     let mut largest = 0;
@@ -124,7 +124,7 @@ pub const fn largest(sizes: &[usize]) -> usize {
     largest
 }
 
-/// Adds the digests of parts to the digest of a canonical form that leaves them open.
+/// Combines the digest of a canonical form that leaves its parts open with the digests of the parts.
 #[must_use]
 pub const fn fingerprint(base: u128, parts: &[u128]) -> u128 {
     let mut digest = base;
@@ -150,7 +150,7 @@ pub const fn structure(canonical: &str, parts: &[u128]) -> u128 {
     fingerprint(digest(canonical), parts)
 }
 
-/// Digest of a canonical form known to be closed (builtin types).
+/// Returns the digest of a canonical form without open parts (builtin types).
 #[must_use]
 pub const fn digest(canonical: &str) -> u128 {
     const_fnv1a_hash::fnv1a_hash_str_128(canonical)

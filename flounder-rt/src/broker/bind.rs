@@ -81,8 +81,8 @@ impl<B: 'static> Bind<B> {
         self.with(|setup| setup.drivers = names.into_iter().map(Into::into).collect())
     }
 
-    /// Asks for about this many bytes of buffer in each direction, where the driver has one to size. The service may spend
-    /// less ([`Export::max_buffer`](crate::export::Export::max_buffer)).
+    /// Requests a buffer of about this many bytes in each direction, if the driver has buffers of variable size. The service
+    /// may grant less ([`Export::max_buffer`](crate::export::Export::max_buffer)).
     pub fn buffer(self, bytes: usize) -> Self {
         self.with(|setup| setup.buffer = bytes)
     }
@@ -136,7 +136,7 @@ impl<B: 'static> Bind<B> {
 }
 
 impl Setup {
-    /// Begins the bind. Returns its number, or `None` if it has failed already: `done` runs from the waitset then.
+    /// Begins the bind. Returns its number. If it fails at once, returns `None`, and `done` runs from the waitset.
     fn begin(self, timeout: Timeout, done: Done) -> Option<u64> {
         if let Err(error) = self.may_begin(timeout) {
             self.waitset.post(move |_| done(Err(error)));
@@ -257,11 +257,11 @@ pub struct BindRequest {
     pub interface: &'static Interface,
     /// Drivers to try, in order; empty for the recommended ones.
     pub drivers: Vec<String>,
-    /// When the client gives up by itself; `None` for never.
+    /// Time at which the client gives up; `None` for never.
     pub deadline: Option<Instant>,
-    /// Bytes of buffer wanted; 0 for the driver's default.
+    /// Requested size of the buffers in bytes; 0 for the driver's default.
     pub buffer: usize,
-    /// Where the result goes.
+    /// Destination of the result.
     pub reply: BindReply,
 }
 
@@ -303,12 +303,12 @@ impl BindReply {
         }
     }
 
-    /// The client gets its binding in another way.
+    /// Marks the request as answered: the client gets its binding in another way.
     fn answered_otherwise(mut self) {
         self.open = false;
     }
 
-    /// The reply to a client that several threads serve.
+    /// Returns the reply to a client that several threads serve.
     pub(super) fn to_threads(pending: Arc<SharedPendingBind>) -> Self {
         Self { client: WaitingClient::Threads(pending), open: true }
     }
@@ -404,7 +404,7 @@ impl Waitset {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindRefusal {
-    /// There is no such service (any more). `MON_ERR_INVALID_IREF`
+    /// The service does not exist, or no longer. `MON_ERR_INVALID_IREF`
     NoService,
     /// The service has another interface, or another version of it: its name, and the name and digest of its messages.
     Interface {
@@ -413,11 +413,11 @@ pub enum BindRefusal {
         /// Name and digest of its messages, in order.
         table: Vec<(String, u128)>,
     },
-    /// This driver made no channel; another may.
+    /// This driver made no channel. Another may.
     Driver(ConnectError),
-    /// No driver made a channel: the error of each.
+    /// No driver made a channel: the name and error of each.
     Drivers(Vec<(String, ConnectError)>),
-    /// The service's process holds as much for the client as its limits allow.
+    /// The service's process already holds as much for the client as the client's limit.
     OverLimit(OverLimit),
     /// The connect callback refused the client.
     Service(Refusal),
@@ -456,9 +456,9 @@ impl From<OverLimit> for BindRefusal {
     }
 }
 
-/// Binds within this process: to a service of the client's own thread, or of another. For brokers.
+/// Binds within this process, to a service of the client's own thread or of another. Called by brokers.
 ///
-/// `connectors` are tried in order; one that does not reach is passed over, and a refusal of the service is final.
+/// Tries `connectors` in order. One that does not support the distance is skipped; a refusal of the service is final.
 pub fn bind_in_process(
     service: &ServiceEntry,
     connectors: Vec<&'static dyn Connector>,
@@ -481,7 +481,7 @@ pub fn bind_in_process(
     });
 }
 
-/// A client of this process on its way to a service.
+/// A bind of a client of this process.
 struct Admission {
     /// The client's end.
     near: End,
@@ -490,7 +490,7 @@ struct Admission {
 }
 
 impl Admission {
-    /// The client is in the service's thread.
+    /// Binds a client in the service's thread.
     fn within_a_thread(self, waitset: &Waitset, key: u64, remote: Arc<Remote>, ticket: u64) {
         let (client, interface) = (self.client(), self.request.interface);
         let Self { near, connectors, request } = self;
@@ -524,7 +524,7 @@ impl Admission {
         );
     }
 
-    /// The client is in another thread, or either end belongs to none.
+    /// Binds a client in another thread, or ends that belong to no thread.
     fn across_threads(self, service: &ServiceEntry) {
         let (client, interface) = (self.client(), self.request.interface);
         let Self { near, connectors, request } = self;
@@ -558,7 +558,7 @@ impl Admission {
     }
 }
 
-/// Has one driver after the other make both ends. Returns those of the first that can.
+/// Tries the drivers in order. Returns both ends of the first channel that one of them makes.
 fn first_that_can<P>(
     connectors: &[&'static dyn Connector],
     pair: impl Fn(&dyn Connector) -> Result<P, ConnectError>,

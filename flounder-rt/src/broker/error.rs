@@ -22,17 +22,17 @@ pub enum Side {
     Service,
 }
 
-/// Why there is no binding. [`is_retryable`](Self::is_retryable) tells what may be mended by trying again.
+/// Error of a bind. [`is_retryable`](Self::is_retryable) returns true if another attempt may succeed.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindError {
-    /// There is no such service (any more). `MON_ERR_INVALID_IREF`
+    /// The service does not exist, or no longer. `MON_ERR_INVALID_IREF`
     NoService,
-    /// The service refused. Its code and its reason.
+    /// The connect callback of the service refused the client, with a code and a reason.
     Refused(Refusal),
     /// The service has another version of the interface.
     Version {
-        /// The interface.
+        /// Name of the interface.
         interface: String,
         /// The first message that differs; empty if all agree, and only the digest of the interface differs.
         message: String,
@@ -46,13 +46,13 @@ pub enum BindError {
         /// True if all messages of the two agree, so that only the name differs.
         messages_agree: bool,
     },
-    /// No driver could do it: what each said. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`
+    /// No driver made a channel: the name and error of each. `FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS`
     Drivers(Vec<(String, ConnectError)>),
     /// There is no driver of this name.
     UnknownDriver(String),
-    /// One side holds as much for the other as its limits allow ([`account`](crate::account)).
+    /// One side already holds as much for the other as its limits allow ([`account`](crate::account)).
     OverLimit {
-        /// The side whose limit it is.
+        /// The side that has the limit.
         at: Side,
         /// The limit.
         limit: OverLimit,
@@ -63,15 +63,15 @@ pub enum BindError {
     NoDescriptor(Lacking),
     /// The connection between the processes ended while the bind was under way, again and again.
     LinkLost,
-    /// The root monitor has too much to do.
+    /// The root monitor is overloaded.
     Busy,
     /// The broker failed.
     Broker(BrokerError),
     /// The broker dropped the request.
     Dropped,
-    /// The program has no broker: it is built with the runtime alone.
+    /// The program has no broker, because it is built with the runtime alone.
     NoBroker,
-    /// The waitset failed, or a callback of it did, while the bind was waited for.
+    /// The waitset, or one of its callbacks, failed during the wait for the bind.
     Dispatch(Interrupted),
 }
 
@@ -81,12 +81,12 @@ pub enum BindError {
 pub enum Lacking {
     /// The process that binds.
     Client,
-    /// The root monitor's.
+    /// The root monitor.
     Root,
 }
 
 impl BindError {
-    /// Returns whether the same bind may succeed later: something was short, or slow, or on its way out.
+    /// Returns true if the same bind may succeed later: a resource was short, a process was slow, or a connection was ending.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -109,7 +109,7 @@ impl BindError {
     }
 }
 
-/// The error that ended the wait for a bind. Equal to its clones only, as such errors cannot be compared.
+/// The error that ended the wait for a bind. It equals its clones only, because errors of callbacks cannot be compared.
 #[derive(Clone)]
 pub struct Interrupted(Arc<DispatchError>);
 
@@ -135,7 +135,8 @@ impl fmt::Debug for Interrupted {
     }
 }
 
-/// Error of a broker, of a type that the broker chose: the monitor's are `MonitorError`. Two are equal if their texts are.
+/// Error of a broker, of a type that the broker chooses: the monitor's are `MonitorError`. Two errors are equal if their texts
+/// are equal.
 #[derive(Clone)]
 pub struct BrokerError(Arc<dyn Error + Send + Sync>);
 
@@ -146,7 +147,7 @@ impl BrokerError {
         Self(Arc::new(error))
     }
 
-    /// Returns the broker's own error, for a downcast.
+    /// Returns the broker's error, for a downcast.
     #[must_use]
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0
@@ -263,7 +264,7 @@ impl From<DispatchError> for BindError {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// A number whose meaning client and service agree on.
+    /// A number whose meaning client and service define.
     pub code: u64,
     /// A sentence for people, which is shown escaped.
     pub reason: String,
@@ -291,11 +292,11 @@ impl Error for Refusal {}
 pub enum ExportError {
     /// The kernel returned no random bits.
     Random(Errno),
-    /// The broker cannot take more. `MON_ERR_IREF_ALLOC`
+    /// The broker has no room for another service. `MON_ERR_IREF_ALLOC`
     Full,
-    /// The program has no broker: it is built with the runtime alone.
+    /// The program has no broker, because it is built with the runtime alone.
     NoBroker,
-    /// The waitset is closed, because its thread is ending, or it is that of the parent of this forked process.
+    /// The waitset is closed because its thread is ending, or it belongs to the parent of this forked process.
     Ended,
 }
 

@@ -24,7 +24,7 @@ use crate::waitset::{
     CallbackError, Extension, Outcome, Remote, SharedWaitset, Waitset, WeakSharedWaitset,
 };
 
-/// Connects clients with services: the monitor of the process, or something simpler in tests.
+/// Connects clients with services. A program has the monitor of its process; tests have simpler ones.
 pub trait Broker: Send + Sync {
     /// Registers a service. Clients of this process can bind to it at once.
     ///
@@ -35,18 +35,18 @@ pub trait Broker: Send + Sync {
     /// Removes a service. Its bindings live on.
     fn withdraw(&self, iref: Iref);
 
-    /// Starts a bind; the result goes to [`BindRequest::reply`]. Called on the client's thread.
+    /// Starts a bind, whose result goes to [`BindRequest::reply`]. Called on the client's thread.
     fn bind(&self, request: BindRequest);
 
-    /// Blocks until the kernel has what the broker was given to send by calls that returned before this one (capabilities of
-    /// messages, withdrawn services, lookups given up), or until `deadline`. For a process that is about to end.
+    /// Blocks until the kernel has everything that earlier calls passed to the broker to send (capabilities of messages,
+    /// withdrawn services, lookups that were given up), or until `deadline`. Called by a process that is about to end.
     ///
-    /// Returns at once where nothing waits, in a broker that was never used, on the broker's own thread and in a forked
-    /// child of the process of the broker.
+    /// Returns at once if nothing waits, if the broker was never used, on the broker's own thread, and in a forked child of the
+    /// broker's process.
     fn flush(&self, deadline: Instant);
 }
 
-/// The place of a service. Usable from any thread.
+/// Reference, interface and waitset of a service. Usable from any thread.
 #[derive(Debug, Clone)]
 pub struct ServiceEntry {
     /// Reference of the service.
@@ -55,7 +55,7 @@ pub struct ServiceEntry {
     pub interface: &'static Interface,
     /// Waitset of the service.
     pub host: ServiceHost,
-    /// Number of the service in its waitset.
+    /// Key of the service in its waitset.
     pub key: u64,
 }
 
@@ -93,8 +93,8 @@ impl ServiceHost {
 }
 
 impl ServiceEntry {
-    /// Admits a client of another thread or process, as [`Waitset::admit`] does, from the waitset of the service. `done` gets
-    /// what was made beside the channel, and the notifier of the service's end. Nothing runs if the waitset is closed.
+    /// Admits a client of another thread or process from the waitset of the service; see [`Waitset::admit`]. `done` gets the
+    /// second value that `make` returned, and the notifier of the service's end. Nothing runs if the waitset is closed.
     pub fn admit<T: Send + 'static>(
         &self,
         client: Client,
@@ -140,10 +140,10 @@ pub struct Export {
     max_buffer: usize,
 }
 
-/// Bytes of buffer that a service spends on one binding, unless [`Export::max_buffer`] says otherwise.
+/// Default maximum of the buffer of one binding at the service's end, in bytes: see [`Export::max_buffer`].
 pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
 
-/// Largest default buffer of a driver, in bytes.
+/// The largest of the drivers' default buffers, in bytes.
 const LARGEST_DEFAULT: usize = 64 << 10;
 
 type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal>>;
@@ -159,8 +159,8 @@ impl Export {
         Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
     }
 
-    /// Bounds the buffer of each binding, in bytes ([`DEFAULT_MAX_BUFFER`] if this is not called). A client that asks for
-    /// more gets a binding with this much; no client gets more than it spends on the binding itself.
+    /// Sets the maximum buffer of each binding in bytes; the default is [`DEFAULT_MAX_BUFFER`]. A client that requests more gets
+    /// this much. No client gets more than the size of its own buffer.
     pub const fn max_buffer(mut self, bytes: usize) -> Self {
         self.max_buffer = bytes;
         self
@@ -255,12 +255,12 @@ impl fmt::Debug for Exported {
     }
 }
 
-/// A value that a callback may return: `()`, or a result whose error ends the dispatch that ran it.
+/// A value that a callback may return: `()`, or a `Result` whose error ends the dispatch that ran the callback.
 pub trait IntoOutcome {
     /// Converts the value for the waitset.
     ///
     /// # Errors
-    /// The error that the callback returned.
+    /// The error of the callback.
     fn into_outcome(self) -> Outcome;
 }
 
@@ -276,11 +276,12 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Resul
     }
 }
 
-/// Excludes a binding of a broker from the rules about capabilities ([`policy`](crate::policy)), and from reports to the peer
-/// about capabilities that are lost: what it carries was subject to the rules before, and the broker itself keeps count.
+/// Exempts a binding of a broker from the rules about capabilities ([`policy`](crate::policy)), and from reports to the peer
+/// about lost capabilities. The rules were applied to the messages that the binding carries, and the broker reports losses
+/// itself.
 ///
-/// A function of this crate, and no method: programs see bindings through the facade `flounder`, which has no path to it, so
-/// that no code of a program can exclude a binding of its own.
+/// This is a function of this crate and not a method: the facade `flounder` does not export it, so a program cannot exempt its
+/// own bindings.
 pub fn exempt(binding: &RawBinding) {
     binding.exempt();
 }
@@ -298,8 +299,7 @@ struct Service {
     broker: &'static dyn Broker,
     iref: Iref,
     connect: Cell<Connecting>,
-    /// Clients that came while the connect callback ran or others waited, in order. Each is charged to the account of its
-    /// process by its broker.
+    /// Clients that wait for the connect callback, in order. The broker charges each to the account of its process.
     waiting: RefCell<VecDeque<Admit>>,
 }
 
@@ -308,7 +308,7 @@ type Admit = Box<dyn FnOnce(&Waitset)>;
 /// The connect callback of a service.
 enum Connecting {
     Idle(Connect),
-    /// The callback is on the stack.
+    /// The callback runs.
     Running,
     /// The callback has panicked.
     Failed,
@@ -348,20 +348,19 @@ pub struct Client {
     pub fingerprint: u128,
     /// Number of the connection on its link; 0 within a process.
     pub connection: u64,
-    /// Bytes of buffer for what the service sends; 0 for the driver's default.
+    /// Requested size of the service's buffer in bytes; 0 for the driver's default.
     pub buffer: usize,
 }
 
-/// What came of admitting a client: the service's binding, what was made beside the channel, and the notifier.
+/// Result of admitting a client: the service's binding, the second value that `make` returned, and the notifier.
 pub type Admitted<T> = Result<(RawBinding, T, Notifier), BindRefusal>;
 
 impl Waitset {
     /// Admits a client to the service `key` of this waitset: compares the interfaces, charges a binding to the account of
-    /// the client, asks the connect callback, has `make` build the service's end of the channel, and puts a binding on it.
-    /// Nothing is allocated for the client before the callback agrees. `done` gets the binding, or the refusal; nothing is
-    /// left of the attempt then. A client that comes while the callback runs waits until it has returned, behind those
-    /// that came before. A client that is no longer `wanted` when its turn comes is not admitted. Called by brokers, from
-    /// the waitset.
+    /// the client, calls the connect callback, calls `make` for the service's end of the channel, and attaches a binding to it.
+    /// Nothing is allocated for the client before the callback accepts. `done` gets the binding or the refusal; a refusal leaves
+    /// nothing behind. A client that arrives while the callback runs waits in order of arrival. A client for which `wanted`
+    /// returns false when its turn comes is not admitted. Called by brokers, from the waitset.
     pub fn admit<T: 'static>(
         &self,
         key: u64,
@@ -399,7 +398,7 @@ impl Waitset {
         }
     }
 
-    /// Admits the waiting clients from a later dispatch.
+    /// Posts a task that admits the waiting clients.
     fn admit_waiting(&self, service: &Rc<Service>) {
         if service.waiting.borrow().is_empty() {
             return;
@@ -432,12 +431,12 @@ impl Waitset {
 }
 
 impl Service {
-    /// Returns true if a client has to wait: for the callback, or for other clients.
+    /// Returns true if a client has to wait for the callback or for other clients.
     fn is_busy(&self) -> bool {
         self.is_running() || !self.waiting.borrow().is_empty()
     }
 
-    /// Returns true if the callback is on the stack.
+    /// Returns true if the callback runs.
     fn is_running(&self) -> bool {
         let connect = self.connect.replace(Connecting::Running);
         let running = matches!(connect, Connecting::Running);
@@ -507,7 +506,8 @@ impl Service {
     }
 }
 
-/// Bytes of buffer for a client that wants so many, of a service that spends at most `max`; 0 for the driver's default.
+/// Returns the buffer size for a client that requests `wanted` bytes, at a service with this maximum; 0 for the driver's
+/// default.
 pub(super) fn granted_buffer(max: usize, wanted: usize) -> usize {
     match wanted {
         0 if max >= LARGEST_DEFAULT => 0,
@@ -516,7 +516,7 @@ pub(super) fn granted_buffer(max: usize, wanted: usize) -> usize {
     }
 }
 
-/// A reference that nobody has had before.
+/// Returns a reference that was never used.
 pub(super) fn fresh_iref() -> Result<Iref, ExportError> {
     loop {
         let mut bytes = [0; 8];

@@ -9,7 +9,7 @@ use crate::sync::Mutex;
 
 static BROKERS: PerProcess<Mutex<Vec<&'static dyn Broker>>> = PerProcess::new(|_| Mutex::default());
 
-/// Makes the end of the process wait until `broker` has sent what it was given.
+/// Makes the end of the process wait until `broker` has sent everything that was passed to it.
 pub(super) fn flush_at_exit(broker: &'static dyn Broker) {
     exit::flush_with(flush_all);
     let mut brokers = BROKERS.here().lock();

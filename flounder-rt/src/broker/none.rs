@@ -1,4 +1,4 @@
-//! A broker that introduces nobody, for programs made of the runtime alone: they attach bindings to channels themselves.
+//! A broker that connects nothing, for programs made of the runtime alone, which attach bindings to channels themselves.
 
 use core::marker::PhantomData;
 use std::time::Instant;
@@ -27,15 +27,15 @@ impl Broker for NoBroker {
     fn flush(&self, _deadline: Instant) {}
 }
 
-/// Result of the generated `serve` in a program that has no name service: nothing can be done with it.
+/// Result of the generated `serve` in a program that has no name service. It has no use.
 #[derive(Debug)]
 pub struct Serve(());
 
-/// Result of the generated `connect` in a program that has no name service: nothing can be done with it.
+/// Result of the generated `connect` in a program that has no name service. It has no use.
 #[derive(Debug)]
 pub struct Connect<B>(PhantomData<fn() -> B>);
 
-/// Drops everything.
+/// Drops the arguments.
 #[must_use]
 pub fn serve(
     _name: &str,
@@ -45,7 +45,7 @@ pub fn serve(
     Serve(())
 }
 
-/// Drops everything.
+/// Drops the arguments.
 #[must_use]
 pub fn connect<B>(
     _name: &str,

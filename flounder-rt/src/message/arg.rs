@@ -1,4 +1,4 @@
-//! One argument of a message: how it goes through Rust on both sides, and which maximum it is held to.
+//! One argument of a message: its Rust types at both ends, and its maximum.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -11,61 +11,62 @@ use crate::wire::{
 
 /// How one argument of a message is passed, written and read.
 pub trait Arg: 'static {
-    /// Type that the sender passes.
+    /// Value that the sender passes.
     type Sent<'a>: Copy;
-    /// Type that is decoded without copying.
+    /// Decoded value that borrows from the message.
     type Taken<'a>;
-    /// Type that is decoded to be kept.
+    /// Decoded value that borrows nothing.
     type Owned;
 
     /// Size and alignment of the fixed part.
     const PLACE: (usize, usize);
-    /// The most words the tail can take: 0 if there never is one.
+    /// Maximum number of words of the tail; 0 for a type without a tail.
     const MAX_TAIL: usize;
-    /// The most capabilities: 0 if there never is one.
+    /// Maximum number of capabilities.
     const MAX_CAPS: usize;
 
-    /// Refuses what is longer than its maximum.
+    /// Checks that the value is not longer than its maximum.
     ///
     /// # Errors
-    /// [`TooLong`].
+    /// [`TooLong`] with the length and the maximum.
     #[inline]
     fn check(_value: Self::Sent<'_>) -> Result<(), TooLong> {
         Ok(())
     }
 
-    /// As [`Encode::put`].
+    /// Writes the fixed part at byte offset `at` of `words`, which are zero there: [`Encode::put`].
     fn put(value: Self::Sent<'_>, words: &mut [u64], at: usize);
 
-    /// The bytes of the tail; those that do not lie in memory already are put together in `built`.
+    /// Returns the bytes of the tail. If the value does not have them in memory, they are put together in `built`.
     #[inline]
     fn tail<'a: 'b, 'b>(_value: Self::Sent<'a>, _built: &'b mut Vec<u64>) -> &'b [u8] {
         &[]
     }
 
-    /// As [`Encode::put_caps`]; what is given away is noted and goes in later.
+    /// Copies the capabilities of the value to `load`, in order. A capability that is given away is only noted there:
+    /// [`CapsToSend::send`] moves it.
     ///
     /// # Errors
-    /// `EMFILE` when a capability cannot be copied.
+    /// The error of the copy (`EMFILE`).
     #[inline]
     fn put_caps<'a>(_value: Self::Sent<'a>, _load: &mut CapsToSend<'a>) -> io::Result<()> {
         Ok(())
     }
 
-    /// As [`Decode::take`].
+    /// Reads the value whose fixed part lies at byte offset `at`, without copying it: [`Decode::take`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Decode::take`].
     fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<Self::Taken<'a>, DecodeError>;
 
-    /// As [`take`](Self::take), with nothing borrowed.
+    /// Reads the value into one that borrows nothing.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Decode::take`].
     fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Self::Owned, DecodeError>;
 }
 
-/// A value that a message can carry both ways.
+/// A value that can be written into a message and read from one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a message",
     label = "not a type that messages can carry",
@@ -76,13 +77,13 @@ pub trait Value: Encode + for<'a> Decode<'a> + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Encode + for<'a> Decode<'a> + 'static> Value for T {}
 
-/// A string of an array that is sent: `&str` or `String`.
+/// An element of an array of strings that is sent: `&str` or `String`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a string that an array of a message can hold",
     note = "pass `&[&str]`, `&[String]` or `&Vec<String>`; an empty array is `&[\"\"; 0]`"
 )]
 pub trait TextItem: Sized {
-    /// Strings of this kind.
+    /// Wraps the array.
     fn strings(list: &[Self]) -> Strings<'_>;
 }
 
@@ -100,12 +101,12 @@ impl TextItem for String {
     }
 }
 
-/// An array of strings that is sent, as the sender has it.
+/// An array of strings that is sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Strings<'a> {
-    /// Strings that somebody else owns.
+    /// Borrowed strings.
     Lent(&'a [&'a str]),
-    /// Strings that were received to be kept, or made.
+    /// Owned strings.
     Owned(&'a [String]),
 }
 
@@ -125,7 +126,7 @@ pub struct Text<const MAX: u32>;
 #[derive(Debug)]
 pub struct Texts<const MAX: u32>;
 
-/// At most `MAX` values that lie in memory as they lie on the wire.
+/// At most `MAX` values that have the same layout in memory and on the wire.
 #[derive(Debug)]
 pub struct Slice<T, const MAX: u32>(PhantomData<T>);
 
@@ -137,10 +138,10 @@ pub struct Items<T, const MAX: u32>(PhantomData<T>);
 #[derive(Debug)]
 pub struct Moved;
 
-/// A capability on its way to a peer, until it is sent.
+/// A capability that is given away, until it is sent.
 pub struct CapToMove {
     cap: Cell<Option<Cap>>,
-    /// Position among the capabilities of the message, once it is put together.
+    /// Position among the capabilities of the message, once the message is put together.
     at: Cell<usize>,
 }
 
@@ -151,7 +152,7 @@ impl CapToMove {
         Self { cap: Cell::new(Some(cap)), at: Cell::new(0) }
     }
 
-    /// The capability of a message that was not sent.
+    /// Returns the capability of a message that was not sent.
     ///
     /// # Panics
     /// If it was sent.
@@ -160,7 +161,8 @@ impl CapToMove {
         self.cap.into_inner().expect("what is not sent gives its capabilities back")
     }
 
-    /// The capability of a message that was put together and not sent, with its capabilities.
+    /// Returns the capability of a message that was put together and not sent: from `caps`, the capabilities of that
+    /// message, unless it is still here.
     ///
     /// # Panics
     /// If it was sent.
@@ -178,12 +180,12 @@ impl core::fmt::Debug for CapToMove {
     }
 }
 
-/// Type that the sender of a [`Moved`] capability passes.
+/// Value that the sender of a [`Moved`] capability passes.
 #[derive(Debug, Clone, Copy)]
 pub enum Giving<'a> {
-    /// It gives the capability away.
+    /// The sender gives the capability away.
     CapToMove(&'a CapToMove),
-    /// It keeps the capability, and sends a copy.
+    /// The sender keeps the capability, and a copy is sent.
     Copy(&'a Cap),
 }
 
@@ -457,14 +459,14 @@ impl Arg for Moved {
 /// The capabilities of a message that is being put together.
 #[derive(Debug)]
 pub struct CapsToSend<'a> {
-    /// Copies, and in the end all of them.
+    /// Copies; [`send`](Self::send) adds the capabilities that are moved.
     caps: Vec<Cap>,
-    /// Capabilities that are moved, with their positions among all.
+    /// Capabilities that are moved, with their positions in the message.
     gifts: Vec<(usize, &'a CapToMove)>,
 }
 
 impl CapsToSend<'_> {
-    /// None yet.
+    /// Creates an empty list.
     #[inline]
     #[must_use]
     #[expect(
@@ -475,7 +477,7 @@ impl CapsToSend<'_> {
         Self { caps: Vec::new(), gifts: Vec::new() }
     }
 
-    /// Copies the capabilities that `list` lists, of which there are at most `most`.
+    /// Copies the capabilities that `list` adds to its argument, at most `most`.
     #[inline]
     fn copy<'a>(&mut self, most: usize, list: impl FnOnce(&mut CapRefs<'a>)) -> io::Result<()> {
         if most == 0 {
@@ -489,8 +491,8 @@ impl CapsToSend<'_> {
         Ok(())
     }
 
-    /// Has `send` send them, with what is given away: last, because copies can fail. What `send` refuses and leaves here
-    /// goes back.
+    /// Adds the capabilities that are given away and calls `send` with all. They are added last, because copies can fail. If
+    /// `send` fails and leaves them in the list, they go back to their owners.
     ///
     /// # Errors
     /// The error of `send`.

@@ -1,8 +1,7 @@
-//! All arguments of a message together: what generated code leaves to the runtime.
+//! The arguments of a message as one tuple, which the runtime writes and reads for generated code.
 //!
-//! A generated module names the arguments of each message once, as a tuple of types that are an [`Arg`] each. Writing and
-//! reading the tuple is generic, so that a user's crate contains it for the messages that it sends or receives, and only for
-//! those.
+//! A generated module names the arguments of each message once, as a tuple of types that implement [`Arg`]. Writing and
+//! reading the tuple is generic, so a user's crate contains this code only for the messages that it sends or receives.
 
 use std::io;
 
@@ -17,38 +16,38 @@ pub use crate::message::arg::{
 /// Why arguments are refused before anything is sent.
 #[derive(Debug)]
 pub enum Refused {
-    /// This argument, counted with the number of a call, is too long.
+    /// This argument is too long. Its position counts the id of a call as the first argument.
     TooLong(usize, TooLong),
     /// A capability could not be copied.
     Caps(io::Error),
 }
 
-/// The arguments of a message; of the halves of an rpc the first is the number of the call.
+/// The arguments of a message. The first argument of half an rpc is the id of the call.
 ///
-/// Tuples of up to 16 have it; a longer list is a type of its own, by the same macro.
+/// Tuples of up to 16 arguments implement it. For a longer list, the same macro makes a type of its own.
 pub trait Args: 'static {
-    /// Types that the sender passes.
+    /// Values that the sender passes.
     type Sent<'a>: Copy;
-    /// Types that are decoded without copying.
+    /// Decoded values that borrow from the message.
     type Taken<'a>;
-    /// Types that are decoded to be kept.
+    /// Decoded values that borrow nothing.
     type Owned;
-    /// That, for a user: one value as it is, not in a tuple.
+    /// [`Owned`](Self::Owned) for a user: a single value is not in a tuple.
     type Output;
 
-    /// Where each lies in the record, in bytes.
+    /// Byte offset of each argument in the record.
     const AT: &'static [usize];
-    /// The words of the record.
+    /// Number of words of the record.
     const WORDS: usize;
-    /// Where the first lies: in the halves of an rpc the number of the call.
+    /// Byte offset of the first argument: in half an rpc, the id of the call.
     const FIRST_AT: usize;
-    /// The most words of all tails.
+    /// Maximum number of words of all tails.
     const MAX_TAIL: usize;
-    /// The most capabilities of a message.
+    /// Maximum number of capabilities.
     const MAX_CAPS: usize;
 
-    /// Checks the arguments, writes them, and hands words, tails and capabilities, if there may be any, to `send`. If that
-    /// fails, what was to be given away is there again, unless `send` took it.
+    /// Checks the arguments, writes them, and calls `send` with the words, the tails, and the capabilities if there may be
+    /// any. If `send` fails, capabilities that it has not taken out are back in the arguments that gave them away.
     ///
     /// # Errors
     /// The errors of `refuse` and of `send`.
@@ -58,19 +57,19 @@ pub trait Args: 'static {
         send: impl FnOnce(&[u64], &[&[u8]], Option<&mut Vec<Cap>>) -> Result<T, E>,
     ) -> Result<T, E>;
 
-    /// Reads a message.
+    /// Reads a message without copying it.
     ///
     /// # Errors
     /// If no sender of the interface writes these words.
     fn take<'a>(words: &'a [u64], caps: &'a mut Vec<Cap>) -> Result<Self::Taken<'a>, DecodeError>;
 
-    /// As [`take`](Self::take), with nothing borrowed.
+    /// Reads a message into values that borrow nothing from it.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`take`](Self::take).
     fn take_owned(words: &[u64], caps: &mut Vec<Cap>) -> Result<Self::Owned, DecodeError>;
 
-    /// The values for a user.
+    /// Converts the values for a user.
     fn output(owned: Self::Owned) -> Self::Output;
 }
 
@@ -87,17 +86,17 @@ pub trait Results: Args {
     type Id;
     /// All other arguments.
     type Rest;
-    /// Those, for a user: one value as it is, not in a tuple.
+    /// [`Rest`](Self::Rest) for a user: a single value is not in a tuple.
     type Returned;
 
-    /// The values that an rpc returns.
+    /// Converts the values to those that an rpc returns.
     fn returned(owned: Self::Owned) -> Self::Returned;
 
-    /// The id of the call, and the other arguments.
+    /// Returns the id of the call, and the other arguments.
     fn split(owned: Self::Owned) -> (Self::Id, Self::Rest);
 }
 
-/// Implements [`Args`] for a list of arguments, and [`Results`] if there is one at all.
+/// Implements [`Args`] for a list of arguments, and [`Results`] unless the list is empty.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __args {
@@ -233,7 +232,7 @@ macro_rules! __args {
     (@value $($more:ident,)*) => { ($($more,)*) };
 }
 
-/// Implements [`Args`] for the tuple of the first arguments of a list, and for each that is longer by one.
+/// Implements [`Args`] for the tuples of the first arguments of a list, from the shortest to the whole list.
 macro_rules! tuples {
     ($($arg:ident $value:ident $built:ident $i:literal,)*; $count:literal $($rest:tt)*) => {
         crate::__args! { [$($arg)*] ($($arg,)*), $count: $(($arg) $value $built $i,)* }

@@ -3,7 +3,7 @@
 use crate::cap::Cap;
 use crate::wire::{CapRefs, Decode, DecodeError, Decoder, Encode, Shape, digest};
 
-/// A capability has no bytes in the record: it travels beside it, in order.
+/// A capability has no bytes in the record. Capabilities travel beside the words, in order.
 impl Shape for Cap {
     const SIZE: usize = 0;
     const ALIGN: usize = 1;

@@ -1,8 +1,8 @@
-//! Messages as values: what the generated `Message` enums of interfaces have in common, and their form outside of a channel
-//! (the message buffers of TN-011 section 6.2).
+//! Messages as values: the common part of the generated `Message` enums, and message buffers, which hold a message outside of
+//! a channel (TN-011 section 6.2).
 //!
-//! A [`MessageBuffer`] holds the words that go over the wire, written and read by the same code, and the capabilities beside
-//! them. As bytes it looks so, every word with the least significant byte first:
+//! A [`MessageBuffer`] holds the words that go over the wire, written and read by the same code, and the capabilities. Its
+//! form in bytes is this, with the least significant byte of each word first:
 //!
 //! ```text
 //!   word 0                                      1 .. words
@@ -10,7 +10,7 @@
 //!  | number (16) | caps (16)  | words (32)   | the body        |   the lower bits first
 //!  +-------------+------------+--------------+-----------------+
 //! ```
-//! Bytes hold no capabilities, only their number: the reader of the bytes provides them.
+//! The bytes hold only the number of capabilities; the reader of the bytes provides the capabilities.
 
 use core::fmt;
 use std::error::Error;
@@ -28,28 +28,28 @@ mod received;
 
 pub use received::Received;
 
-/// Bytes of the header of a [`MessageBuffer`].
+/// Number of bytes of the header of a [`MessageBuffer`].
 const HEADER: usize = 8;
 
-/// A generated `Message`: any message of one interface, with all that it carries.
+/// A generated `Message`: any message of one interface, with its arguments.
 pub trait MessageValue: Sized {
-    /// The interface.
+    /// Descriptor of the interface.
     const INTERFACE: &'static Interface;
 
-    /// Puts the message into words; capabilities are copied.
+    /// Writes the message as words, with copies of its capabilities.
     ///
     /// # Errors
-    /// [`EncodeError`].
+    /// [`EncodeError`] if an argument is too long, or a capability cannot be copied.
     fn marshal(&self) -> Result<MessageBuffer, EncodeError>;
 
-    /// Reads a message as it comes from the wire.
+    /// Reads a message from the words and capabilities that came over the wire.
     ///
     /// # Errors
     /// If no sender of the interface writes these words.
     fn unmarshal(received: Received<'_>) -> Result<Self, DecodeError>;
 }
 
-/// In place of a value whose type has no `Debug`.
+/// Stands in for a value whose type does not implement `Debug`.
 pub struct Opaque;
 
 impl fmt::Debug for Opaque {
@@ -91,24 +91,24 @@ pub fn show(
 /// ```
 #[derive(Debug, Default)]
 pub struct MessageBuffer {
-    /// The number of the message.
+    /// Message number.
     pub number: u16,
-    /// The words of its body.
+    /// Words of the body.
     pub words: Vec<u64>,
     /// Capabilities, in order.
     pub caps: Vec<Cap>,
 }
 
 impl MessageBuffer {
-    /// Writes a message.
+    /// Writes a message into a new buffer.
     ///
     /// # Errors
-    /// [`EncodeError`].
+    /// [`EncodeError`] if an argument is too long, or a capability cannot be copied.
     pub fn encode<M: MessageValue>(message: &M) -> Result<Self, EncodeError> {
         message.marshal()
     }
 
-    /// Puts a message together.
+    /// Creates a buffer from the parts of a message.
     pub(crate) fn new(number: u16, body: Gather<'_>, caps: Vec<Cap>) -> Self {
         let mut words = vec![0; body.len()];
         body.reader(0).read(&mut words);
@@ -127,7 +127,7 @@ impl MessageBuffer {
         Received { number: self.number, words: &self.words, caps: &mut self.caps }
     }
 
-    /// The header and the words, as the [module](self) shows them.
+    /// Returns the header and the words in the form that the [module](self) shows.
     ///
     /// # Panics
     /// If there are more words or capabilities than any message has (2^32, 2^16).
@@ -139,12 +139,12 @@ impl MessageBuffer {
         core::iter::once(&header).chain(&self.words).flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    /// Reads one message from the beginning of `bytes`, which then begins behind it; its capabilities are taken from
-    /// `caps`, as many as it had.
+    /// Reads one message from the beginning of `bytes`, and advances `bytes` past it. The message takes as many capabilities
+    /// from `caps` as it had.
     ///
     /// # Errors
-    /// [`DecodeError::Short`] if the bytes, [`DecodeError::MissingCap`] if the capabilities are too few. `bytes` stays as it
-    /// was.
+    /// [`DecodeError::Short`] if there are too few bytes, [`DecodeError::MissingCap`] if there are too few capabilities.
+    /// `bytes` is unchanged then.
     pub fn from_bytes(
         bytes: &mut &[u8],
         caps: impl IntoIterator<Item = Cap>,
@@ -184,7 +184,7 @@ pub fn same<M: MessageValue>(one: &M, other: &M) -> bool {
 pub enum EncodeError {
     /// A string or array is longer than the interface allows.
     TooLong {
-        /// The argument.
+        /// Name of the argument.
         arg: &'static str,
         /// Length and maximum.
         length: TooLong,
@@ -194,7 +194,7 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
-    /// Of an argument of message `number`.
+    /// Returns the error for an argument of message `number`.
     #[cold]
     pub(crate) fn new(number: u16, interface: &Interface, refused: Refused) -> Self {
         match refused {

@@ -808,7 +808,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_has_one_account_until_nobody_keeps_it() {
+    fn one_process_has_one_account_while_it_is_in_use() {
         let _turn = TURN.lock();
         let first = process(21, 70_003);
         let charge = first.charge(Resource::Bytes, 7).expect("room");

@@ -1,4 +1,4 @@
-//! The barrier between a receiver that goes to sleep and the senders that might miss it.
+//! The barrier that a receiver runs before it sleeps, so that no sender misses that it sleeps.
 //!
 //! A sender publishes a line, then loads the sleep state of its peer; a receiver publishes that it sleeps, then loads the
 //! next line. Each side needs a full barrier between its two steps, or both can miss the other's store (store buffering).
@@ -7,7 +7,7 @@
 //! they first create a channel. A peer that does not register harms only its own messages: the receiver sees them when it
 //! wakes for another reason.
 //!
-//! If the kernel has no such call, senders fence: [`senders_fence`] is true. The kernel may also refuse a barrier to a
+//! If the kernel lacks the system call, senders fence: [`senders_fence`] is true. The kernel may also refuse a barrier to a
 //! process that has registered (a seccomp filter installed later, no memory). From the first refusal on, [`senders_fence`]
 //! is true, and [`arm_then_barrier`] arms again: the channels then ask their peers to fence. A channel whose peer may not
 //! have read that request yet limits the sleep ([`Channel::sleep_limit`]).
@@ -22,12 +22,12 @@ use core::sync::atomic::{AtomicU8, Ordering, fence};
 
 const UNKNOWN: u8 = 0;
 const EXPEDITED: u8 = 1;
-/// Final: no process leaves this mode.
+/// True for good once it is set.
 const FENCES: u8 = 2;
 
 static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Prepares this process; called whenever a channel over shared memory is made. Idempotent and cheap.
+/// Registers this process for barriers. Called whenever a channel over shared memory is made; idempotent and cheap.
 pub fn register() {
     // SYNC mode: every thread would find the same value, and no other memory depends on it.
     if MODE.load(Ordering::Relaxed) == UNKNOWN {
@@ -38,19 +38,19 @@ pub fn register() {
     }
 }
 
-/// Returns true if this process cannot have barriers run on other processors: its ends fence when they send, and ask their
-/// peers to do so.
+/// Returns true if the kernel runs no barriers on other processors for this process. Its ends then fence when they send, and
+/// request the same of their peers.
 #[inline]
 #[must_use]
 pub fn senders_fence() -> bool {
     MODE.load(Ordering::Relaxed) != EXPEDITED
 }
 
-/// Calls `arm`, which publishes that receivers sleep, and runs the barrier. After it, every line published before is visible
-/// here, and every later send sees the sleepers.
+/// Calls `arm`, which publishes that receivers sleep, and runs the barrier. After the barrier, every line published before it
+/// is visible here, and every later send sees the sleep state.
 ///
-/// If the kernel refuses the barrier, `arm` is called a second time, with [`senders_fence`] true. The receivers then have to
-/// publish that their peers must fence; those whose peers may not have seen it must not sleep without a limit.
+/// If the kernel refuses the barrier, `arm` is called a second time, with [`senders_fence`] true. Receivers then publish that
+/// their peers must fence. A receiver whose peer may not have read that yet must limit its sleep.
 pub fn arm_then_barrier(mut arm: impl FnMut()) {
     loop {
         // Before `arm`: no later change of the mode by another thread means that `arm` has seen it.
@@ -60,7 +60,7 @@ pub fn arm_then_barrier(mut arm: impl FnMut()) {
         if fences || membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED) {
             return;
         }
-        // SYNC mode: this thread sees it in `arm`; other threads find out by themselves.
+        // SYNC mode: this thread reads it in `arm`; other threads are refused a barrier themselves.
         MODE.store(FENCES, Ordering::Relaxed);
     }
 }

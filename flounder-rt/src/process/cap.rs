@@ -1,4 +1,4 @@
-//! Capabilities: what Linux has for them are file descriptors, unforgeable, transferable, closed when dropped.
+//! Capabilities: file descriptors, which are unforgeable, can be transferred, and are closed when they are dropped.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -9,8 +9,8 @@ use crate::closer::{self, Origin};
 ///
 /// A capability that came from a peer, or went to one, is closed by a thread of the runtime when it is dropped, because
 /// such a close can block (see [`closer`]): the descriptor may be open for a moment after the drop. A capability that is
-/// taken apart (`OwnedFd::from(cap)`, `File::from(cap)`) is the program's own: where the program closes it, the program
-/// waits for as long as the peer makes it wait. [`Cap::from_peer`] turns such a descriptor into a capability again.
+/// taken apart (`OwnedFd::from(cap)`, `File::from(cap)`) is an ordinary descriptor of the program: closing it can block for
+/// as long as the peer likes. [`Cap::from_peer`] turns such a descriptor into a capability again.
 ///
 /// ```
 /// use flounder_rt::Cap;
@@ -24,9 +24,9 @@ use crate::closer::{self, Origin};
 /// ```
 #[derive(Debug)]
 pub struct Cap {
-    /// Absent in a capability that is being taken apart.
+    /// `None` in a capability that is being taken apart.
     fd: Option<OwnedFd>,
-    /// Peers that have, or had, access to the file; `None` if this process knows of none.
+    /// Peer that has, or had, access to the file; `None` if this process knows of none.
     origin: Option<Origin>,
 }
 
@@ -37,7 +37,7 @@ impl Cap {
         Self { fd: Some(fd), origin: Some(origin) }
     }
 
-    /// A second capability for the same object (`fcntl(F_DUPFD_CLOEXEC)`).
+    /// Returns a second capability for the same object (`fcntl(F_DUPFD_CLOEXEC)`).
     ///
     /// # Errors
     /// `EMFILE` when the process is at its descriptor limit.
@@ -46,7 +46,7 @@ impl Cap {
         Ok(Self { fd: Some(fd), origin: self.origin.clone() })
     }
 
-    /// Notes that `origin` has access to the file from now on, unless another process has.
+    /// Records that `origin` has access to the file from now on, unless another peer is recorded.
     pub fn share(&mut self, origin: &Origin) {
         if self.origin.as_ref().is_none_or(Origin::is_local) {
             self.origin = Some(origin.clone());

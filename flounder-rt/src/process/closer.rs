@@ -8,22 +8,22 @@
 //! | TCP socket | `SO_LINGER` with unsent data: until the time is over |
 //! | file of a FUSE server, NFS | `FLUSH`: until the server answers |
 //! | pipe | takes the lock of the pipe, which a writer holds while it reads memory of its own that a FUSE file backs |
-//! | eventfd, pidfd, device, any socket: whatever can be polled | leaves the epoll sets that it is in, and takes their locks: the peer holds one by a wait that stores its events into such memory |
-//! | Unix socket | all of that, and closes the descriptors in its queue, which may be any of these; on older kernels it also collects garbage of other processes |
+//! | eventfd, pidfd, device, any socket: every file that can be polled | leaves its epoll sets, and takes their locks: the peer holds such a lock by a wait that stores its events into memory that a FUSE file backs |
+//! | Unix socket | as the row above, and closes the descriptors in its queue, which may be of any kind; older kernels also collect garbage of other processes |
 //!
-//! The rows of pipes, eventfds and Unix sockets were tried: a close took until the peer was killed. So there is one rule, and
-//! it applies to all kinds of files but one. *A file in memory* (memfd, tmpfs, hugetlbfs) cannot be polled, has no code of its
+//! The rows of pipes, eventfds and Unix sockets were tried: a close took until the peer was killed. So one rule applies to all
+//! kinds of files but one. *A file in memory* (memfd, tmpfs, hugetlbfs) cannot be polled, has no code of its
 //! own to run at a close, and no other user during its last close: closing it costs the time to free its pages. `F_GET_SEALS`
 //! distinguishes such files without a call into the file: `fstat(2)` of a FUSE file can block as well. A file in
 //! memory of up to [`MAX_INLINE`] bytes is closed at once by the calling thread.
 //!
-//! Everything else goes to a thread that may hang. There are at most [`MAX_THREADS`]; they are started when there is work
-//! and end when there is none for a while. One thread does all, and another takes over if a close takes longer than
+//! A thread that may hang closes everything else. There are at most [`MAX_THREADS`] such threads; they start when there is
+//! work and end after a while without. One thread does all the work, and another one takes over if a close takes longer than
 //! 5 ms. The files of one peer are closed by one thread at a time, and those of the peers of one user by all but one, so
-//! that a user leaves a thread for the others.
+//! that one thread is left for other users.
 //!
-//! A peer *hangs* if none of its files has been closed for [`HANG`]. From then on, what waits counts as
-//! [`Resource::Closes`] of the account of the peer, and a peer over its limit is cut off.
+//! A peer *hangs* if none of its files has been closed for [`HANG`]. From then on, its waiting files count as
+//! [`Resource::Closes`] of its account, and a peer over its limit is cut off.
 //! Before that, a caller waits, for [`HANG`] at most, if [`MAX_WAITING`] files of the peer are in the queue: a peer cannot use
 //! up descriptors faster than they are closed.
 //!
@@ -45,30 +45,30 @@ use crate::fork::PerProcess;
 
 mod signals;
 
-/// Threads that close, at most.
+/// Maximum number of threads that close.
 pub const MAX_THREADS: usize = 4;
 
 /// Largest file in memory that is closed by the calling thread, in bytes.
 pub const MAX_INLINE: u64 = 1 << 20;
 
-/// A close that takes longer than this no longer keeps the other threads from work.
+/// Time after which a close counts as slow, so that another thread takes over.
 const SLOW: Duration = Duration::from_millis(5);
 
-/// A peer hangs if none of its files was closed for this long.
+/// Time without a closed file after which a peer hangs.
 pub const HANG: Duration = Duration::from_millis(250);
 
-/// Files of one peer that wait before a caller waits as well.
+/// Number of waiting files of one peer from which on a caller waits, too.
 pub const MAX_WAITING: usize = 128;
 
-/// A thread without work ends after this long.
+/// Time without work after which a thread ends.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Stack of a thread, in bytes: it makes one system call.
+/// Size of a thread's stack in bytes. The thread makes one system call.
 const STACK: usize = 128 << 10;
 
 /// The peer that has, or had, access to a file.
 ///
-/// Clones are the same peer.
+/// Clones stand for the same peer.
 #[derive(Clone, Default)]
 pub struct Origin(Option<Arc<OriginPeer>>);
 
@@ -79,25 +79,25 @@ struct OriginPeer {
 }
 
 impl Origin {
-    /// An origin within this process: it has no account and is never cut off.
+    /// The origin of files within this process. It has no account and is never cut off.
     pub const LOCAL: Self = Self(None);
 
-    /// Returns the origin for a peer with this account. `cut_off` is called once, when more files of the peer wait to be
-    /// closed than the account allows, by a thread that closes a file of the peer; it must not block.
+    /// Returns the origin for a peer with this account. A thread that closes a file of the peer calls `cut_off`, once, when
+    /// more files wait than the account allows. `cut_off` must not block.
     #[must_use]
     pub fn new(account: Account, cut_off: impl Fn() + Send + Sync + 'static) -> Self {
         let (is_cut_off, cut_off) = (AtomicBool::new(false), Box::new(cut_off));
         Self(Some(Arc::new(OriginPeer { account, is_cut_off, cut_off })))
     }
 
-    /// Returns true if the peer has been cut off: nothing is to be taken from it any more.
+    /// Returns true if the peer has been cut off, so that nothing is accepted from it any more.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         // SYNC cut-off: a flag that never goes back; nothing is published with it.
         self.0.as_ref().is_some_and(|peer| peer.is_cut_off.load(Ordering::Relaxed))
     }
 
-    /// Returns true if this is a source within this process.
+    /// Returns true if this is the origin of files within this process.
     pub(crate) const fn is_local(&self) -> bool {
         self.0.is_none()
     }
@@ -149,7 +149,7 @@ pub fn close(fd: OwnedFd, origin: Origin) {
     }
 }
 
-/// Waits until every descriptor that was given to [`close`] is closed, or until `deadline`. Returns whether that is so.
+/// Blocks until every descriptor that was passed to [`close`] is closed, or until `deadline`. Returns true if all are closed.
 #[must_use]
 pub fn wait_until_closed(deadline: Instant) -> bool {
     let queue = QUEUE.here();
@@ -176,22 +176,22 @@ fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
-    /// There is work for a thread.
+    /// Signalled when there is work for a thread.
     work: Condvar,
-    /// A file was closed.
+    /// Signalled when a file was closed.
     closed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     threads: usize,
-    /// Threads that wait for work.
+    /// Number of threads that wait for work.
     idle: usize,
-    /// Threads that were started or woken, and have not looked for work yet.
+    /// Number of threads that were started or woken and have not looked for work yet.
     coming: usize,
     /// True if a thread waits for a close to become slow.
     is_watched: bool,
-    /// Callers that wait for a file to be closed.
+    /// Number of callers that wait for a file to be closed.
     waiting: usize,
     /// The peers of which files are in the queue or being closed. The first has waited longest for its turn.
     peers: Vec<PeerFiles>,
@@ -199,9 +199,9 @@ struct State {
 
 /// Work of a thread.
 enum Next {
-    /// A file of the peer in this place can be closed.
+    /// A file of the peer at this index can be closed.
     Now(usize),
-    /// The same, if the close that runs takes longer than this.
+    /// A file can be closed if the close that runs takes longer than this.
     Later(Duration),
     Nothing,
 }
@@ -210,15 +210,15 @@ enum Next {
 struct PeerFiles {
     origin: Origin,
     waiting: VecDeque<OwnedFd>,
-    /// Since when one is being closed.
+    /// Start of the close that runs.
     closing: Option<Instant>,
-    /// When the last file was closed, or the first came.
+    /// Time at which the last file was closed, or the first was added.
     progress: Instant,
-    /// For those that wait, while the peer hangs.
+    /// Charge for the waiting files, while the peer hangs.
     charge: Option<Charge>,
 }
 
-/// A child has a queue of its own: the lock of its parent's may be held for ever, and the threads are the parent's.
+/// The queue. A forked child has its own: the lock of its parent's queue may be held for ever, and the threads are the parent's.
 static QUEUE: PerProcess<Queue> = PerProcess::new(|_| Queue::default());
 
 impl Queue {
@@ -241,7 +241,7 @@ impl Queue {
         }
     }
 
-    /// Wakes or starts a thread, if there is something that one could do.
+    /// Wakes or starts a thread, if there is work for one.
     fn have_it_closed(&'static self, state: &mut State) {
         match state.next() {
             Next::Now(_) => {}
@@ -315,7 +315,7 @@ impl State {
         self.peers.iter().find(|peer| peer.origin.is_same(origin))
     }
 
-    /// Adds a file; returns whether more of this peer wait now than may.
+    /// Adds a file. Returns true if more files of this peer wait than its account allows.
     fn add(&mut self, fd: OwnedFd, origin: &Origin) -> bool {
         let found = self.peers.iter().position(|peer| peer.origin.is_same(origin));
         let at = found.unwrap_or_else(|| {
@@ -333,7 +333,7 @@ impl State {
         peer.hangs() && !peer.charge()
     }
 
-    /// Returns what there is to do for a thread.
+    /// Returns the next work for a thread.
     fn next(&self) -> Next {
         let eligible = self.peers.iter().position(|peer| {
             let of_user = self.peers.iter().filter(|other| {
@@ -348,9 +348,9 @@ impl State {
         }
     }
 
-    /// Takes a file out to close it.
+    /// Takes a file out of the queue to close it.
     fn begin(&mut self, at: usize) -> (OwnedFd, Origin) {
-        // Its next turn is after that of the others.
+        // The next file of this peer comes after those of the others.
         let mut peer = self.peers.remove(at);
         let fd = peer.waiting.pop_front().expect("`next` finds peers with files that wait");
         peer.closing = Some(Instant::now());
@@ -359,7 +359,7 @@ impl State {
         (fd, origin)
     }
 
-    /// A file of this peer was closed.
+    /// Records that a file of this peer was closed.
     fn end(&mut self, origin: &Origin) {
         let Some(at) = self.peers.iter().position(|peer| peer.origin.is_same(origin)) else {
             return;
@@ -377,7 +377,7 @@ impl PeerFiles {
         self.progress.elapsed() >= HANG
     }
 
-    /// How long a caller that adds a file waits for one to be closed before.
+    /// Returns the time for which a caller that adds a file waits until another is closed.
     fn time_to_wait(&self) -> Option<Duration> {
         if self.waiting.len() < MAX_WAITING {
             return None;
@@ -385,7 +385,7 @@ impl PeerFiles {
         HANG.checked_sub(self.progress.elapsed()).filter(|time| !time.is_zero())
     }
 
-    /// Charges the peer for what waits; returns whether it may have so much.
+    /// Charges the peer for its waiting files. Returns true if its account allows that many.
     fn charge(&mut self) -> bool {
         let Some(account) = self.origin.account() else { return true };
         let amount = self.waiting.len() as u64;

@@ -1,8 +1,8 @@
-//! The end of the process: waits until messages that were accepted are sent.
+//! The end of the process, which waits until accepted messages are sent.
 //!
 //! A thread that ends waits for its own bindings (`binding/closing.rs`), and so does the thread that ends the process by
-//! `exit` or by a return from `main`, before this module's turn comes. Here it waits for the other threads, which go on
-//! running meanwhile. Nothing is waited for where nothing is unsent.
+//! `exit` or by a return from `main`; this happens first. This module then waits for the other threads, which continue to run
+//! meanwhile. If nothing is unsent, nothing waits.
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -20,7 +20,7 @@ use std::time::Instant;
 use crate::fork::PerProcess;
 use crate::sync::Mutex;
 
-/// How long a thread or a process that ends waits for messages that are accepted and not sent, by default.
+/// Default time for which a thread or a process that ends waits for accepted messages to be sent.
 pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time between two looks at what is unsent, while the process ends.
@@ -34,23 +34,23 @@ static UNSENT: PerProcess<AtomicUsize> = PerProcess::new(|_| AtomicUsize::new(0)
 /// Blocks until something is sent, at most until a deadline.
 type Flush = fn(Instant);
 
-/// Run when the process ends, behind the messages.
+/// Function that runs when the process ends, after its messages are sent.
 static FLUSH: PerProcess<Mutex<Option<Flush>>> = PerProcess::new(|_| Mutex::default());
 
 /// Queues to threads of this process.
 static QUEUES: PerProcess<Mutex<Vec<Weak<dyn Queue>>>> = PerProcess::new(|_| Mutex::default());
 
 thread_local! {
-    /// Until when this thread waits, once it has begun to end.
+    /// Deadline of the wait of this thread, set when the thread begins to end.
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The handler is registered.
+/// True once the handler is registered.
 static REGISTERED: AtomicBool = AtomicBool::new(false);
 
-/// Sets how long a thread that ends, and a process that ends by a return from `main` or by `exit`, waits at most until the
-/// messages that its bindings have accepted are sent. [`EXIT_TIMEOUT`] by default; zero waits for nothing. Where everything is
-/// sent, nothing is waited for. A process that ends by `_exit`, `abort` or a signal waits for nothing.
+/// Sets the maximum time for which a thread that ends, and a process that ends by a return from `main` or by `exit`, waits
+/// until the messages that its bindings have accepted are sent. The default is [`EXIT_TIMEOUT`]; zero disables the wait. If
+/// everything is sent, nothing waits. A process that ends by `_exit`, `abort` or a signal does not wait.
 ///
 /// ```
 /// flounder_rt::set_exit_timeout(std::time::Duration::from_millis(200));
@@ -60,12 +60,12 @@ pub fn set_exit_timeout(timeout: Duration) {
     TIMEOUT_NS.store(nanoseconds, Ordering::Relaxed);
 }
 
-/// No longer than a day.
+/// Maximum of the exit timeout: a day.
 pub(crate) fn timeout() -> Duration {
     Duration::from_nanos(TIMEOUT_NS.load(Ordering::Relaxed)).min(Duration::from_secs(24 * 60 * 60))
 }
 
-/// Returns until when the calling thread waits for unsent messages. Called when the thread ends: the first call sets the time.
+/// Returns the deadline of the calling thread's wait for unsent messages. Called when the thread ends; the first call sets it.
 pub(crate) fn deadline() -> Instant {
     let deadline = DEADLINE.get().unwrap_or_else(|| Instant::now() + timeout());
     DEADLINE.set(Some(deadline));
@@ -74,11 +74,11 @@ pub(crate) fn deadline() -> Instant {
 
 /// Messages between threads of this process.
 pub(crate) trait Queue: Send + Sync {
-    /// Returns true if something is in it, or in the hands of the thread that serves it.
+    /// Returns true if the queue has an item that its server has not taken or is not done with.
     fn is_busy(&self) -> bool;
 }
 
-/// Has the end of the process wait for what is in `queue`.
+/// Makes the end of the process wait until `queue` is empty.
 pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
     register();
     let mut queues = QUEUES.here().lock();
@@ -86,16 +86,17 @@ pub(crate) fn wait_for(queue: Weak<dyn Queue>) {
     queues.push(queue);
 }
 
-/// Sets what the end of the process runs behind the messages. `flush` returns at the deadline that is passed to it.
+/// Sets the function that the end of the process runs after the messages are sent. `flush` must return at the deadline that
+/// it is passed.
 pub(crate) fn flush_with(flush: Flush) {
     register();
     *FLUSH.here().lock() = Some(flush);
 }
 
-/// Guard of a binding that has something unsent: keeps the process from ending.
+/// Guard of a binding that has something unsent. The end of the process waits until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Unsent {
-    /// Where it is counted: a forked child has copies of its parent's, and a count of its own.
+    /// Process that counts it. A forked child has copies of its parent's guards, and a count of its own.
     count: &'static AtomicUsize,
 }
 
@@ -115,8 +116,8 @@ impl Drop for Unsent {
     }
 }
 
-/// Two threads that come at once may both register the handler, which then waits twice, until the same time. A lock would be
-/// one more that a forked child may find held.
+/// Registers the handler. Two threads that do so at once may register it twice; it then waits twice, until the same deadline. A
+/// lock would avoid that, but a forked child may find it held.
 fn register() {
     // SYNC registered: set after the registration; a thread that reads true runs after it.
     if REGISTERED.load(Ordering::Acquire) {
@@ -130,12 +131,12 @@ fn register() {
 }
 
 extern "C" fn exiting() {
-    // The process ends: ignore a panic.
+    // Ignore a panic: the process ends.
     let _ = catch_unwind(|| {
         while !is_done() && Instant::now() < deadline() {
             thread::sleep(LOOK);
         }
-        // Behind the messages: their capabilities travel by the brokers.
+        // After the messages: the brokers carry their capabilities.
         let flush = *FLUSH.here().lock();
         if let Some(flush) = flush {
             flush(deadline());

@@ -1,24 +1,24 @@
 //! State that a forked child must not share with its parent.
 //!
 //! A child that `fork(2)` has made has a copy of the parent's memory and of its descriptors, and one thread. The objects of
-//! this library belong to the process that made them: the child would take messages and events away from its parent through
-//! the shared kernel objects, and wait for ever for locks whose owners are threads of the parent.
+//! this library belong to the process that made them. A child that used them would take messages and events away from its
+//! parent through the shared kernel objects, and could wait for ever for a lock that a thread of the parent holds.
 //!
-//! | what | in a child |
+//! | object | in a child |
 //! |---|---|
 //! | [`ForkGeneration`] | [`is_here`](ForkGeneration::is_here) is false for everything that the parent made: operations fail before they take a lock |
 //! | [`ProcessFd`] | the number stands for an inert descriptor; the child has no copy of the kernel object |
-//! | [`PerProcess`] | a process-wide table is made anew, empty |
+//! | [`PerProcess`] | a table of the process is created again, empty |
 //!
-//! All three hang on one handler that `fork(2)` runs in the child. A child made by a bare `clone(2)`, by `vfork(2)` or by
+//! All three depend on one handler that `fork(2)` runs in the child. A child made by a bare `clone(2)`, by `vfork(2)` or by
 //! `posix_spawn(3)` runs no handler: it must `exec`, as in every program that has threads.
 
 #![allow(unsafe_code)]
 //! # Safety
 //! This module owns the values of [`PerProcess`], which it never frees, and the bitmap of marked descriptors, which it never
 //! frees either. The handler makes system calls and atomic accesses only, so it is safe in the child of a process with
-//! threads. In a child it puts an inert descriptor in the place of each marked one: the number stays open, so whoever owns it
-//! closes what is his own.
+//! threads. In a child it replaces each marked descriptor by an inert one. The number stays open, so its owner closes a
+//! descriptor of its own.
 
 use core::fmt;
 use core::ptr;
@@ -27,18 +27,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// The handler is registered.
+/// True once the handler is registered.
 static REGISTERED: AtomicBool = AtomicBool::new(false);
 
-/// The process in which something was made, among a process and its forked children.
+/// Identifies the process, among a process and its forked children, in which a value was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForkGeneration(u32);
 
 impl ForkGeneration {
-    /// Never the present process.
+    /// Returns a value that stands for no process.
     pub const NOWHERE: Self = Self(u32::MAX);
 
-    /// The present process.
+    /// Returns the value for this process.
     #[must_use]
     pub fn now() -> Self {
         watch_forks();
@@ -46,7 +46,7 @@ impl ForkGeneration {
         Self(GENERATION.load(Ordering::Relaxed))
     }
 
-    /// Returns whether this is still the process in which that was. One load and one comparison, never stale.
+    /// Returns true in the process whose value this is. One load and one comparison, never stale.
     #[inline]
     #[must_use]
     pub fn is_here(self) -> bool {
@@ -55,8 +55,8 @@ impl ForkGeneration {
     }
 }
 
-/// Registers the handler. Two threads that come at once may both do it, which counts each fork twice and harms nothing; a
-/// lock would be one more that a child may find held.
+/// Registers the handler. Two threads that do so at once may register it twice, which counts each fork twice and is harmless. A
+/// lock would avoid that, but a child may find it held.
 fn watch_forks() {
     // SYNC registered: set after the registration; a thread that reads true runs after it.
     if REGISTERED.load(Ordering::Acquire) {
@@ -78,16 +78,16 @@ extern "C" fn forked() {
 /// A descriptor whose kernel object belongs to one process: sockets to peers, epoll sets, doorbells, locks.
 ///
 /// In a forked child its number stands for an inert descriptor (an eventfd that is never readable). So the child keeps no
-/// copy of the object: whatever it does with the number does not reach the parent, and the object ends with the parent.
+/// copy of the object: nothing that it does with the number affects the parent, and the object ends with the parent.
 #[derive(Debug)]
 pub struct ProcessFd {
-    // Dropped first: a number that is free may be another file's.
+    // Dropped first: once the number is free, another thread may reuse it.
     _mark: Mark,
     fd: OwnedFd,
 }
 
 impl ProcessFd {
-    /// Takes a descriptor that this process has made or received for itself.
+    /// Wraps a descriptor that this process has created or received.
     #[must_use]
     pub fn new(fd: OwnedFd) -> Self {
         Self { _mark: Mark::new(fd.as_fd()), fd }
@@ -100,7 +100,7 @@ impl From<OwnedFd> for ProcessFd {
     }
 }
 
-/// The descriptor is the holder's own again; children inherit it.
+/// Returns the descriptor to the caller. Forked children inherit it.
 impl From<ProcessFd> for OwnedFd {
     fn from(fd: ProcessFd) -> Self {
         fd.fd
@@ -119,14 +119,14 @@ impl AsRawFd for ProcessFd {
     }
 }
 
-/// Has an inert descriptor take the place of another one in forked children; for descriptors that something else owns. To be
-/// dropped before the descriptor is closed.
+/// Mark of a descriptor that another value owns: in forked children an inert descriptor replaces it. Must be dropped before
+/// the descriptor is closed.
 #[derive(Debug)]
 #[must_use]
 pub struct Mark(RawFd);
 
 impl Mark {
-    /// Marks a descriptor that nobody else marks.
+    /// Marks a descriptor that has no other mark.
     pub fn new(fd: BorrowedFd<'_>) -> Self {
         watch_forks();
         MARKED.set(fd.as_raw_fd());
@@ -142,7 +142,7 @@ impl Drop for Mark {
 
 static MARKED: Marked = Marked { chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS] };
 
-/// Descriptors are numbered up to the limit of `fs.nr_open`, by default 2^20. Those beyond are not marked.
+/// Number of descriptors that can be marked: the default of `fs.nr_open`. Descriptors beyond it are not marked.
 const CHUNKS: usize = 1024;
 const WORDS: usize = 16;
 const BITS: usize = 64;
@@ -191,7 +191,7 @@ impl Marked {
         self.chunk(at).expect("one was made")
     }
 
-    /// In a child: puts an inert descriptor in the place of each that is marked.
+    /// In a child: replaces each marked descriptor by an inert one.
     fn disarm(&self) {
         let mut inert = -1;
         let mut spare = false;
@@ -241,8 +241,8 @@ fn place(fd: RawFd) -> Option<(usize, usize, u64)> {
     (word / WORDS < CHUNKS).then_some((word / WORDS, word % WORDS, 1 << bit))
 }
 
-/// A process-wide value that a forked child makes anew. What the parent has in it stays as it is, in memory that the child
-/// looks at once at most.
+/// A value of the process that a forked child creates again. The value of the parent stays in memory, which the child reads at
+/// most once.
 pub struct PerProcess<T: 'static> {
     /// Null or from `Box::into_raw`, never freed.
     made: AtomicPtr<Made<T>>,
@@ -255,14 +255,14 @@ struct Made<T> {
 }
 
 impl<T: Send + Sync> PerProcess<T> {
-    /// One that is made by `make` when it is first asked for. In a forked child `make` is given that of the parent, if there
-    /// is one: its locks may be held for ever.
+    /// Creates a value that `make` makes on first use. In a forked child, the argument of `make` is the value of the parent, if
+    /// there is one; its locks may be held for ever.
     #[must_use]
     pub const fn new(make: fn(Option<&T>) -> T) -> Self {
         Self { made: AtomicPtr::new(ptr::null_mut()), make }
     }
 
-    /// Returns that of this process.
+    /// Returns the value of this process.
     #[must_use]
     pub fn here(&'static self) -> &'static T {
         loop {

@@ -4,9 +4,9 @@ use core::fmt;
 
 /// The process at the other end of a binding.
 ///
-/// Every part can be unknown. The number of a process is unknown if it lives in a PID namespace that this process does not
-/// see, its user and group if they have no number in the user namespace of this process. A service that decides by the
-/// user compares with `Some`: `peer.uid() == Some(1000)`.
+/// Every part can be unknown. The process id is unknown if the process lives in a PID namespace that this process does not
+/// see; user and group are unknown if they have no id in the user namespace of this process. A service that decides by user
+/// compares with `Some`: `peer.uid() == Some(1000)`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Peer {
@@ -19,7 +19,7 @@ pub struct Peer {
 /// Where a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
-    /// In the process that made the value, whose number is `pid`.
+    /// In the process that made the value, whose id is `pid`.
     Process,
     /// On this machine.
     Machine,
@@ -38,31 +38,31 @@ impl Peer {
         }
     }
 
-    /// Returns a process of this machine. `None` stands for values that the kernel does not show to this process.
+    /// Returns the identity of a process on this machine. `None` stands for an id that the kernel does not show to this process.
     #[must_use]
     pub const fn process(pid: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Self {
         Self { place: Place::Machine, pid, uid, gid }
     }
 
-    /// Returns a peer of which nothing is known.
+    /// Returns a peer about which nothing is known.
     #[must_use]
     pub const fn unknown() -> Self {
         Self { place: Place::Unknown, pid: None, uid: None, gid: None }
     }
 
-    /// Number of the process, in the PID namespace of this process.
+    /// Returns the process id, in the PID namespace of this process.
     #[must_use]
     pub const fn pid(&self) -> Option<u32> {
         self.pid
     }
 
-    /// Effective user of the process when it joined, in the user namespace of this process.
+    /// Returns the effective user id of the process when it joined, in the user namespace of this process.
     #[must_use]
     pub const fn uid(&self) -> Option<u32> {
         self.uid
     }
 
-    /// Effective group of the process when it joined, in the user namespace of this process.
+    /// Returns the effective group id of the process when it joined, in the user namespace of this process.
     #[must_use]
     pub const fn gid(&self) -> Option<u32> {
         self.gid

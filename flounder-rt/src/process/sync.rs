@@ -1,7 +1,7 @@
-//! Atomics and locks of the protocols between threads: the models in `tests/` compile the same protocols against loom's.
+//! Atomics and locks of the protocols between threads. The models in `tests/` compile the same protocols against loom's.
 //!
-//! The locks are those of std, without poison. Not those of `parking_lot`: all its locks share one table, and a forked child
-//! that waits for any lock may find a part of that table held by a thread that it does not have.
+//! The locks are those of std, without poisoning. All locks of `parking_lot` share one table, and a forked child that waits
+//! for any lock may find a part of that table held by a thread that it does not have.
 
 use core::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -10,11 +10,11 @@ use std::time::Instant;
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread_local;
 
-/// A lock whose holders do not leave anything half done when they panic.
+/// A lock without poisoning. Its holders leave the value consistent when they panic.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
-/// The right to what a [`Mutex`] protects. `None` only while a [`Condvar`] waits.
+/// Guard of a [`Mutex`]. `None` only while a [`Condvar`] waits.
 pub(crate) struct MutexGuard<'a, T>(Option<std::sync::MutexGuard<'a, T>>);
 
 impl<T> Mutex<T> {
@@ -44,7 +44,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// A condition variable whose wait may have an end.
+/// A condition variable whose wait may have a deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(std::sync::Condvar);
 

@@ -85,8 +85,8 @@ pub struct Outgoing<'a> {
 pub enum Progress {
     /// The channel has taken the whole message.
     Done,
-    /// The channel has taken this many words, and may still have to hand over capabilities. The
-    /// binding calls again when the channel is ready.
+    /// The channel has taken this many words; words or capabilities are left. The binding calls
+    /// again when the channel is ready.
     Partial(usize),
 }
 
@@ -112,21 +112,21 @@ pub enum RecvNow {
     Unsure,
 }
 
-/// How the waitset learns that a channel should be visited.
+/// How a waitset finds out that a channel is ready.
 #[derive(Debug, Clone, Copy)]
 pub enum Readiness<'a> {
-    /// By polling ([`Channel::ready`] is a few loads), and by the notifier when armed.
+    /// The waitset calls [`Channel::ready`], which is a few loads; the notifier wakes an armed end.
     Polled,
-    /// By an edge on this descriptor; `ready` costs a system call or nothing.
+    /// The waitset watches this descriptor for edges. A call of `ready` may make a system call.
     Fd(BorrowedFd<'a>),
 }
 
 /// Control operations of a binding. `IDC_CONTROL_*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// End the binding, as [`teardown`](crate::binding::RawBinding::teardown) does. Never reaches a channel.
+    /// Ends the binding, as [`teardown`](crate::binding::RawBinding::teardown) does. Never reaches a channel.
     Teardown,
-    /// Prefer the receiver: yield the processor with each message, where messages go through the kernel (lmp).
+    /// Yields the processor to the receiver with each message, where messages go through the kernel (lmp).
     SetSync,
     /// Undoes `SetSync`. This is the default.
     ClearSync,
@@ -192,12 +192,12 @@ pub trait Channel {
     /// Returns how the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
-    /// Returns the notifier that the driver wakes for this end, the one of its [`End`], if the driver keeps one.
+    /// Returns the notifier of this end's [`End`], if the driver wakes one.
     fn notifier(&self) -> Option<Notifier> {
         None
     }
 
-    /// Returns an id that both ends of a channel within a process have, if the driver keeps one. A blocking call through one
+    /// Returns an id that is the same at both ends of a channel within a process, if the driver keeps one. A blocking call through one
     /// end then also serves the other end if both are in one thread.
     fn pair(&self) -> Option<PairId> {
         None
@@ -206,7 +206,7 @@ pub trait Channel {
     /// Called when the channel is attached to a waitset, at first and after each change.
     ///
     /// # Errors
-    /// Fails if the waitset cannot watch a descriptor of the driver.
+    /// If the waitset cannot watch a descriptor of the driver.
     fn attached(&mut self, _waitset: &dyn Watcher) -> io::Result<()> {
         Ok(())
     }
@@ -325,7 +325,7 @@ pub trait Connector: Send + Sync {
     /// Creates the service's half from the client's offer, and the answer to it.
     ///
     /// # Errors
-    /// [`ConnectError::Reach`] if the driver does not do this. If the offer is not sound: [`ConnectError::Refused`] says what is
+    /// [`ConnectError::Reach`] if the driver does not do this. If the offer is not sound: [`ConnectError::Refused`] with what is
     /// wrong with it.
     fn accept(
         &self,
@@ -337,24 +337,24 @@ pub trait Connector: Send + Sync {
     }
 }
 
-/// Two ends that stay in one thread.
+/// Both ends of a channel that stay in one thread.
 pub type Pair = (Box<dyn Channel>, Box<dyn Channel>);
-/// Two ends that may move to their threads.
+/// Both ends of a channel; each may move to another thread.
 pub type SendPair = (Box<dyn Channel + Send>, Box<dyn Channel + Send>);
 
-/// A client's half without the service's answer.
+/// A client's half of a channel, which waits for the service's answer.
 pub trait PendingOffer: Send {
     /// Completes the channel with the service's answer.
     ///
     /// # Errors
-    /// Fails if the answer is invalid.
+    /// If the answer is invalid.
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError>;
 }
 
 /// An offer or an answer: data that one half of a driver sends to the other through the brokers.
 #[derive(Debug, Default)]
 pub struct Offer {
-    /// Numbers, as the driver documents them in `docs/wire.md`.
+    /// Numbers. `docs/wire.md` has their meaning for each driver.
     pub words: Vec<u64>,
     /// Descriptors.
     pub caps: Vec<Cap>,
@@ -367,11 +367,11 @@ pub struct End {
     pub notifier: Notifier,
     /// Identifies the connection on its [`Link`]; the same number at both ends. 0 within a process.
     pub connection: u64,
-    /// Bytes of buffer for what this end sends (a hint; drivers round it).
+    /// Size in bytes of the buffer for messages that this end sends; a hint that drivers round. 0 is the driver's default.
     pub buffer: usize,
 }
 
-/// The connection between two processes, as far as drivers use it.
+/// One end of the link between two processes, for drivers.
 pub trait Link: Send + Sync {
     /// Returns the account of the process at the other end. Drivers charge it for the mappings, the memory of rings and the
     /// descriptors that they create or keep for that process.
@@ -391,18 +391,18 @@ pub trait Link: Send + Sync {
     /// If the link has ended; the capabilities are dropped.
     fn send_caps(&self, connection: u64, sequence: u64, caps: Vec<Cap>) -> Result<(), CapRefusal>;
 
-    /// Returns once every transfer to the kernel that has begun is noted ([`CapInbox::note_sent`]). Without it the answer of
-    /// the peer can come before the note: a thread of the brokers may be preempted between the two.
+    /// Blocks until every transfer to the kernel that has begun is recorded by [`CapInbox::note_sent`]. Without this call, a
+    /// reply of the peer can arrive before the record, because a thread of the brokers may be preempted between the two.
     ///
-    /// Waits for a system call that does not block, and for nothing else.
+    /// The wait is for a system call that does not block.
     fn finish_transfer(&self);
 
     /// Sets the inbox for capabilities that arrive for this end of `connection`, until the inbox is dropped.
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
 
-    /// Reports to the other end of `connection`, through the brokers, that this one is closed. For a close that the channel
-    /// cannot carry, because the channel is full or its doorbell fails. The other end first receives all messages sent
-    /// before. Costs a message of the brokers.
+    /// Reports to the other end of `connection`, through the brokers, that this end is closed. Used for a close that the
+    /// channel cannot carry, because it is full or its doorbell fails. The other end first receives all messages that were sent
+    /// before the close. The report is a message between the brokers.
     fn closed(&self, connection: u64);
 
     /// Returns the state that the driver `name` keeps for this pair of processes, created on first use.

@@ -9,8 +9,8 @@ pub use crate::waitset::{Gone, Wake};
 
 /// Wakes the waitset that serves one end of a channel.
 ///
-/// Cheap to clone, usable from any thread. The target may change; a notification that comes before
-/// there is one is kept. In a forked child, a notifier of the parent does nothing.
+/// Cheap to clone, usable from any thread. The target may change. A notification without a target
+/// is kept until one is set. In a forked child, a notifier of the parent does nothing.
 #[derive(Clone, Default)]
 pub struct Notifier(Arc<Inner>);
 
@@ -41,14 +41,14 @@ impl Notifier {
         Self::default()
     }
 
-    /// Sets the target; a notification that came before goes there now.
+    /// Sets the target, and wakes it if a notification was kept.
     pub fn retarget(&self, wake: Arc<dyn Wake>, token: u64) {
         let (missed, gone, old) = {
             let Some(mut target) = self.target() else { return };
             let missed = core::mem::take(&mut target.missed);
             (missed, target.gone, target.wake.replace((Arc::clone(&wake), token)))
         };
-        // The target may be foreign code: it is called, and dropped, without the lock.
+        // The target may be user code, so it is called and dropped without the lock.
         drop(old);
         if missed {
             wake.wake(token);
@@ -64,9 +64,9 @@ impl Notifier {
         drop(old);
     }
 
-    /// Reports to the waitset that the peer is gone, now and whenever the target changes. For a
-    /// broker that has seen the process die, or that [received](crate::channel::Link::closed) the
-    /// close. The first report counts.
+    /// Reports to the waitset that the peer is gone, now and whenever the target changes. Called by
+    /// a broker whose process at the other end has died, or which has [received](crate::channel::Link::closed)
+    /// the close. Only the first report has an effect.
     pub fn peer_gone(&self, gone: Gone) {
         let Some(mut target) = self.target() else { return };
         let gone = *target.gone.get_or_insert(gone);

@@ -1,8 +1,8 @@
 //! Rules of the program about the capabilities that leave and enter this domain.
 //!
-//! Bindings ask the rule, so it holds whatever carries the message: lmp in band, the monitors for
-//! ump, memory for loopback. It covers the messages of the program, not the descriptors that
-//! drivers and monitors exchange while a binding is made.
+//! Bindings ask the rule, so it applies to every driver: lmp, where capabilities travel in band; ump,
+//! where the monitors carry them; loopback, where they stay in memory. It applies to messages of the
+//! program, not to the descriptors that drivers and monitors exchange while a binding is made.
 
 use core::panic::AssertUnwindSafe;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,7 +27,7 @@ pub enum Direction {
 /// A capability that is about to leave or enter this domain.
 #[derive(Debug, Clone, Copy)]
 pub struct CapTransfer<'a> {
-    /// Its direction.
+    /// Direction in which it moves.
     pub direction: Direction,
     /// The other domain.
     pub peer: &'a Peer,
@@ -37,8 +37,8 @@ pub struct CapTransfer<'a> {
 
 type Policy = dyn Fn(&CapTransfer<'_>) -> bool + Send + Sync;
 
-/// The rule of the parent is that of a forked child. If another thread of the parent was about to change it, nothing passes
-/// until the child sets its own.
+/// A forked child inherits the rule of its parent. If another thread of the parent was changing the rule during the fork,
+/// nothing passes in the child until it sets a rule.
 static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parents| {
     let policy = parents.and_then(|parents| match parents.try_read() {
         Some(policy) => policy.clone(),
@@ -48,11 +48,11 @@ static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parent
 });
 
 /// Sets the rule for this domain: `policy` is called for each capability and returns true if it may pass. Without a rule, all
-/// may. A message goes with all of its capabilities or not at all, and a refusal is reported at both ends:
+/// capabilities pass. If one capability of a message is refused, the message is lost, which is reported at both ends:
 ///
 /// | refused | at the sender | at the receiver |
 /// |---|---|---|
-/// | on the way out | [`TxError::CapsRefused`](crate::TxError::CapsRefused), with what was to be given away | its error handler |
+/// | on the way out | [`TxError::CapsRefused`](crate::TxError::CapsRefused), which returns the capabilities | its error handler |
 /// | on the way in | its error handler; a call fails with [`RpcError::CapsRefused`](crate::RpcError::CapsRefused) | its error handler |
 ///
 /// The rule runs on the thread of the binding, for outgoing capabilities during the send, so it must be quick. Within a
@@ -60,7 +60,7 @@ static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parent
 ///
 /// ```
 /// use flounder_rt::policy::{self, Direction};
-/// // Nothing that is a directory gets out.
+/// // No directory leaves this domain.
 /// policy::set_cap_policy(|transfer| {
 ///     let Ok(cap) = transfer.cap.try_clone_to_owned() else { return false };
 ///     let is_dir = std::fs::File::from(cap).metadata().is_ok_and(|about| about.is_dir());

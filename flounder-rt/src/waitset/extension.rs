@@ -10,7 +10,7 @@ use crate::waitset::Waitset;
 
 /// State of a layer above: each waitset has at most one value of each type.
 pub(crate) trait Extension: Any {
-    /// Called when the waitset closes, before its sources are told.
+    /// Called when the waitset closes, before its sources are abandoned.
     fn waitset_closes(&self) {}
 
     /// Called when the waitset has closed: nothing of it will run any more.
@@ -19,7 +19,7 @@ pub(crate) trait Extension: Any {
 
 /// State of a layer above with a shared waitset: each has at most one value of each type.
 pub(crate) trait SharedExtension: Any + Send + Sync {
-    /// Called when the waitset closes, before its sources are told.
+    /// Called when the waitset closes, before its sources are abandoned.
     fn waitset_closes(&self);
 }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn extension_is_told_before_and_after_the_waitset_closes() {
+    fn extension_runs_before_and_after_the_waitset_closes() {
         let waitset = Waitset::new();
         let steps = Rc::clone(&waitset.extension::<Steps>().0);
         drop(waitset);

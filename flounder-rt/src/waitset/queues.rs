@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_one_out_skips_nobody_in_the_round() {
+    fn removing_a_source_skips_none_in_the_round() {
         for visited in 0..=7 {
             for out in 0..7 {
                 let mut queues = Queues::default();

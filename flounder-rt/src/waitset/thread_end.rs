@@ -36,7 +36,7 @@ thread_local! {
 
 /// Takes over sources with something unsent when the waitsets of a thread end.
 pub(crate) trait Successor {
-    /// A waitset of the calling thread is gone, and its sources were told. `is_gone` recognises it.
+    /// A waitset of the calling thread is gone, and its sources were abandoned. `is_gone` recognises it.
     fn waitset_gone(&self, is_gone: &dyn Fn(&WeakWaitset) -> bool);
 
     /// Calls `close`, which closes the waitsets of the calling thread, and blocks until what their sources have accepted is

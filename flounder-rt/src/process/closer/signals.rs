@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! This module owns no memory. It hands pointers to two signal sets on its stack to libc, for the time of the calls.
+//! This module owns no memory. It passes pointers to two signal sets on its stack to libc, for the duration of the calls.
 
 use core::mem::MaybeUninit;
 use core::ptr;

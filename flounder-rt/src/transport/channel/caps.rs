@@ -1,4 +1,4 @@
-//! Capabilities that travel beside a channel, by way of the brokers.
+//! Capabilities that travel beside a channel, through the brokers.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,12 @@ use crate::account::Charge;
 use crate::cap::Cap;
 use crate::notify::Notifier;
 
-/// Maximum number of messages whose capabilities a driver may give to the brokers before the receiver has begun to read
-/// them. The capabilities thus travel while the receiver reads, and it keeps those of at most one message beside the
-/// current one.
+/// Maximum number of messages whose capabilities a driver may pass to the brokers before the receiver has begun to read
+/// the messages. With this number, capabilities travel while the receiver reads, and the receiver holds the capabilities of at
+/// most one message besides the current one.
 pub const CAPS_AHEAD: usize = 1;
 
-/// Where the broker puts what concerns the capabilities of one end of a channel, until the channel fetches it.
+/// Events about the capabilities of one end of a channel, queued by the broker until the channel takes them.
 #[derive(Debug)]
 pub struct CapInbox {
     events: Mutex<VecDeque<(CapEvent, Option<Charge>)>>,
@@ -24,12 +24,12 @@ pub struct CapInbox {
     notifier: Notifier,
 }
 
-/// News about capabilities.
+/// An event about capabilities.
 #[derive(Debug)]
 pub enum CapEvent {
-    /// The capabilities with this sequence number have come.
+    /// The capabilities of the peer's message with this sequence number.
     Arrived(u64, Vec<Cap>),
-    /// The capabilities with this sequence number, which the peer wanted to send, will not come.
+    /// The capabilities of the peer's message with this sequence number are lost, for this reason.
     Lost(u64, CapRefusal),
 }
 
@@ -41,8 +41,7 @@ impl CapInbox {
     }
 
     /// Records that the kernel has the capabilities of message number `sequence` of this end, which
-    /// a driver gave to
-    /// [`Link::send_caps`](crate::channel::Link::send_caps), and wakes the end.
+    /// a driver passed to [`Link::send_caps`](crate::channel::Link::send_caps), and wakes the end.
     pub fn note_sent(&self, sequence: u64) {
         // SYNC caps-sent: Release, pairs with the Acquire in `is_sent`. The notifier comes after it.
         self.sent.fetch_max(sequence, Ordering::Release);
@@ -62,8 +61,8 @@ impl CapInbox {
         self.notifier.notify();
     }
 
-    /// Adds an event and wakes the end, unless more than [`CAPS_AHEAD`] events are queued, which no
-    /// sender that keeps to its driver's rules causes. Returns true if the event was added.
+    /// Adds an event and wakes the end, unless more than [`CAPS_AHEAD`] events are queued, which
+    /// only a sender that violates the protocol causes. Returns true if the event was added.
     /// `charge` is kept until the event is taken.
     #[must_use]
     pub fn offer(&self, event: CapEvent, charge: Option<Charge>) -> bool {
@@ -90,7 +89,7 @@ impl CapInbox {
     }
 }
 
-/// Why capabilities did not travel. `MON_ERR_CAP_SEND`
+/// Reason for which the capabilities of a message were lost. `MON_ERR_CAP_SEND`
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CapRefusal {

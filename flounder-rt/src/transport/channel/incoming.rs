@@ -1,4 +1,4 @@
-//! The message that a channel is receiving: where its words go, and how many of them there may be.
+//! The message that a channel is receiving: the memory for its words, and the limits on their number.
 
 use core::fmt;
 
@@ -7,10 +7,11 @@ use crate::cap::Cap;
 use crate::message::Received;
 use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 
-/// Words of a buffer that is kept for the next message: 64 KiB. A larger one goes before the waitset sleeps.
+/// Number of words of the largest buffer that is kept for the next message: 64 KiB. A larger one is freed before the waitset
+/// sleeps.
 pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 
-/// The most words a message of the runtime has.
+/// Maximum number of words of a message of the runtime.
 const RUNTIME_WORDS: usize = LINE;
 
 /// Least number of words by which the charge of a message to its sender grows: 4 KiB.
@@ -70,11 +71,11 @@ impl Incoming {
         Self::charged(self.limits, self.account.clone())
     }
 
-    /// Starts a message of `words` words and `caps` capabilities, and drops the one before.
+    /// Starts a message of `words` words and `caps` capabilities, and drops the previous one.
     ///
     /// # Errors
-    /// If the interface has no such message, or not so large a one (`FLOUNDER_ERR_RX_INVALID_MSGNUM`), or its sender has
-    /// this process hold too much memory.
+    /// If the interface has no such message (`FLOUNDER_ERR_RX_INVALID_MSGNUM`), the message is longer than the interface
+    /// allows, or this process would hold more memory for the sender than the sender's limit.
     #[inline]
     pub fn begin(&mut self, number: u16, words: usize, caps: usize) -> Result<(), ProtocolError> {
         let limit = if number == RUNTIME_MESSAGE {
@@ -97,7 +98,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Charges the memory of a message of this many words.
+    /// Charges the memory of a message of this many words to its sender.
     #[cold]
     fn pay(&mut self, words: usize) -> Result<(), OverLimit> {
         let Some(account) = &self.account else { return Ok(()) };
@@ -112,7 +113,7 @@ impl Incoming {
     }
 
     /// Returns true if message `number` of the interface may have this many words in one line and
-    /// no capabilities, and the message before has left no capability behind.
+    /// no capabilities, and no capability of the previous message is left.
     #[inline]
     #[must_use]
     pub fn may_be_whole(&self, number: u16, words: usize) -> bool {
@@ -122,8 +123,8 @@ impl Incoming {
         }
     }
 
-    /// Returns the place for seven words, which a driver fills before it calls
-    /// [`put_whole`](Self::put_whole). Drops the message before.
+    /// Returns memory for seven words, which a driver fills before it calls
+    /// [`put_whole`](Self::put_whole). Drops the previous message.
     #[inline]
     pub fn line(&mut self) -> &mut [u64; LINE] {
         &mut self.inline
@@ -186,7 +187,8 @@ impl Incoming {
     /// missing.
     ///
     /// # Errors
-    /// If there are not as many as were announced, or the sender has this process hold too many descriptors.
+    /// If there are not as many as were announced, or this process would hold more descriptors for the sender than the
+    /// sender's limit.
     pub fn put_caps(&mut self, caps: Vec<Cap>) -> Result<(), ProtocolError> {
         if caps.len() != self.cap_count {
             return Err(ProtocolError::CapsMissing {
@@ -233,7 +235,7 @@ impl Incoming {
         if self.total <= LINE { &self.inline[..self.have] } else { &self.large }
     }
 
-    /// Returns the message as a binding delivers it.
+    /// Returns the message, as it is delivered to a handler.
     #[inline]
     pub(crate) fn lend(&mut self) -> Received<'_> {
         let words = if self.total <= LINE { &self.inline[..self.have] } else { &self.large[..] };
@@ -286,7 +288,7 @@ pub enum ProtocolError {
         number: u16,
         /// Its announced length in words.
         words: usize,
-        /// What the interface allows.
+        /// Maximum of the interface.
         max: usize,
     },
     /// More words than were announced.
@@ -298,30 +300,30 @@ pub enum ProtocolError {
     CapCount {
         /// Message number.
         number: u16,
-        /// How many were announced.
+        /// Number that was announced.
         caps: usize,
-        /// What the interface allows.
+        /// Maximum of the interface.
         max: usize,
     },
-    /// A message whose capabilities did not come with it.
+    /// A message that arrived without its capabilities.
     CapsMissing {
         /// Message number.
         number: u16,
-        /// How many were announced.
+        /// Number that was announced.
         need: usize,
-        /// How many came.
+        /// Number that arrived.
         have: usize,
     },
-    /// A frame that makes no sense where it is. `FLOUNDER_ERR_INVALID_STATE`
+    /// A frame that is not allowed at this point. `FLOUNDER_ERR_INVALID_STATE`
     Frame(&'static str),
-    /// A position of the peer that goes back, or beyond what was sent.
+    /// A position claimed by the peer that goes back, or beyond what was sent.
     Position {
-        /// What the peer claims.
+        /// The claim.
         claim: u64,
-        /// The largest claim that would be true.
+        /// The largest claim that can be true.
         max: u64,
     },
-    /// A message, of the peer or to it, for which this process would hold more on behalf of the peer than it may.
+    /// A message, from the peer or to it, for which this process would hold more for the peer than the peer's limit.
     OverLimit(OverLimit),
 }
 
