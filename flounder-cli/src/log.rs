@@ -1,7 +1,7 @@
 //! The log of `flounder monitor`: warnings and errors of the library, on standard error.
 //!
-//! A subscriber of its own rather than that of `tracing-subscriber`: a line that cannot be written is dropped, and never
-//! ends the daemon; and text of other processes is escaped.
+//! Unlike the subscriber of `tracing-subscriber`, this one drops a line that cannot be written, so that the daemon does not end,
+//! and escapes text of other processes.
 
 use core::fmt::{self, Write as _};
 
@@ -18,7 +18,7 @@ struct Log(LevelFilter);
 
 /// Prints warnings and errors from now on.
 pub(crate) fn start() {
-    // An error means that there is a log already.
+    // An error means that there is a subscriber already.
     let _ = tracing::subscriber::set_global_default(Log(LevelFilter::WARN));
 }
 
@@ -59,7 +59,7 @@ struct Line {
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Text does not refuse what is written to it.
+        // Writing to a `String` does not fail.
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => {

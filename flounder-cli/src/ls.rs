@@ -1,4 +1,4 @@
-//! What there is in a runtime directory, as tables for people and as JSON for programs.
+//! The content of a runtime directory, as tables for people and as JSON for programs.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -256,7 +256,7 @@ fn ascii(json: &str) -> String {
     text
 }
 
-/// Returns the number of a process or user, which may be unknown here.
+/// Returns the id of a process or user, or a mark if it is unknown here.
 fn number(number: Option<u32>) -> String {
     number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }

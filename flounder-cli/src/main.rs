@@ -1,5 +1,5 @@
-//! The `flounder` command: checks interface files, shows the Rust that they become, measures the drivers, and runs and
-//! shows the root monitor.
+//! The `flounder` command: checks interface files, shows the generated Rust, measures the drivers, runs the root monitor, and
+//! lists what it knows.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,7 @@ struct Options {
 enum Command {
     /// Reports every mistake of an interface file; exit status 1 if there is one.
     Check(Input),
-    /// Prints the Rust that an interface file becomes: what `flounder!` makes of it, formatted.
+    /// Prints the Rust that `flounder!` generates from an interface file, formatted.
     Expand {
         #[command(flatten)]
         input: Input,
@@ -43,17 +43,17 @@ enum Command {
         #[arg(short, long, value_name = "OUT.rs")]
         output: Option<PathBuf>,
     },
-    /// Measures what messages cost on this machine over every driver, and what they would cost at least.
+    /// Measures the cost of messages over every driver on this machine, and the least cost that its hardware permits.
     #[cfg(feature = "bench")]
     Bench(flounder_bench::Options),
     /// Runs the root monitor as a daemon, in the foreground, until SIGINT or SIGTERM.
     ///
-    /// Without it, one of the processes that use a runtime directory is its root monitor. That one hands over when a
-    /// daemon comes, and one takes over when the daemon is gone; bindings never notice.
+    /// Without a daemon, one of the processes that use a runtime directory is its root monitor. It hands over when a daemon
+    /// starts, and a process takes over when the daemon ends. Bindings are not affected.
     Monitor(monitor::Options),
     /// Lists the names, processes and bindings of a runtime directory; exit status 1 if no monitor is running there.
     Ls(ls::Options),
-    /// One of the other processes of `bench`.
+    /// Runs one of the other processes of `bench`.
     #[cfg(feature = "bench")]
     #[command(hide = true)]
     BenchProcess(flounder_bench::worker::Options),
@@ -64,7 +64,7 @@ struct Input {
     /// The interface file.
     #[arg(value_name = "FILE.if")]
     file: PathBuf,
-    /// A file of types, seen by the files after it; may be given several times.
+    /// A file of types for the files after it; may be given several times.
     #[arg(short, long = "import", value_name = "TYPES.if")]
     import: Vec<PathBuf>,
 }
@@ -125,7 +125,7 @@ fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 fn compile(input: &Input) -> Result<Unit, Stop> {
     let imports: Vec<_> = input.import.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
     let main = open(&input.file)?;
-    // Imports are found beside the file that names them; a file without a folder is in the present one.
+    // Imports are found beside the file that names them. A file without a folder is in the current one.
     flounder_idl::compile_text(main, &imports, &FileSources::new("")).map_err(Stop::Wrong)
 }
 
@@ -133,7 +133,7 @@ fn open(path: &Path) -> Result<SourceFile, Stop> {
     FileSources::open(path).map_err(|error| Stop::File(path.to_owned(), error))
 }
 
-/// Writes the whole text, or leaves the file as it was.
+/// Writes the whole text, or leaves the file unchanged.
 fn write(output: Option<&Path>, text: &str) -> Result<(), Stop> {
     let Some(path) = output else {
         return output::print(text).map_err(|error| Stop::File("standard output".into(), error));

@@ -19,7 +19,7 @@ pub(crate) fn render(diagnostics: &Diagnostics) -> String {
     for view in views(diagnostics) {
         let report = report(&view);
         if handler.render_report(&mut out, report.as_ref()).is_err() {
-            // A place that the terminal's renderer cannot show still has its words.
+            // If the renderer cannot show the place, the message is shown without it.
             out.push_str(view.message);
         }
         out.push('\n');

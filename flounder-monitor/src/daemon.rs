@@ -231,7 +231,7 @@ pub enum DaemonError {
     },
     /// The directory belongs to another user.
     NotOwner {
-        /// Returns the runtime directory.
+        /// The runtime directory.
         directory: PathBuf,
     },
     /// Other users are to join, and one of them, or the daemon's own, cannot be distinguished from

@@ -56,7 +56,7 @@ pub enum MonitorError {
     },
     /// A blocking function was called on the monitor's own thread, by a capability policy.
     OwnThread,
-    /// This process holds as much for a peer as its limits allow.
+    /// This process already holds as much for a peer as its limits allow.
     OverLimit(OverLimit),
     /// The monitor, or the root, has too many requests in progress.
     Busy,
@@ -92,7 +92,7 @@ pub enum DirProblem {
     },
 }
 
-/// `ENOENT`: a file or a directory is not there.
+/// `ENOENT`: a file or a directory does not exist.
 pub(crate) const NO_ENTRY: Errno = Errno::from_raw_os_error(libc::ENOENT);
 
 impl MonitorError {

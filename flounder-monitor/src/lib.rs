@@ -56,7 +56,7 @@ mod services;
 mod sys;
 mod wait;
 
-/// What the facade passes to generated code. Not part of the public interface.
+/// Items that the facade passes to generated code. Not part of the public interface.
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

@@ -12,7 +12,7 @@ pub(crate) trait OutboxMessage: Sized + 'static {
     /// Binding over which the message is sent.
     type Binding: AsRaw + 'static;
 
-    /// Most queued messages: bounds what a peer costs that sends requests and reads nothing.
+    /// Maximum number of queued messages, which bounds the cost of a peer that sends requests and reads nothing.
     const MAX_QUEUED: usize;
 
     /// Tries to send the message.

@@ -51,7 +51,7 @@ pub(crate) fn to_wire(peer: &Peer) -> (u32, u32, u32) {
 }
 
 thread_local! {
-    /// Which numbers in messages of the root are valid in this process.
+    /// Kinds of ids in messages of the root that are valid in this process.
     static SHARED_NAMESPACES: Cell<SharedNamespaces> = const { Cell::new(SharedNamespaces { pids: true, ids: true }) };
 }
 
@@ -102,8 +102,8 @@ fn pids_of(process: BorrowedFd<'_>) -> Vec<u32> {
     numbers.take_while(|number| *number != NO_PID).collect()
 }
 
-/// Returns whether /proc shows the PID namespace of this process. One of another namespace has other processes under the same
-/// numbers.
+/// Returns true if /proc shows the PID namespace of this process. In the /proc of another namespace, the same ids belong to
+/// other processes.
 pub(crate) fn is_proc_of_this_namespace() -> bool {
     let own = fs::read_link("/proc/self");
     own.ok().and_then(|own| own.to_str()?.parse().ok()) == Some(std::process::id())

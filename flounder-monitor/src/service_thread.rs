@@ -54,7 +54,7 @@ fn start() -> Result<ServiceThread, ServiceError> {
 
 fn run(ready: oneshot::Sender<Result<Arc<Remote>, ServiceError>>) {
     sys::block_signals();
-    // The default one of the thread: handlers may ask for it.
+    // Handlers get this waitset from `Waitset::current`.
     let waitset = Waitset::current();
     // Makes the descriptors that the waitset needs to block, so that a lack of them is reported now.
     if let Err(error) = monitor_thread::make_descriptors(&waitset) {
@@ -62,6 +62,6 @@ fn run(ready: oneshot::Sender<Result<Arc<Remote>, ServiceError>>) {
         return ready.send(Err(error));
     }
     ready.send(Ok(waitset.remote()));
-    // A panic ends the task that caused it, and nothing of other services.
+    // A panic ends the task that caused it and does not affect other services.
     monitor_thread::serve(&waitset, "the thread of the services")
 }

@@ -7,7 +7,7 @@ use flounder_rt::export::{ExportError, ServiceEntry};
 use flounder_rt::fork::PerProcess;
 use parking_lot::Mutex;
 
-/// Most services of one process.
+/// Maximum number of services of one process.
 const MAX_SERVICES: usize = 65_536;
 
 /// Exported services. A waitset withdraws its services when it ends; a forked child starts without

@@ -38,10 +38,10 @@ use crate::root_client::RootClient;
 /// together.
 const MAX_ASKED_AT_ONCE: usize = 64;
 
-/// Number of roots that may die while they are asked.
+/// Number of roots that may die while the snapshot is taken.
 const MAX_ROOTS_TRIED: usize = 5;
 
-/// Most bindings fetched from one domain: bounds what a domain can invent.
+/// Maximum number of bindings fetched from one domain, which could invent any number.
 const MAX_BINDINGS: usize = 65_536;
 
 /// Names, domains and bindings of one runtime directory.
@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub domains: Vec<Process>,
     /// Bindings between these domains and others.
     pub bindings: Vec<Binding>,
-    /// What these domains hold for each other.
+    /// Resources that these domains hold for each other.
     pub accounts: Vec<Account>,
     /// Domains that did not report their bindings in time.
     pub unresponsive: Vec<Process>,
@@ -92,7 +92,7 @@ pub struct Binding {
     pub since: SystemTime,
 }
 
-/// What a process holds for a peer process, and its limits on that.
+/// Resources that a process holds for a peer process, and the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
@@ -113,7 +113,7 @@ pub struct Account {
 pub struct Amounts([u64; Resource::ALL.len()]);
 
 impl Amounts {
-    /// Returns the amount of `resource`. [`UNLIMITED`](flounder_rt::account::UNLIMITED) as a limit is none.
+    /// Returns the amount of `resource`. As a limit, [`UNLIMITED`](flounder_rt::account::UNLIMITED) means that there is none.
     #[must_use]
     pub const fn get(&self, resource: Resource) -> u64 {
         self.0[resource.number() as usize]

@@ -1,19 +1,19 @@
-//! Calls of the system that no safe crate has: the pidfd of a socket's peer, the signals of a thread, and what happens at
-//! the end of the process.
+//! System calls for which no crate has a safe function: the pidfd of a socket's peer, the signals of a thread, and functions
+//! that run at the end of the process.
 
 #![allow(unsafe_code)]
 //! # Safety
-//! Each function makes one system call with memory of its own, and keeps nothing.
+//! Each function makes one system call on memory of its own, and keeps no pointer to it.
 
 use core::mem::MaybeUninit;
 use core::ptr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// `SO_PEERPIDFD`, which libc does not name everywhere.
+/// `SO_PEERPIDFD`, which libc does not define on all targets.
 const SO_PEERPIDFD: libc::c_int = 77;
 
-/// `SO_PASSRIGHTS`, which libc does not name everywhere.
+/// `SO_PASSRIGHTS`, which libc does not define on all targets.
 const SO_PASSRIGHTS: libc::c_int = 83;
 
 /// Returns a pidfd of the process that connected, or listened, at the other end of a socket
@@ -43,7 +43,7 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A process at the other end of a socket, as the kernel gave it: plain numbers, each of which may stand for "not visible
+/// Credentials of the process at the other end of a socket, as the kernel returns them. Each number may stand for "not visible
 /// from here".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Credentials {

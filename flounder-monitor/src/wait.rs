@@ -1,4 +1,4 @@
-//! Waiting on the monitor's thread: for a condition, for a root that may be stuck, with cancellation.
+//! Futures of the monitor's thread that wait for a condition, for a root that may be stuck, or until they are cancelled.
 
 use core::cell::RefCell;
 use core::future::{Future, poll_fn};

@@ -9,10 +9,10 @@
 //! 4. `/tmp/flounder-UID`.
 //!
 //! The first candidate that has a root is chosen, or else the first. So a program that cron started
-//! before its user logged in, in a directory that a login does not choose, is found nevertheless.
+//! before its user logged in, and whose directory a login would not choose, is found nevertheless.
 //! The choice is kept while the directory can be used or created again, and no other candidate is
 //! the only one with a root. A program that gained privileges by being started (`AT_SECURE`)
-//! ignores the environment, which is its caller's.
+//! ignores the environment, which its caller controls.
 //!
 //! # Two roots at once
 //! Processes of a user may have different candidates, and each may find no root and become one. Two
@@ -199,7 +199,7 @@ mod tests {
             candidates(&from_vars(&[("FLOUNDER_RUNTIME_DIR", ""), ("XDG_RUNTIME_DIR", xdg)]), uid);
         assert_eq!(by_xdg.first(), Some(&dir.path().join("flounder")));
         assert_eq!(by_xdg.last(), Some(&tmp));
-        // Nothing else that differs between a login, cron and a service counts.
+        // No other difference between a login, cron and a service matters.
         let others = [("TMPDIR", xdg), ("HOME", xdg), ("XDG_RUNTIME_DIR", "/no/such/place")];
         assert_eq!(candidates(&from_vars(&others), uid), candidates(&Settings::default(), uid));
         assert_eq!(candidates(&Settings::default(), uid).last(), Some(&tmp));

@@ -181,8 +181,7 @@ fn is_temporary_name(name: &str) -> bool {
 }
 
 /// Removes the sockets of processes that were killed before they renamed theirs. Requires the lock:
-/// a process that has it
-/// is the only one that makes such a socket, unless it takes the place of a root that is stuck.
+/// only a process with the lock makes such a socket, or one that replaces a stuck root.
 fn remove_stale_sockets(directory: &RuntimeDir) {
     let names = match directory.own_sockets() {
         Ok(names) => names,
@@ -209,7 +208,7 @@ pub(crate) enum RootProbe {
     NoRoot,
     /// There is a root, and its queue of connections is full.
     Busy,
-    /// There is a root that admits no other users: the daemon that does is gone, and may come back.
+    /// There is a root that admits no other users. The daemon that admitted them is gone, and may come back.
     Denied,
 }
 

@@ -1,4 +1,4 @@
-//! The runtime directory: which one it is, who may use it, and which process is the root in it.
+//! The runtime directory: its choice, its permissions, and the election of the root in it.
 
 pub(crate) mod choice;
 pub(crate) mod election;

@@ -11,9 +11,9 @@
 //! ```
 //! `process` is the inode of the owner's pidfd, which on Linux 6.9 and later is never reused.
 //! `space` is the PID namespace of the root that wrote the record: in another namespace the pid
-//! means nothing. A record never crosses a page and is written by one call, so a root that is
+//! has no meaning. A record never crosses a page and is written by one call, so a root that is
 //! killed leaves each record whole or absent. A new root writes a file of its own and renames it
-//! over the last one: what a replaced root still writes is never read.
+//! over the last one, so nothing that a replaced root still writes is ever read.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

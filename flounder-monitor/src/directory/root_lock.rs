@@ -1,5 +1,4 @@
-//! What this process keeps while it is the root: the runtime directory with its lock, until the
-//! root ends. When the process exits normally, the root's socket is unlinked, and so is the name
+//! The runtime directory with its lock, which this process keeps while it is the root. When the process exits normally, the root's socket is unlinked, and so is the name
 //! journal if no other process has a name.
 //!
 //! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may
@@ -22,7 +21,7 @@ pub(crate) const ROOT_SOCKET: &str = "root.sock";
 /// File name of the name journal in the runtime directory.
 pub(crate) const NAMES: &str = "names";
 
-/// How long the exit handler waits for a thread that holds the mutex.
+/// Time for which the exit handler waits for a thread that holds the mutex.
 const EXIT_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default());
@@ -91,6 +90,6 @@ extern "C" fn release_at_exit() {
     if remove_socket(directory.as_fd(), socket) && !state.others_have_names {
         let _ = unlinkat(&directory, NAMES, AtFlags::empty());
     }
-    // The end of the process closes the directory, and lets go of the lock: until then there is no other root.
+    // The end of the process closes the directory and releases the lock. Until then there is no other root.
     core::mem::forget(directory);
 }

@@ -1,9 +1,9 @@
 //! The runtime directory: opening, checking and creating it.
 //!
-//! # How it is checked
+//! # Checks
 //! A missing directory is created with mode 0700, unless its parent belongs to another user. A
 //! process that could put files into the directory could pose as the root monitor. So the directory
-//! is used only if it is a directory itself (no link) that nobody but its owner can read or write,
+//! is used only if it is a directory itself (no link) that only its owner can read or write,
 //! and if its owner is trusted: this user, user 0, or the user in `$FLOUNDER_TRUST_UID`. Everything
 //! goes through the descriptor that was checked.
 //!

@@ -1,4 +1,4 @@
-//! What a link reports to the monitor that owns it.
+//! Events that a link reports to the monitor that owns it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) enum LinkEvent {
 
 /// Delivers the events of one link on the monitor's thread.
 ///
-/// A function pointer instead of a reference to the monitor: links do not know what owns them.
+/// A function pointer instead of a reference to the monitor, so that links do not depend on it.
 #[derive(Clone)]
 pub(crate) struct EventSender {
     /// Number of the link.

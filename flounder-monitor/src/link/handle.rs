@@ -51,7 +51,7 @@ struct LocalEnd {
     about: Option<ClientInfo>,
 }
 
-/// What a client knows of its binding.
+/// Description of a client's binding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientInfo {
     pub(crate) iref: Iref,
@@ -131,7 +131,7 @@ impl LinkHandle {
     /// Puts an event into the inbox of an end, if that exists. Returns false if the peer has sent
     /// more than it may.
     ///
-    /// Capabilities are the peer's to account for until the end takes them; those for which it has no room left are lost.
+    /// Capabilities are charged to the peer until the end takes them. Those that exceed its limit are lost.
     pub(crate) fn deliver_caps(&self, connection: u64, event: CapEvent) -> bool {
         let inbox = self.state.lock().inboxes.get(&connection).and_then(Weak::upgrade);
         let Some(inbox) = inbox else { return true };
@@ -161,7 +161,7 @@ impl LinkHandle {
         }
     }
 
-    /// Notes a bind request that is being answered, and keeps its charges until then.
+    /// Records a bind request that is being answered, and keeps its charges until then.
     pub(crate) fn begin_incoming_bind(
         self: &Arc<Self>,
         connection: u64,
@@ -248,7 +248,7 @@ impl State {
     }
 }
 
-/// A bind request of the peer, on the service's thread. Dropped, it is answered with "no service".
+/// A bind request of the peer, on the service's thread. If it is dropped, the answer is "no service".
 pub(crate) struct IncomingBind {
     handle: Arc<LinkHandle>,
     connection: u64,

@@ -1,5 +1,5 @@
 //! The link between two domains: bind requests, capabilities for drivers that carry none, and the
-//! news that the peer has died.
+//! report that the peer has died.
 //!
 //! There is one link for each pair of domains, made when the root introduces them. It keeps nothing
 //! per binding but a number and a notifier. The domain that asked for the link uses even connection
@@ -9,11 +9,11 @@
 //! | module | contents |
 //! |---|---|
 //! | here | the monitor's side: sending and receiving |
-//! | `event` | what the link reports to the monitor |
+//! | `event` | events that the link reports to the monitor |
 //! | `handle` | the side that drivers and other threads use |
 //! | `assembly` | messages with the capabilities that follow them |
 //! | `frame` | frames, and their form on the wire |
-//! | `transfer` | the channel, and the note that the kernel has a message |
+//! | `transfer` | the channel, which records that the kernel has a message |
 
 use core::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -199,7 +199,7 @@ impl PeerLink {
         self.send(Frame::Closed { connection });
     }
 
-    /// Sends a frame. The link ends if the peer has let too many pile up.
+    /// Sends a frame. The link ends if too many wait because the peer does not read.
     pub(crate) fn send(&self, frame: Frame) {
         if !frame.into_items(self.handle.transfer()).all(|item| self.outbox.push(item)) {
             self.fail("it has not read too many messages");
@@ -228,11 +228,11 @@ impl PeerLink {
         messages_left > 0
     }
 
-    /// Ends the link: pending requests fail, and bindings made over it learn that the peer is gone.
+    /// Ends the link: pending requests fail, and bindings made over it are notified that the peer is gone.
     pub(crate) fn end(&self) {
         self.ended.set(true);
         self.outbox.binding().teardown();
-        // Now, since the next link to the same process may bring another copy of its pidfd.
+        // Dropped now, since the next link to the same process may bring another copy of its pidfd.
         drop(self.death.take());
         let pending_requests = self.pending_requests.take();
         drop(pending_requests);
@@ -356,7 +356,7 @@ impl PeerLink {
     }
 }
 
-/// Has the service asked and its end made, from its waitset, and answers.
+/// Admits a client from the waitset of the service, and sends the answer.
 fn admit_client(
     service: &ServiceEntry,
     client: Client,

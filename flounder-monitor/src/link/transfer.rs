@@ -1,4 +1,4 @@
-//! The channel of a link, which notes what the kernel has before any other thread can know it.
+//! The channel of a link, which records that the kernel has a message before another thread can depend on the record.
 
 use core::time::Duration;
 use std::io;
@@ -11,9 +11,9 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watcher;
 use parking_lot::Mutex;
 
-/// The message that a link gives to the kernel. Locked from before the system call until the end
+/// The message that a link passes to the kernel. Locked from before the system call until the end
 /// that waits for it is notified: the monitor's thread may be preempted between the two, and the
-/// answer of the peer come first.
+/// answer of the peer could come first.
 #[derive(Debug, Default)]
 pub(crate) struct Transfer(Mutex<Option<Note>>);
 
@@ -26,7 +26,7 @@ impl Transfer {
         *self.0.lock() = Some((inbox, sequence));
     }
 
-    /// Waits for a system call that has begun, and its note.
+    /// Waits for a system call that has begun, and its record.
     pub(super) fn wait(&self) {
         drop(self.0.lock());
     }
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// A channel that tells another thread that the kernel has a message, and then is preempted.
+    /// A channel that notifies another thread that the kernel has a message, and then is preempted.
     struct Preempted {
         kernel_has_it: Sender<()>,
         answered: Receiver<bool>,

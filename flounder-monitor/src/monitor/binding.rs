@@ -1,7 +1,7 @@
 //! Binds of clients of this process to services of others.
 //!
-//! The root finds the service's domain, once, and introduces the link to it, once; the rest goes
-//! over the link: for each driver in turn an offer, and its answer.
+//! The root finds the service's domain and introduces a link to it, both once. Everything else goes
+//! over the link: an offer and its answer for each driver in turn.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::link::{ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
 
-/// Most binds of this domain in progress.
+/// Maximum number of binds of this domain in progress.
 const MAX_BINDS: usize = 1024;
 
 /// Delays before each attempt, if the link ends during the one before: the root may learn later
@@ -32,7 +32,7 @@ const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_millis(200),
 ];
 
-/// Most services whose domains are remembered.
+/// Maximum number of services whose domains are remembered.
 const MAX_SERVICE_DOMAINS: usize = 4096;
 
 /// Time that an introduction may take after the root has announced it.

@@ -52,9 +52,9 @@ const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Time after which an unanswered call is followed by `alive`, which every root answers at once.
 const ALIVE_CHECK_DELAY: Duration = Duration::from_millis(250);
 
-/// Time without an answer after which a root counts as dead that has hung up as dead processes do,
-/// and still listens. The kernel closes the descriptors of a process that dies one after the other,
-/// and on a busy machine it may take a second for that.
+/// Time without an answer after which a root counts as dead if its connection ended as that of a
+/// dead process and it still listens. The kernel closes the descriptors of a dying process one after
+/// the other, which may take a second on a busy machine.
 const DYING_ROOT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Interval of checks whether the root is still in place. A stuck root does not report that it was
@@ -568,7 +568,7 @@ impl Membership {
         RootLocation::new(self.directory_id.path().to_owned(), Some(RootProcess::new(&self.root)))
     }
 
-    /// Returns true unless another root has replaced this one. No socket in place is no other root.
+    /// Returns true unless another root has replaced this one. If no socket is in place, there is no other root.
     fn is_in_place(&self) -> bool {
         self.directory_id.root_socket_id().is_none_or(|socket_id| socket_id == self.socket_id)
     }

@@ -98,7 +98,7 @@ impl Monitor {
         }
     }
 
-    /// Registers a name, unless this process has it already: the root lets an owner name another service.
+    /// Registers a name, unless this process has it already: the root would let the owner give it to another service.
     pub(crate) async fn register_new(
         self: &Rc<Self>,
         name: &str,

@@ -123,7 +123,7 @@ struct Domain {
     /// User to whom the domain's resources are charged.
     uid: u32,
     identity: ProcessIdentity,
-    /// True if the domain may not join: `hello` is answered with that.
+    /// True if the domain may not join; the reply to its `hello` says so.
     forbidden: bool,
     /// Runs until `hello`.
     hello_timer: Cell<Option<Timer>>,

@@ -1,4 +1,4 @@
-//! Requests of domains, and how the root answers them.
+//! Requests of domains, and the answers of the root.
 
 use core::ops::Bound;
 use std::os::fd::AsFd;
@@ -301,21 +301,21 @@ impl monitor::Rx for DomainHandler {
         reply.send();
     }
 
-    /// Only the root sends `introduced`: treats it as a protocol violation, and removes the domain.
+    /// Treats the message as a protocol violation, and removes the domain: only the root sends it.
     fn introduced(&mut self, _: &Binding, _: u64, _: u32, _: u32, _: u32, _: bool, _: Cap, _: Cap) {
         if let Some(root) = Root::current() {
             root.remove(self.number);
         }
     }
 
-    /// As above.
+    /// A protocol violation, like `introduced`.
     fn report(&mut self, _: &Binding, _: u64, _: u64, _: u64) {
         if let Some(root) = Root::current() {
             root.remove(self.number);
         }
     }
 
-    /// As above.
+    /// A protocol violation, like `introduced`.
     fn report_accounts(&mut self, _: &Binding, _: u64, _: u64) {
         if let Some(root) = Root::current() {
             root.remove(self.number);

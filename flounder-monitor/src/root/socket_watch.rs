@@ -14,7 +14,7 @@
 //!                          '--failed--> continue as before, and compare again later
 //! ```
 //! Another root is there because a process became root while the directory was gone, or because
-//! this one was stopped and did not answer: docs/design/0011-a-root-that-is-stuck.md. A root in a
+//! this one was stopped and did not answer (docs/design/0011-a-root-that-is-stuck.md). A root in a
 //! later candidate directory is a reason to release, too: see [`choice`].
 
 use core::time::Duration;

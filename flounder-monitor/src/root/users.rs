@@ -29,7 +29,7 @@ const DESCRIPTORS: usize = 3 + 2 * (MAX_INTRODUCTIONS + 1);
 /// Descriptors that are not shared out to other users.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// Least number of connections in a share.
+/// Minimum number of connections in a share.
 const MIN_SHARE: usize = 8;
 
 /// Which users may join.
@@ -51,7 +51,7 @@ pub(crate) struct JoinPolicy {
 pub(super) enum JoinDecision {
     /// The process may join.
     Accept,
-    /// The process may not join: `hello` is answered with that.
+    /// The process may not join; the reply to its `hello` says so.
     Deny,
     /// The connection is closed; the process may try again.
     Later,

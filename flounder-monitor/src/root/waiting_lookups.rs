@@ -13,7 +13,7 @@ pub(crate) const MAX_WAITING: usize = 512;
 /// Most waiting lookups of all domains of one user.
 const MAX_WAITING_OF_USER: usize = 65_536;
 
-/// The waiting lookups. `W` is what a lookup is answered with.
+/// The waiting lookups. `W` is the value with which a lookup is answered.
 #[derive(Debug)]
 pub(crate) struct WaitingLookups<W> {
     by_name: BTreeMap<(Rc<str>, Ticket), W>,
@@ -23,7 +23,7 @@ pub(crate) struct WaitingLookups<W> {
     users: HashMap<u32, usize>,
 }
 
-/// Number of a domain, and its number for the lookup.
+/// Number of a domain, and the ticket that it chose for the lookup.
 type Ticket = (u64, u64);
 
 #[derive(Debug)]
