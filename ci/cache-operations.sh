@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Each cache operation of the driver scc is needed: without it the test that its reason names fails.
 #
-# The reasons, with their names and tests, are the variants of `CacheOpReason`; each is given in one place of the driver, and each
-# place has one. The model leaves out what is done for the reason in FLOUNDER_SCC_WITHOUT.
+# The reasons, with their names and tests, are the variants of `CacheOpReason`. Each is used in one place of the driver, and
+# each place has one. The model skips the operations of the reason in FLOUNDER_SCC_WITHOUT.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The same random programs over every driver give the same traces: 100,000 operations over each, or as many as are asked for
-# in FLOUNDER_DIFFERENTIAL_OPS; and strings and arrays of every length at which something ends, with buffers of three sizes.
+# The same random programs over every driver have the same traces: 100,000 operations over each (FLOUNDER_DIFFERENTIAL_OPS
+# sets another number); and strings and arrays of lengths around the ends of words, lines and frames, with buffers of three
+# sizes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

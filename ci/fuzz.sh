@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Each fuzz target runs over its corpus, and then for FLOUNDER_FUZZ_SECONDS seconds (10) over what it makes of it.
+# Each fuzz target runs over its corpus, and then for FLOUNDER_FUZZ_SECONDS seconds (10) over inputs that it derives from it.
 #
 #   ci/fuzz.sh            runs every target
 #   ci/fuzz.sh TARGET     runs one; more arguments go to libFuzzer
 #
-# Any compiler does: what `cargo fuzz` needs a nightly one for is the address sanitizer, and the targets have no unsafe code.
+# Any compiler works: `cargo fuzz` needs a nightly one only for the address sanitizer, and the targets have no unsafe code.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 
@@ -14,7 +14,7 @@ if ! command -v c++ >/dev/null; then
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 target=$(realpath -m "${CARGO_TARGET_DIR:-../target}")/fuzz
-# Those of cargo-fuzz. With --target they hold for the code of the target, not for build scripts and macros.
+# The flags of cargo-fuzz. With --target they apply to the code of the target, not to build scripts and macros.
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares

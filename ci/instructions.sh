@@ -4,7 +4,7 @@
 #   ci/instructions.sh           compares; more than 3 % over ci/instructions.expected fails
 #   ci/instructions.sh --bless   writes the counts into that file
 #
-# Figures are of the pinned compiler and x86-64; elsewhere they are printed and not compared.
+# The figures are valid for the pinned compiler and x86-64; elsewhere they are printed and not compared.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # No import runs upwards: neither between the crates of the workspace nor between the layers of a crate. The check then plants
-# imports that do, in a copy, and requires that each is found.
+# such imports in a copy, and requires that each is found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

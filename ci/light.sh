@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# flounder without features builds no event loop of others, and the first command of the README at most 60 packages.
+# The package flounder without features builds no foreign event loop, and the first command of the README builds at most 60
+# packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

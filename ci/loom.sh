@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")/loom"
 mkdir -p "$target"
 
-# Runs cargo with a defect, if one is named. The wrapper sets the cfg for the crates of this workspace only: what they depend on
-# is built once.
+# Runs cargo with a defect, if one is named. The wrapper sets the cfg for the crates of this workspace only, so their
+# dependencies are built once.
 with() {
     local bug=$1 wrapper
     shift

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every package that is for others can be packed: its files, readme, licences and metadata are there, and the packages that it
-# depends on are packed as well. With FLOUNDER_VERIFY=1 each packed one is built from its archive, too.
+# Every package that is published can be packed: its files, readme, licences and metadata are there, and the packages that it
+# depends on are packed as well. With FLOUNDER_VERIFY=1 each package is built from its archive, too.
 #
-# It works on a copy whose packages may be published: cargo resolves packages of a workspace among each other only then.
+# The script works on a copy whose packages may be published: only then does cargo resolve them among each other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

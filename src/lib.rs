@@ -44,11 +44,10 @@
 //! | to | see |
 //! |---|---|
 //! | wait for events, set timers, run futures | [`Waitset`], [`event`] |
-//! | use an event loop that is there already | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
-//! | serve and call without a waitset | [`service`] |
+//! | use an existing event loop | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
 //! | name a service, find one | [`nameservice`] |
 //! | serve and connect by name, without a waitset | [`service`] |
-//! | refuse a client, look at who it is | [`Refusal`], [`Peer`] |
+//! | refuse a client, identify it | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
 //! | store messages, inspect interfaces | [`message`] |
@@ -81,7 +80,7 @@ pub use flounder_rt::{
     RpcError, Sent, Shared, SharedWaitset, TxError, Waitset,
 };
 
-/// The monitor of this process, the root monitor as a daemon, and what there is on a host.
+/// The monitor of this process, the root monitor as a daemon, and snapshots of a host.
 ///
 /// ```no_run
 /// use flounder::monitor::snapshot;
