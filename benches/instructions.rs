@@ -70,7 +70,7 @@ fn main() {
     }
 }
 
-/// Runs a case and gives the units of work it did: messages, or lines where the messages have many.
+/// Runs a case and returns the units of work that it did: messages, or lines if the messages are long.
 fn run(case: &str) -> usize {
     let (kind, message) = case.split_once('-').expect("a case has two parts");
     let ends = Ends::over(kind);

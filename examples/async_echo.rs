@@ -11,7 +11,7 @@ use flounder::error::Chain;
 use flounder::{CallbackError, Peer, RpcError, Waitset, flounder};
 
 flounder! {
-    interface echo "Says what it is told, later" {
+    interface echo "Returns its argument, later" {
         message note(string text);
         rpc say(in string text, in uint32 milliseconds, out string text);
     };

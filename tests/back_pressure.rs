@@ -48,7 +48,7 @@ struct End {
     answered: Rc<Cell<u32>>,
     failed: Rc<RefCell<Option<String>>>,
     held: Rc<RefCell<Vec<busy::HoldReply>>>,
-    /// True if it gives up every third call when that takes long.
+    /// True if it gives up every third call that takes long.
     gives_up: bool,
 }
 

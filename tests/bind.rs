@@ -260,7 +260,7 @@ enum Step {
     SaidSomething,
 }
 
-/// A service may be slow, and its clients bind, say something and go as fast as it answers: it hears of those that have
+/// A service may be slow, and its clients bind, send something and go as fast as it answers: it is notified of those that have
 /// gone as well.
 #[test]
 fn new_bindings_do_not_keep_ended_ones_waiting() {

@@ -148,7 +148,7 @@ impl Ends {
         settle(&[&self.here, &self.there]);
     }
 
-    /// What a future gives.
+    /// Output of a future.
     #[track_caller]
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let (mut future, mut value) = (Box::pin(future), None);
@@ -258,7 +258,7 @@ fn dropped_send_sends_nothing_unless_it_is_done() {
 }
 
 #[test]
-fn accepted_message_is_sent_though_nobody_awaits_it() {
+fn accepted_message_is_sent_without_an_await() {
     for driver in DRIVERS {
         for moment in MOMENTS {
             let what = format!("{driver}, {moment:?}");

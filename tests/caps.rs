@@ -24,7 +24,7 @@ fn pair(system: &TestSystem, driver: Driver) -> (TestProcess, TestProcess) {
     let (mut server, mut client) = (system.spawn(), system.spawn());
     server.export(driver.name());
     client.bind(driver, driver.name());
-    // Once both have heard of the other, they have closed what only binding needs.
+    // Once each knows the other, both have closed the descriptors that only binding needs.
     client.talk(10);
     (server, client)
 }

@@ -48,7 +48,7 @@ fn until_it_closes(process: &TestProcess) {
 }
 
 #[test]
-fn dropped_capabilities_that_block_hold_nobody_up() {
+fn dropped_capabilities_that_block_delay_no_others() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let (mut server, mut client, mut hostile) =
@@ -74,7 +74,7 @@ fn dropped_capabilities_that_block_hold_nobody_up() {
 }
 
 #[test]
-fn files_of_a_mute_file_system_hold_nobody_up() {
+fn files_of_a_mute_file_system_delay_no_others() {
     for driver in DRIVERS {
         let system = TestSystem::new();
         let dir = tempfile::tempdir().expect("there is room for a directory");

@@ -262,7 +262,7 @@ fn allowed_users_see_no_processes_of_others() {
 }
 
 #[test]
-fn domain_trusts_another_users_root_only_if_told_to() {
+fn root_of_another_user_is_trusted_only_by_request() {
     let system = TestSystem::new();
     let Some(daemon) = system.spawn_root_as(ANN, &[BOB]) else { return };
     let Some(mut bob) = system.spawn_as(BOB) else { return };

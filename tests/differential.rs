@@ -17,7 +17,7 @@
 //!   to another waitset, where a later one may run before one that was left behind;
 //! - *how far* things got when an end is torn down at once: at least what the channel had taken arrives, at most what was
 //!   accepted, in order and once; every continuation runs or is dropped; every call ends; a call that was answered has the
-//!   right answer. The peer is told `Closed`, once, and that is in the trace.
+//!   right answer. The peer gets `Closed`, once, and that is in the trace.
 //!
 //! # To run it
 //! `FLOUNDER_DIFFERENTIAL_OPS` is the number of operations over each driver, two thousand by default; `ci/differential.sh`

@@ -308,7 +308,7 @@ fn a_reply_that_crosses_the_cancellation_is_discarded() {
 }
 
 #[test]
-fn a_deadline_ends_a_call_and_tells_the_service() {
+fn deadline_ends_a_call_and_cancels_it_at_the_service() {
     for driver in DRIVERS {
         let ends = Ends::new(driver);
         let (rpc, soon) = (ends.rpc(), Duration::from_millis(20));

@@ -142,7 +142,7 @@ fn until(waitset: &Waitset, done: impl FnMut() -> bool) {
     assert!(done.expect("no callback fails"), "too late");
 }
 
-/// What a future gives while a waitset runs, in time.
+/// Returns the output of a future while a waitset runs, within the time limit.
 #[track_caller]
 fn run<F: Future>(waitset: &Waitset, future: F) -> F::Output {
     let patience = waitset.after(TIMEOUT, |_| Err("it takes too long".into()));

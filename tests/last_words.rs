@@ -35,7 +35,7 @@ const FEW: u32 = 12;
 const LARGE: usize = 8 << 20;
 const STUCK: u32 = u32::MAX;
 
-/// The message that beehive carries in the time that a loaded machine gives it.
+/// The longest message that beehive carries in time on a loaded machine.
 fn large(driver: &str) -> usize {
     if driver == "beehive" { LARGE / 16 } else { LARGE }
 }

@@ -27,7 +27,7 @@ fn service(system: &TestSystem, limits: impl Into<Vec<Limit>>) -> (TestProcess, 
     (service, neighbour)
 }
 
-/// Waits until a process has heard of what another one did.
+/// Waits until a process is notified of what another one did.
 fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + support::TIMEOUT;
     while !condition() {

@@ -202,7 +202,7 @@ fn a_user_without_a_number_is_not_taken_for_another() {
     let system = TestSystem::new();
     let mut server = system.spawn();
     let iref = server.export("echo");
-    // Its own directory, though the number of its owner is that of everybody.
+    // Its own directory, though its owner has the id that stands for all users.
     let mut inside = system.spawn_under("unshare", &["-U"]);
     assert_eq!(inside.await_name_for("echo", millis(15_000)), iref);
     inside.bind(Driver::Ump, "echo");
@@ -357,7 +357,7 @@ fn roots_in_two_candidate_directories_become_one() {
 }
 
 #[test]
-fn a_umask_keeps_nobody_of_the_same_user_out() {
+fn umask_excludes_no_process_of_the_same_user() {
     let system = TestSystem::new();
     if !rustix::process::geteuid().is_root() {
         return println!("skipped: user 0 reads everything, and only it can act for others");

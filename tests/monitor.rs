@@ -173,7 +173,7 @@ fn two_domains_that_lose_the_root_at_once_both_rejoin() {
 }
 
 #[test]
-fn garbage_before_hello_harms_nobody() {
+fn garbage_before_hello_affects_no_others() {
     let system = TestSystem::new();
     let (mut root, _server, mut client) = trio(&system);
     let before = root.descriptors();
@@ -276,7 +276,7 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
     let null = || Cap::from(File::open("/dev/null").expect("null"));
     let send = "it can be sent";
     let breaches: [&dyn Fn(&intermon::Binding); 7] = [
-        // A capability that nothing announced, and the news of one.
+        // A capability that nothing announced, and a report of a missing one.
         &|link| _ = link.tx_cap(null()).expect(send),
         &|link| _ = link.tx_no_cap(4).expect(send),
         // Too many announced; and something else in their place.

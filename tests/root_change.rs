@@ -132,7 +132,7 @@ fn stopped_root(system: &TestSystem) -> (TestProcess, TestProcess, TestProcess) 
 }
 
 #[test]
-fn a_stopped_root_stops_nobody() {
+fn stopped_root_blocks_no_process() {
     let system = TestSystem::new();
     let (mut root, mut service, mut client) = stopped_root(&system);
     let began = Instant::now();

@@ -447,7 +447,7 @@ fn second_service_of_a_name_in_one_process_is_refused() {
 }
 
 #[test]
-fn second_service_of_a_name_learns_who_owns_it() {
+fn second_service_of_a_name_gets_the_owner() {
     in_directory(|dir| {
         let service = Process::start("service", dir);
         service.says("ready");

@@ -359,7 +359,7 @@ fn tasks_of_tokio_call_from_any_thread() {
 }
 
 #[test]
-fn futures_that_are_cancelled_disturb_nobody() {
+fn cancelled_futures_disturb_no_others() {
     for driver in DRIVERS {
         let site = Site::over(driver);
         runtime().block_on(async {

@@ -393,8 +393,8 @@ fn traffic(role: &Role, options: &Traffic, counters: &Shared) -> Result<(), Stri
                 }
             }
             Err(_) => {
-                let told = Some(Instant::now() + Duration::from_secs(1));
-                ws.dispatch_until(told, || ended.get()).map_err(|e| text(&e))?;
+                let deadline = Some(Instant::now() + Duration::from_secs(1));
+                ws.dispatch_until(deadline, || ended.get()).map_err(|e| text(&e))?;
             }
         }
     }

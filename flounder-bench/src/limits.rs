@@ -663,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_nobody_knows_has_limits() {
+    fn foreign_driver_has_limits() {
         for work in Work::ALL {
             let has_none = matches!(work, Work::Bind | Work::FanIn(_));
             assert_eq!(Limit::of("new", work, false).is_empty(), has_none, "{work}");

@@ -22,7 +22,7 @@ enum Fault {
     Room,
 }
 
-/// Registers one for each fault; gives their names, and what they do.
+/// Registers a driver for each fault. Returns their names and their faults.
 pub(crate) fn register_all() -> [(&'static str, &'static str); 4] {
     let warps = [
         (Fault::Death, "faulty death", "takes a close for a death"),

@@ -10,7 +10,8 @@ use flounder::drivers::registry;
 use flounder::error::ConnectError;
 use flounder_conformance::TestLink;
 
-/// Registers one for each driver that reaches other processes; gives their names, each of which begins with the driver's.
+/// Registers a split driver for each driver that reaches other processes. Returns their names, each of which begins with the
+/// name of the driver.
 pub(crate) fn register_all() -> Vec<&'static str> {
     let far =
         [("lmp", "lmp by halves"), ("ump", "ump by halves"), ("beehive", "beehive by halves")];

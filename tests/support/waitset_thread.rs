@@ -19,7 +19,7 @@ pub(crate) struct WaitsetThread {
 }
 
 impl WaitsetThread {
-    /// Starts the thread, and gives what `begin` makes there.
+    /// Starts the thread, and returns what `begin` makes there.
     pub(crate) fn start<T: Send + 'static>(
         begin: impl FnOnce(&Waitset) -> T + Send + 'static,
     ) -> (Self, T) {

@@ -1,4 +1,4 @@
-//! Ends the program when a candidate hangs, and says which: a thread that polls cannot be told to stop.
+//! Ends the program when a candidate hangs, and reports which: a thread that polls cannot be stopped.
 
 use std::process;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -32,7 +32,7 @@ impl Watchdog {
         Self { tell }
     }
 
-    /// Watches until what it gives is dropped.
+    /// Watches until the returned value is dropped.
     pub(crate) fn watch(&self, what: impl FnOnce() -> String) -> Watched<'_> {
         // The thread that listens ends after this one only.
         let _ = self.tell.send(Some(what()));

@@ -35,7 +35,7 @@ fn service(holds: bool, name: Option<&'static str>) -> (Iref, Sender<()>, JoinHa
     (rx.recv().unwrap(), stop, thread)
 }
 
-/// What a call comes to; "Deadline" if nobody says that the service is gone.
+/// The result of a call; "Deadline" if the end of the service is not reported.
 fn learn(b: &echo::Binding) -> String {
     let (began, c) = (Instant::now(), echo::RpcClient::new(b).timeout(Duration::from_secs(4)));
     let what = match c.say(2) {

@@ -1,5 +1,5 @@
 //! Waiting inside of waiting: `block_on` and blocking calls in tasks, handlers, timers, and in each other, with the service in
-//! the same thread (handlers and futures) or in another one. Expected: an answer, or `WouldDeadlock`; nobody hangs.
+//! the same thread (handlers and futures) or in another one. Expected: an answer, or `WouldDeadlock`; nothing hangs.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -50,8 +50,8 @@ impl echo::AsyncRx for Slow {
     }
 }
 
-/// A result for people, in which a refusal to wait can be told.
-fn told<T: Debug>(result: Result<T, RpcError>) -> String {
+/// Returns a result as text, with a word for a refusal to wait.
+fn text<T: Debug>(result: Result<T, RpcError>) -> String {
     match result {
         Err(RpcError::WouldDeadlock) => "Err(WouldDeadlock)".into(),
         other => format!("{other:?}"),
@@ -79,14 +79,14 @@ fn main() {
                 async move { c.say(1) }
             }))
             .unwrap();
-        put("call in a task", told(r));
+        put("call in a task", text(r));
         let r = ws
             .block_on(ws.spawn_local({
                 let (c, w) = (c.clone(), ws.clone());
                 async move { w.block_on(c.say_async(2)).unwrap() }
             }))
             .unwrap();
-        put("block_on in a task", told(r));
+        put("block_on in a task", text(r));
         // in block_on's own future
         let r = ws
             .block_on({
@@ -94,13 +94,13 @@ fn main() {
                 async move { w.block_on(async { w.block_on(c.say_async(3)).unwrap() }).unwrap() }
             })
             .unwrap();
-        put("block_on three deep", told(r));
+        put("block_on three deep", text(r));
         // in a timer
         let slot = Rc::new(RefCell::new(None));
         let s = slot.clone();
         let (c2, w) = (c.clone(), ws.clone());
         ws.after(Duration::ZERO, move |_| {
-            *s.borrow_mut() = Some((told(c2.say(4)), told(w.block_on(c2.say_async(5)).unwrap())));
+            *s.borrow_mut() = Some((text(c2.say(4)), text(w.block_on(c2.say_async(5)).unwrap())));
             Ok(())
         });
         ws.dispatch_until(Some(Instant::now() + Duration::from_secs(8)), || {
@@ -115,7 +115,7 @@ fn main() {
         ws.after(Duration::ZERO, move |_| {
             *s.borrow_mut() =
                 Some(echo::bind(iref, &w, echo::RxVtbl::default()).wait().map(|b| {
-                    told(echo::RpcClient::new(&b).timeout(Duration::from_secs(3)).say(6))
+                    text(echo::RpcClient::new(&b).timeout(Duration::from_secs(3)).say(6))
                 }));
             Ok(())
         });

@@ -66,7 +66,7 @@ fn main() {
                 // * The name is a string of C.
                 let f = unsafe { libc::memfd_create(c"x".as_ptr(), libc::MFD_CLOEXEC) };
                 // SAFETY:
-                // * The descriptor is new, and nobody else's.
+                // * The descriptor is new, and nothing else owns it.
                 let mut f = unsafe { fs::File::from_raw_fd(f) };
                 f.write_all(b"hi").unwrap();
                 f.rewind().unwrap();

@@ -1,5 +1,5 @@
 //! Thirty processes start at once in an empty directory and register one name; the winner is killed, the losers try again.
-//! Expected: each time exactly one has it, and the others are told its pid.
+//! Expected: each time exactly one has it, and the errors of the others name its pid.
 
 use std::thread;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! No XDG_RUNTIME_DIR, and /tmp cannot be written (a container with a read-only root). Expected: services within the process
-//! work; a name gives an error that says what to set.
+//! work; a name gives an error that names the variable to set.
 
 use std::env;
 use std::process::Command;

@@ -1,5 +1,5 @@
 //! Four threads serve one SharedWaitset. Two sources post themselves again and again, a third is slow, a timer ticks.
-//! Expected: the two get about the same number of turns; the slow one stops nobody; the timer ticks.
+//! Expected: the two get about the same number of turns; the slow one delays no other; the timer ticks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -1,5 +1,5 @@
 //! Timers of 50 us to 20 ms, in a waitset that dispatches, blocks on a future, or is driven by tokio: never early, and as a
-//! rule not late by more than a wake-up costs (a poll with a timeout of the same length, beside it, tells).
+//! rule not late by more than a wake-up costs (compared with a poll with a timeout of the same length).
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,6 +1,6 @@
 //! The root dies while a service lives. One process looks the service up all the time, another one tries to register its name
 //! all the time. Expected (nameservice: "a name belongs to the process that registered it first, until that process takes it
-//! back or dies"): no lookup says that there is no such name, and nobody gets the name.
+//! back or dies"): no lookup reports that there is no such name, and no other process gets the name.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! The program that is attacked, and its honest clients: `victim serve NAME` and `victim call NAME`.
 //!
-//! `serve` prints `ready` and dispatches until it is killed. `refuse` does the same and lets nobody in; `spare` holds 64 MiB
+//! `serve` prints `ready` and dispatches until it is killed. `refuse` does the same and refuses every client; `spare` holds 64 MiB
 //! at most for one peer. `call` binds, prints `bound`, and reads lines: for each it binds
 //! anew and makes a hundred calls over the old binding, and prints how long the slowest of all that took, in microseconds.
 

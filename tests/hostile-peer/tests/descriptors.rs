@@ -58,7 +58,7 @@ impl Attack {
 }
 
 #[test]
-fn stuck_descriptor_before_hello_stops_nobody() {
+fn stuck_descriptor_before_hello_blocks_no_thread() {
     let mut attack = Attack::new();
     for _ in 0..8 {
         let socket = Domain::connect(&attack.host.dir());
@@ -72,7 +72,7 @@ fn stuck_descriptor_before_hello_stops_nobody() {
 }
 
 #[test]
-fn stuck_descriptor_in_a_queue_at_its_end_stops_nobody() {
+fn stuck_descriptor_in_a_dropped_queue_blocks_no_thread() {
     let mut attack = Attack::new();
     for _ in 0..4 {
         let socket = Domain::connect(&attack.host.dir());
@@ -86,7 +86,7 @@ fn stuck_descriptor_in_a_queue_at_its_end_stops_nobody() {
 }
 
 #[test]
-fn stuck_descriptor_in_a_message_stops_nobody() {
+fn stuck_descriptor_in_a_message_blocks_no_thread() {
     let mut attack = Attack::new();
     let (_domain, mut link, iref) = attack.host.attack();
     let socket = link.bind_lmp(iref, VICTIM.digest()).expect("the service takes it");
@@ -98,7 +98,7 @@ fn stuck_descriptor_in_a_message_stops_nobody() {
 }
 
 #[test]
-fn stuck_descriptor_in_a_bad_frame_stops_nobody() {
+fn stuck_descriptor_in_a_bad_frame_blocks_no_thread() {
     let mut attack = Attack::new();
     let (_domain, mut link, iref) = attack.host.attack();
     for kind in [1, 2, 3, 9] {
@@ -113,7 +113,7 @@ fn stuck_descriptor_in_a_bad_frame_stops_nobody() {
 }
 
 #[test]
-fn stuck_descriptor_in_a_refused_bind_stops_nobody() {
+fn stuck_descriptor_in_a_refused_bind_blocks_no_thread() {
     let mut attack = Attack::new();
     let (_domain, mut link, iref) = attack.host.attack();
     for driver in ["lmp", "ump", "scc", "beehive", "none"] {
@@ -127,7 +127,7 @@ fn stuck_descriptor_in_a_refused_bind_stops_nobody() {
 }
 
 #[test]
-fn stuck_descriptor_in_half_an_assembly_stops_nobody() {
+fn stuck_descriptor_in_half_an_assembly_blocks_no_thread() {
     let mut attack = Attack::new();
     let (domain, mut link, iref) = attack.host.attack();
     let digest = VICTIM.digest();
@@ -161,7 +161,7 @@ fn peer_with_many_stuck_descriptors_is_cut_off() {
         attack.host.service.resume();
         attack.others_go_on("some that block");
     }
-    // The sockets of the attacker wait behind its descriptors, so that it sees no end of them: but nobody answers any more.
+    // The sockets of the attacker wait behind its descriptors, so it does not see that they ended. But they answer no more.
     let (_ours, theirs) = Socket::pair().expect("a socket pair");
     let digest = VICTIM.digest();
     let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![1] };

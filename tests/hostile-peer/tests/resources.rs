@@ -129,7 +129,7 @@ fn binds_under_way_of_one_process_are_bounded() {
 }
 
 #[test]
-fn silent_connections_of_one_process_keep_nobody_out() {
+fn silent_connections_of_one_process_exclude_no_others() {
     raise_own_limit();
     let host = Host::new();
     let silent: Vec<_> = (0..1000).map(|_| Domain::connect(&host.dir())).collect();

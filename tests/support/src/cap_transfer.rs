@@ -483,7 +483,7 @@ impl<'a> Script<'a> {
         self.report()?;
         errors.take();
         for _ in 0..3 {
-            // On the way out: the send fails, and gives back.
+            // On the way out: the send fails, and returns the capability.
             refuse_question(0);
             let (reader, cap) = pipe();
             let before = note(0, 0, &cap);

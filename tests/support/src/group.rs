@@ -18,9 +18,9 @@ flounder::flounder! {
         message meet();
         /// Answers at once.
         rpc answer(in uint32 n, out uint32 n);
-        /// Answers with what a call back over this binding gives.
+        /// Answers with the result of a call back over this binding.
         rpc back(in uint32 n, out uint32 code);
-        /// Answers with what a call of `depth - 1` gives over the receiver's own binding to the other member.
+        /// Answers with the result of a call of `depth - 1` over the receiver's own binding to the other member.
         rpc nest(in uint32 depth, out uint32 code);
     };
 }

@@ -462,7 +462,7 @@ impl TestProcess {
         })
     }
 
-    /// Waits until it holds what it did: what was used is given back when the news have arrived.
+    /// Waits until it holds as much as before: resources are returned when the reports have arrived.
     #[track_caller]
     pub fn settle(&mut self, expected: &Counts) {
         self.settle_where(&format!("{expected:?}"), |now| now == expected);

@@ -409,7 +409,7 @@ fn wait(waitset: &Waitset, way: Way, reply: Reply<()>) {
     }
 }
 
-/// What a future gives that need not wait.
+/// Returns the output of a future that need not wait.
 fn early<F: Future>(mut future: Pin<Box<F>>) -> Option<F::Output> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -27,7 +27,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a service that takes everybody.
+    /// Starts a service that accepts every client.
     pub fn new() -> Self {
         Self::with("serve", |_| {})
     }
