@@ -7,7 +7,7 @@ use std::thread::{self, ThreadId};
 
 use flounder_rt::fork::PerProcess;
 use flounder_rt::waitset::Remote;
-use flounder_rt::{DispatchError, Errno, Waitset, barrier};
+use flounder_rt::{DispatchError, Errno, Waitset, barrier, log_limited};
 use parking_lot::Mutex;
 
 use crate::error::MonitorError;
@@ -100,11 +100,11 @@ pub(crate) fn serve(waitset: &Waitset, subject: &'static str) -> ! {
             Ok(Ok(())) => {}
             Ok(Err(DispatchError::Os(error))) => {
                 // The kernel lacks memory for a moment: the thread continues.
-                tracing::error!(%error, "{subject} cannot wait");
+                log_limited!(error, %error, "{subject} cannot wait");
                 thread::sleep(Duration::from_millis(10));
             }
-            Ok(Err(error)) => tracing::error!(?error, "a task of {subject} failed"),
-            Err(_) => tracing::error!("a task of {subject} panicked"),
+            Ok(Err(error)) => log_limited!(error, ?error, "a task of {subject} failed"),
+            Err(_) => log_limited!(error, "a task of {subject} panicked"),
         }
     }
 }

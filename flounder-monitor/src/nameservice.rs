@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use flounder_rt::export::IntoOutcome;
-use flounder_rt::{Iref, Waitset};
+use flounder_rt::{Iref, Waitset, log_limited};
 
 use crate::directory::choice;
 use crate::error::MonitorError;
@@ -292,7 +292,7 @@ fn run<T: Send + 'static>(monitor: Rc<Monitor>, task: Task<T>, submission: Submi
         let log_if_slow = async {
             waitset.sleep(SLOW_REQUEST).await;
             if slow_log == SlowRequestLog::On {
-                tracing::warn!(request = %request(name.clone()), "a request to the name service is not answered yet");
+                log_limited!(warn, request = %request(name.clone()), "a request to the name service is not answered yet");
             }
             core::future::pending::<()>().await;
         };

@@ -58,7 +58,12 @@ pub fn unhandled_error(binding: &impl AsRaw, error: BindingError) {
             tracing::debug!(interface = interface.name, "binding closed by the peer")
         }
         error => {
-            tracing::error!(interface = interface.name, ?error, "binding error without a handler")
+            crate::log_limited!(
+                error,
+                interface = interface.name,
+                ?error,
+                "binding error without a handler"
+            )
         }
     }
 }

@@ -21,7 +21,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use flounder_rt::{Escaped, Iref};
+use flounder_rt::{Escaped, Iref, log_limited};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -210,7 +210,7 @@ impl NameJournal {
         };
         if let Err(error) = erased {
             // The next root keeps the name until its former owner rejoins without it.
-            tracing::warn!(%error, name = %Escaped(name), "the record of a name could not be erased");
+            log_limited!(warn, %error, name = %Escaped(name), "the record of a name could not be erased");
         }
     }
 

@@ -29,7 +29,7 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, ConnectError, End, Link, Offer};
 use flounder_rt::export::{Client, ServiceEntry, exempt};
 use flounder_rt::notify::{Gone, Wake as _};
-use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset};
+use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset, log_limited};
 
 use crate::error::MonitorError;
 use crate::exit_watch::ExitWatch;
@@ -242,7 +242,7 @@ impl PeerLink {
     /// Ends the link, because the peer broke the protocol. From a later dispatch: handlers of the
     /// link are running.
     fn fail(&self, what: &'static str) {
-        tracing::warn!(peer = %self.peer(), what, "the monitor of another domain broke the protocol");
+        log_limited!(warn, peer = %self.peer(), what, "the monitor of another domain broke the protocol");
         self.events.post(LinkEvent::Ended(what));
     }
 

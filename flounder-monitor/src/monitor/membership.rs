@@ -23,7 +23,7 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::CapRefusal;
 use flounder_rt::closer::Origin;
 use flounder_rt::export::exempt;
-use flounder_rt::{BindingError, Errno, Escaped, Iref, Peer, RpcError, TxError};
+use flounder_rt::{BindingError, Errno, Escaped, Iref, Peer, RpcError, TxError, log_limited};
 
 use crate::directory::choice;
 use crate::directory::election::{self, Precondition, RootProbe, STALE_LOCK_TIMEOUT};
@@ -515,7 +515,8 @@ impl Monitor {
                 .reply_in_time(membership, membership.client.register_async(&name, iref))
                 .await?;
             if verdict != monitor::Verdict::Ok {
-                tracing::warn!(
+                log_limited!(
+                    warn,
                     name = %Escaped(&name),
                     pid,
                     "the name was lost to another process with the root"

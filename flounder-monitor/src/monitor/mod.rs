@@ -17,7 +17,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use flounder_rt::{Iref, Peer, Waitset};
+use flounder_rt::{Iref, Peer, Waitset, log_limited};
 
 use crate::directory::runtime_dir::RootSocketId;
 use crate::link::{Introduction, LinkEvent, PeerLink};
@@ -190,7 +190,7 @@ impl Monitor {
                 self.introducing.borrow_mut().remove(&domain);
             }
             Err(error) => {
-                tracing::warn!(?error, "a link could not be set up");
+                log_limited!(warn, ?error, "a link could not be set up");
                 self.introductions_lost.set(self.introductions_lost.get() + 1);
             }
         }

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use std::rc::Rc;
 
-use flounder_rt::{Call, Iref, RpcError};
+use flounder_rt::{Call, Iref, RpcError, log_limited};
 
 use crate::directory::choice;
 use crate::error::MonitorError;
@@ -50,7 +50,7 @@ impl Monitor {
         }
         let verdict = publish_call(root, iref).await?;
         if verdict != Verdict::Ok {
-            tracing::warn!(%iref, ?verdict, "a service could not be published again");
+            log_limited!(warn, %iref, ?verdict, "a service could not be published again");
             self.published.borrow_mut().remove(&iref);
         }
         Ok(())
@@ -315,6 +315,6 @@ fn location_of_thread() -> RootLocation {
 
 /// Returns the error for a verdict that a root of this version does not send.
 fn unexpected(verdict: Verdict) -> RequestError {
-    tracing::warn!(?verdict, "the root monitor sent a verdict that does not fit the request");
+    log_limited!(warn, ?verdict, "the root monitor sent a verdict that does not fit the request");
     RequestError::Monitor(MonitorError::Version { location: location_of_thread() })
 }

@@ -32,7 +32,7 @@ use flounder_rt::closer::Origin;
 use flounder_rt::export::exempt;
 use flounder_rt::fork::ProcessFd;
 use flounder_rt::waitset::{Interest, Timer};
-use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset};
+use flounder_rt::{BindingError, Iref, Peer, Rejected, TxError, Waitset, log_limited};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, shutdown, socketpair,
@@ -201,7 +201,7 @@ impl OutgoingIntroduction {
             Err(Rejected { error: TxError::Closed, .. }) => SendOutcome::Closed,
             Err(Rejected { error, .. }) => {
                 // The domain's bind ends at its deadline.
-                tracing::warn!(?error, %peer, "an introduction could not be sent");
+                log_limited!(warn, ?error, %peer, "an introduction could not be sent");
                 SendOutcome::Sent
             }
         }
@@ -325,7 +325,7 @@ impl Root {
                 Err(Errno::AGAIN) => return true,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
-                    tracing::warn!(%errno, "a connection could not be accepted");
+                    log_limited!(warn, %errno, "a connection could not be accepted");
                     if !self.reject_next(listener) {
                         return false;
                     }
@@ -362,13 +362,14 @@ impl Root {
         let credentials = match sys::peer_credentials(socket.as_fd()) {
             Ok(credentials) => credentials.or_nobody(),
             Err(error) => {
-                return tracing::warn!(%error, "the credentials of a process could not be read");
+                return log_limited!(warn, %error, "the credentials of a process could not be read");
             }
         };
         let uid = credentials.uid;
         let entrance = self.users.borrow_mut().decide(uid);
         if entrance == JoinDecision::Later {
-            return tracing::warn!(
+            return log_limited!(
+                warn,
                 uid,
                 "a connection was refused: its user has too many, or must wait"
             );
@@ -379,7 +380,7 @@ impl Root {
             Ok(domain) => drop(self.domains.borrow_mut().insert(number, Rc::new(domain))),
             Err(error) => {
                 self.users.borrow_mut().left(uid, false);
-                tracing::warn!(%error, "a connection could not be set up");
+                log_limited!(warn, %error, "a connection could not be set up");
             }
         }
     }
@@ -497,7 +498,7 @@ impl Root {
             return Err(Verdict::Unknown);
         };
         let exhausted = |error: &dyn core::fmt::Display| {
-            tracing::warn!(%error, "two domains could not be introduced");
+            log_limited!(warn, %error, "two domains could not be introduced");
             Verdict::Exhausted
         };
         let own = |of: &Domain| self.users.borrow().policy().is_own(of.uid);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use flounder_rt::account::Resource;
 use flounder_rt::cap::Cap;
-use flounder_rt::{BindingError, Escaped, Iref};
+use flounder_rt::{BindingError, Escaped, Iref, log_limited};
 
 use crate::directory::name_journal::Record;
 use crate::name::MAX_NAME;
@@ -126,7 +126,7 @@ impl monitor::Rx for DomainHandler {
         }
         let written = root.record_name(&domain, name, iref);
         if let Err(error) = &written {
-            tracing::warn!(%error, name = %Escaped(name), "a name could not be recorded in the journal");
+            log_limited!(warn, %error, name = %Escaped(name), "a name could not be recorded in the journal");
         }
         // The next root is of the root's user, and owners of that user register again. A name of
         // another user that is not in the journal could go to a third user while there is no root.

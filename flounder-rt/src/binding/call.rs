@@ -287,7 +287,7 @@ impl Shell {
                 Ok(false) => return Err(DispatchError::Deadline),
                 // The error belongs to another part of the program, which is not here to get it.
                 Err(DispatchError::Callback(error)) => {
-                    tracing::error!(?error, "a callback failed during a blocking call");
+                    crate::log_limited!(error, ?error, "a callback failed during a blocking call");
                 }
                 Err(error) => return Err(error),
             }

@@ -214,7 +214,8 @@ impl<T: Threading> Shell<T> {
 
     /// Gives up what is not sent, because other bindings are closing.
     pub(super) fn cut_for_others(&self) {
-        tracing::warn!(
+        crate::log_limited!(
+            warn,
             interface = self.interface.name,
             peer = %self.peer,
             "too many bindings are closing: what this one has not sent is lost"
@@ -442,7 +443,7 @@ impl waitset::Successor for Closings {
         let Some(heir) = Waitset::another() else { return send_now(&left) };
         for shell in &left {
             if let Err(error) = shell.go_on_from(&heir) {
-                tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
+                crate::log_limited!(warn, %error, "what a binding has not sent is lost: no waitset can watch it");
                 shell.cut();
             }
         }
@@ -466,7 +467,7 @@ fn send_now(left: &[Rc<Shell>]) {
     for shell in left {
         shell.forget_continuations();
         if let Err(error) = shell.go_on_from(&waitset) {
-            tracing::warn!(%error, "what a binding has not sent is lost: no waitset can watch it");
+            crate::log_limited!(warn, %error, "what a binding has not sent is lost: no waitset can watch it");
             shell.cut();
         }
     }
@@ -490,7 +491,8 @@ fn send_now(left: &[Rc<Shell>]) {
     }
     let late: Vec<_> = left.iter().filter(|shell| shell.is_closing()).collect();
     for shell in late {
-        tracing::warn!(
+        crate::log_limited!(
+            warn,
             interface = shell.interface.name,
             peer = %shell.peer,
             "the thread ends before the peer has read everything: the rest is lost"

@@ -112,7 +112,8 @@ impl RawBinding {
         self.spawn_task(async move {
             let end = run(handler, None).await;
             if matches!(end, End::Panicked) {
-                tracing::error!(
+                crate::log_limited!(
+                    error,
                     interface = work.0.interface.name,
                     "a handler panicked; its binding is closed"
                 );
@@ -133,14 +134,19 @@ impl RawBinding {
             match end {
                 End::Value(Ok(value)) => send(reply, value),
                 End::Value(Err(error)) => {
-                    tracing::warn!(
+                    crate::log_limited!(
+                        warn,
                         call,
                         ?error,
                         "a handler gave an error: its caller gets no reply"
                     );
                 }
                 End::Panicked => {
-                    tracing::error!(call, "a handler panicked: its caller gets no reply");
+                    crate::log_limited!(
+                        error,
+                        call,
+                        "a handler panicked: its caller gets no reply"
+                    );
                 }
                 End::Cancelled => {}
             }

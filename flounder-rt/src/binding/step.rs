@@ -176,7 +176,8 @@ impl<T: Threading> Shell<T> {
     #[cold]
     fn panicked(&self, number: u16) {
         let message = self.interface.message_name(number);
-        tracing::error!(
+        crate::log_limited!(
+            error,
             interface = self.interface.name,
             message,
             "a handler panicked; its binding is closed"

@@ -35,6 +35,9 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustix::process::{Resource as Rlimit, getrlimit};
 
+use crate::log_limited;
+use crate::log_rate::LogRate;
+
 /// A thing that a peer can make this process hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -442,9 +445,8 @@ impl Account {
     }
 
     fn log(&self, refusal: OverLimit) {
-        let Some(held_back) = REFUSED.pass() else { return };
         let (pid, uid) = self.0.id.map_or((None, None), |id| (id.pid, id.uid));
-        tracing::warn!(pid, uid, held_back, "a peer was refused: {refusal}");
+        log_limited!(warn, pid, uid, "a peer was refused: {refusal}");
     }
 }
 
@@ -734,31 +736,8 @@ fn read_number(path: impl AsRef<std::path::Path>) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Lets a warning through at most once a second.
-struct Rate(Mutex<(Option<Instant>, u64)>);
-
-static NEAR: Rate = Rate::new();
-static REFUSED: Rate = Rate::new();
-
-impl Rate {
-    const INTERVAL: Duration = Duration::from_secs(1);
-
-    const fn new() -> Self {
-        Self(Mutex::new((None, 0)))
-    }
-
-    /// Returns the number of warnings held back since the last one, if the next may be given now.
-    fn pass(&self) -> Option<u64> {
-        let mut state = self.0.lock();
-        let now = Instant::now();
-        if state.0.is_some_and(|last| now < last + Self::INTERVAL) {
-            state.1 += 1;
-            return None;
-        }
-        state.0 = Some(now);
-        Some(core::mem::take(&mut state.1))
-    }
-}
+/// Rate of the warnings that descriptors are nearly used up: one line says it all.
+static NEAR: LogRate = LogRate::with_burst(1);
 
 #[cfg(test)]
 mod tests {

@@ -125,7 +125,8 @@ impl Origin {
     fn cut_off(&self) {
         let Some(peer) = &self.0 else { return };
         if !peer.is_cut_off.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
+            crate::log_limited!(
+                warn,
                 account = ?peer.account,
                 "a peer is cut off: closing the descriptors that it sent blocks, and too many of them wait"
             );
@@ -265,7 +266,7 @@ impl Queue {
                 }
                 // The next descriptor that is to be closed tries again.
                 Err(error) => {
-                    tracing::warn!(%error, "no thread could be started to close descriptors")
+                    crate::log_limited!(warn, %error, "no thread could be started to close descriptors")
                 }
             }
         }

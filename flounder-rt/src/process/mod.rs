@@ -9,6 +9,7 @@
 //! | [`errno`] | error numbers of the system |
 //! | [`exit`] | the wait for unsent messages when the process ends |
 //! | [`fork`] | the parts of a process that a forked child must not share with its parent |
+//! | [`log_rate`] | limit on how often a place in the code writes to the log |
 //! | [`peer`] | the identity of the process at the other end |
 //! | [`sync`] | locks and atomics of protocols between threads, replaced by loom's in the models |
 
@@ -19,5 +20,6 @@ pub mod closer;
 pub(crate) mod errno;
 pub(crate) mod exit;
 pub mod fork;
+pub mod log_rate;
 pub mod peer;
 pub(crate) mod sync;

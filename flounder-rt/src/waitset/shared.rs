@@ -306,7 +306,8 @@ impl SharedWaitset {
             }
         }
         for place in sources.all() {
-            tracing::warn!(
+            crate::log_limited!(
+                warn,
                 "a shared waitset ends before a peer has read everything: the rest is lost"
             );
             place.source().give_up();
