@@ -179,11 +179,13 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
         holds(DaemonError::Monitor(error.clone()), &error);
         check(error);
     }
+    holds(SnapshotError::OverLimit(limit()), &limit());
     check(SnapshotError::NoMonitor { directory: "/run".into() });
     check(DaemonError::Running { pid: Some(7) });
     check(DaemonError::Running { pid: None });
     check(DaemonError::UnknownUser { uid: 65534 });
     check(DaemonError::NotOwner { directory: "/run".into() });
+    holds(NameError::OverLimit { limit: limit(), request: request() }, &limit());
     for error in names() {
         holds(ServiceError::Name(error.clone()), &error);
         check(error);
@@ -338,7 +340,7 @@ fn names() -> Vec<NameError> {
         NameError::Invalid { why: InvalidName::Empty, request: request() },
         NameError::Invalid { why: InvalidName::TooLong { length: 256 }, request: request() },
         NameError::Invalid { why: InvalidName::Control, request: request() },
-        NameError::Quota { request: request() },
+        NameError::OverLimit { limit: limit(), request: request() },
         NameError::NotOwner { request: request() },
         NameError::NoService { request: request() },
         NameError::Deadline { request: request() },

@@ -6,11 +6,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use flounder::limits::{Resource, UNLIMITED};
-use flounder::monitor::snapshot;
+use flounder::error::OverLimit;
+use flounder::limits::{Resource, Scope, UNLIMITED};
+use flounder::monitor::snapshot::{self, SnapshotError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use support::many::{self, Filled};
+use support::process;
 use support::protocol::{Driver, Limit};
+use support::raw_monitor::RawMonitor;
+use support::raw_monitor::protocol::monitor::Verdict;
 use support::{TestProcess, TestSystem};
 
 #[test]
@@ -284,6 +288,123 @@ fn services_of_a_process_are_limited_at_the_root() {
     assert_eq!(root.used_by_peers(Resource::Services), 4);
     drop(greedy);
     until(|| root.used_by_peers(Resource::Services) == 1);
+}
+
+/// The amounts that one process holds for another one of a resource, and its limit.
+fn held(system: &TestSystem, holder: &TestProcess, peer: u32, of: Resource) -> Option<(u64, u64)> {
+    let snapshot = snapshot::take(Some(&system.dir())).expect("there is a root");
+    let mut found = snapshot.accounts.iter().filter(|account| {
+        account.holder.pid == Some(holder.pid()) && account.peer.pid == Some(peer)
+    });
+    found.next().map(|account| (account.used.get(of), account.limit.get(of)))
+}
+
+#[test]
+fn names_of_a_process_are_limited_at_the_root() {
+    let system = TestSystem::new();
+    let (mut root, mut greedy, mut other) = (system.spawn(), system.spawn(), system.spawn());
+    root.set_limits([Limit::of_process(Resource::Names, 3)]);
+    root.join();
+    let iref = greedy.export_unnamed();
+    greedy.register_numbered("n", 3, iref);
+    let limit = OverLimit::new(Resource::Names, 3, Scope::Process);
+    let refused = greedy.expect_error(process::Register::new("more", iref));
+    assert_eq!(refused, format!("OverLimit({limit})"));
+    other.export("clock");
+    assert_eq!(root.used_by_peers(Resource::Names), 4);
+    assert_eq!(held(&system, &root, greedy.pid(), Resource::Names), Some((3, 3)));
+    greedy.unregister("n1");
+    greedy.register("more", iref);
+    drop(greedy);
+    until(|| root.used_by_peers(Resource::Names) == 1);
+}
+
+#[test]
+fn names_of_a_user_are_limited_at_the_root() {
+    let system = TestSystem::new();
+    let (mut root, mut one, mut other) = (system.spawn(), system.spawn(), system.spawn());
+    root.set_limits([Limit::of_user(Resource::Names, 1)]);
+    root.join();
+    one.export("clock");
+    let limit = OverLimit::new(Resource::Names, 1, Scope::User);
+    let refused = other.expect_error(process::Export::new("bell"));
+    assert_eq!(refused, format!("OverLimit({limit})"));
+}
+
+#[test]
+fn names_that_a_new_root_restores_are_charged() {
+    let system = TestSystem::new();
+    let (mut root, mut next, mut owner) = (system.spawn(), system.spawn(), system.spawn());
+    root.join();
+    next.set_limits([Limit::of_process(Resource::Names, 2)]);
+    next.join();
+    let iref = owner.export_unnamed();
+    owner.register_numbered("n", 3, iref);
+    // It does not notice that there is another root, which has its names from the last one.
+    owner.stop();
+    root.kill();
+    until(|| next.used_by_peers(Resource::Names) == 3);
+    assert_eq!(next.lookup("n2"), iref);
+    owner.go_on();
+    let limit = OverLimit::new(Resource::Names, 2, Scope::Process);
+    let refused = owner.expect_error(process::Register::new("more", iref));
+    assert_eq!(refused, format!("OverLimit({limit})"), "those that it has stay");
+    assert_eq!(held(&system, &next, owner.pid(), Resource::Names), Some((3, 2)));
+    owner.unregister("n0");
+    owner.unregister("n1");
+    owner.register("more", iref);
+    drop(owner);
+    until(|| next.used_by_peers(Resource::Names) == 0);
+}
+
+#[test]
+fn services_and_lookups_are_refused_with_their_limit() {
+    let system = TestSystem::new();
+    let (mut root, mut client) = (system.spawn(), system.spawn());
+    root.set_limits([
+        Limit::of_process(Resource::Services, 0),
+        Limit::of_process(Resource::Lookups, 0),
+    ]);
+    root.join();
+    let refused = |resource| format!("OverLimit({})", OverLimit::new(resource, 0, Scope::Process));
+    let services = client.expect_error(process::Export::new("clock"));
+    assert_eq!(services, refused(Resource::Services));
+    let lookups = client.expect_error(process::AwaitName::new("clock"));
+    assert_eq!(lookups, refused(Resource::Lookups));
+}
+
+#[test]
+fn pending_reports_of_a_process_are_limited_at_the_root() {
+    let system = TestSystem::new();
+    let (mut root, mut silent) = (system.spawn(), system.spawn());
+    root.set_limits([Limit::of_process(Resource::Reports, 3)]);
+    root.join();
+    silent.join();
+    let asker = RawMonitor::join(&system, 77);
+    let members = asker.root().members(0).expect("the root answers");
+    let member = members.iter().find(|member| member.pid == silent.pid()).expect("it joined");
+    silent.stop();
+    let ask = || asker.waitset().spawn_local(asker.root().bindings_async(member.domain, 0, 0));
+    let pending = [ask(), ask(), ask()];
+    until(|| {
+        asker.waitset().try_dispatch().expect("no callback fails");
+        root.used_by_peers(Resource::Reports) == 3
+    });
+    let (verdict, limit, _) = asker.root().bindings(member.domain, 0, 0).expect("the root answers");
+    let code = u64::from(Resource::Reports.number()) << 56 | 3;
+    assert_eq!((verdict, limit), (Verdict::Quota, code));
+    let refused = snapshot::take(Some(&system.dir())).expect_err("this process has asked enough");
+    let limit = OverLimit::new(Resource::Reports, 3, Scope::Process);
+    assert_eq!(refused, SnapshotError::OverLimit(limit));
+    silent.go_on();
+    for answer in pending {
+        let answer = asker.waitset().block_on(answer).expect("no callback fails");
+        assert_eq!(answer.expect("the root answers").0, Verdict::Ok);
+    }
+    assert_eq!(root.used_by_peers(Resource::Reports), 0);
+    // It asks all three domains at once, and this one does not answer.
+    let snapshot = snapshot::take(Some(&system.dir())).expect("there is room again");
+    assert_eq!((snapshot.domains.len(), snapshot.unresponsive.len()), (3, 1));
 }
 
 #[test]

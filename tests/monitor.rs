@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SendFlags;
 use support::protocol::{Driver, Drivers, Event};
 use support::raw_monitor::protocol::{intermon, monitor};
-use support::raw_monitor::{RawMonitor, connect};
+use support::raw_monitor::{RawMonitor, VERSION, connect};
 use support::{TestProcess, TestSystem, millis, over_each_driver, process};
 
 #[test]
@@ -353,11 +353,11 @@ fn root_refuses_false_claims() {
     let bits = server.export("other");
     let iref = bits.iref();
     let (one, other) = (RawMonitor::join(&system, 77), RawMonitor::join(&system, 78));
-    let verdict = other.root().hello(3, 77).expect("the root answers");
+    let verdict = other.root().hello(VERSION, 77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
-    let verdict = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
+    let (verdict, _) = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the service is another's");
-    let (verdict, _) = one.root().register("mine", iref).expect("the root answers");
+    let (verdict, _, _) = one.root().register("mine", iref).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "the service is another's");
     let verdict = one.root().introduce(77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "it is itself");

@@ -169,12 +169,15 @@ fn names_go_with_their_service() {
 }
 
 #[test]
-fn a_process_has_a_quota_of_names_and_lists_are_whole() {
+fn a_process_has_a_limit_of_names_and_lists_are_whole() {
     let system = TestSystem::new();
-    let (mut server, mut client) = (system.spawn(), system.spawn());
+    let (mut root, mut server, mut client) = (system.spawn(), system.spawn(), system.spawn());
+    root.join();
     let iref = server.export_unnamed();
     server.register_numbered("n", 4096, iref);
-    assert_eq!(server.expect_error(process::Register::new("more", iref)), "Quota");
+    let refused = server.expect_error(process::Register::new("more", iref));
+    assert!(refused.contains("limit of 4096 names for one process"), "{refused}");
+    assert!(refused.starts_with("OverLimit("), "{refused}");
     assert_eq!(client.list().len(), 4096);
     client.export("more");
     server.unregister("n17");

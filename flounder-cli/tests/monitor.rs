@@ -266,7 +266,10 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
         assert!(account["limit_of_all"]["bindings"].is_null(), "{account}");
         assert!(account["used"]["descriptors"].as_u64().is_some_and(|n| n >= 3), "{account}");
     }
-    assert!(held(daemon.pid(), me)["used"]["descriptors"].as_u64() >= Some(2), "{json}");
+    let at_root = held(daemon.pid(), me);
+    assert!(at_root["used"]["descriptors"].as_u64() >= Some(2), "{json}");
+    assert_eq!((&at_root["used"]["names"], &at_root["limit"]["names"]), (&1.into(), &4096.into()));
+    assert_eq!(at_root["limit"]["pending_reports"], 512);
 
     let printed = text(&ls(&dir, &[]).stdout);
     let lines: Vec<_> = printed.lines().collect();
@@ -294,6 +297,7 @@ fn names_and_bindings_are_listed_for_people_and_programs() {
     assert!(holds(me, client.id(), "bindings 1 4096"), "{printed}");
     assert!(holds(client.id(), me, "bindings 1 4096"), "{printed}");
     assert!(holds(daemon.pid(), me, "services 1 "), "{printed}");
+    assert!(holds(daemon.pid(), me, "names 1 4096"), "{printed}");
     assert!(holds(daemon.pid(), client.id(), "descriptors"), "{printed}");
     let is_nothing = |line: &&str| line.split_whitespace().nth_back(1) == Some("0");
     assert!(!lines[10..].iter().any(is_nothing), "{printed}");

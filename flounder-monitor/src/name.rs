@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use flounder_rt::account::OverLimit;
 use flounder_rt::{Escaped, ExportError, Iref};
 
 use crate::error::MonitorError;
@@ -92,8 +93,11 @@ pub enum NameError {
         /// The request, and where it went.
         request: Box<NameRequest>,
     },
-    /// This process has too many names, services or waiting lookups.
-    Quota {
+    /// The root monitor holds as many names, services or waiting lookups for this process as its limits allow. A program can
+    /// change those of its own root with [`account::set_limits`](flounder_rt::account::set_limits).
+    OverLimit {
+        /// The limit.
+        limit: OverLimit,
         /// The request, and where it went.
         request: Box<NameRequest>,
     },
@@ -147,7 +151,7 @@ pub(crate) enum RequestError {
     Taken { pid: Option<u32> },
     Unknown,
     Invalid(InvalidName),
-    Quota,
+    OverLimit(OverLimit),
     NotOwner,
     NoService,
     Deadline,
@@ -167,7 +171,7 @@ impl RequestError {
             Self::Taken { pid } => NameError::Taken { pid, request },
             Self::Unknown => NameError::Unknown { request },
             Self::Invalid(why) => NameError::Invalid { why, request },
-            Self::Quota => NameError::Quota { request },
+            Self::OverLimit(limit) => NameError::OverLimit { limit, request },
             Self::NotOwner => NameError::NotOwner { request },
             Self::NoService => NameError::NoService { request },
             Self::Deadline => NameError::Deadline { request },
@@ -208,10 +212,9 @@ impl fmt::Display for NameError {
             }
             Self::Unknown { request } => write!(f, "no service has {request}"),
             Self::Invalid { why, request } => write!(f, "{why}: {request}"),
-            Self::Quota { request } => write!(
-                f,
-                "this process has too many names, services or waiting lookups for {request}"
-            ),
+            Self::OverLimit { request, .. } => {
+                write!(f, "the root monitor holds too much for this process, for {request}")
+            }
             Self::NotOwner { request } => write!(f, "this process does not own {request}"),
             Self::NoService { request } => {
                 write!(f, "this process exports no such service, for {request}")
@@ -251,6 +254,7 @@ impl fmt::Display for NameRequest {
 impl std::error::Error for NameError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::OverLimit { limit, .. } => Some(limit),
             Self::Monitor { error, .. } => error.source(),
             Self::Export(error) => error.source(),
             _ => None,

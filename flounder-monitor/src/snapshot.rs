@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use flounder_rt::account::Resource;
+use flounder_rt::account::{OverLimit, Resource};
 use flounder_rt::{Escaped, Iref, Peer};
 
-use crate::accounts::amounts_from_wire;
+use crate::accounts::{amounts_from_wire, limit_from_wire};
 use crate::directory::choice;
 use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::{DirProblem, MonitorError, NO_ENTRY};
@@ -125,7 +125,8 @@ impl Amounts {
 ///
 /// # Errors
 /// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if the root cannot
-/// be asked.
+/// be asked; [`SnapshotError::OverLimit`] if it may not keep as many requests of this process as
+/// there are domains, up to 64.
 pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
     let path = directory.map_or_else(choice::chosen, Path::to_owned);
     let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
@@ -137,14 +138,14 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
         let client = Rc::new(RootClient::join(&directory)?.ok_or_else(nobody)?);
         match take_from(&client, &directory) {
             // The root has died in the meantime.
-            Err(MonitorError::Ended) => {}
-            result => return Ok(result?),
+            Err(SnapshotError::Monitor(MonitorError::Ended)) => {}
+            result => return result,
         }
     }
     Err(MonitorError::Ended.into())
 }
 
-fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot, MonitorError> {
+fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot, SnapshotError> {
     let names = names(client)?;
     let mut snapshot = Snapshot {
         directory: directory.path().to_owned(),
@@ -159,9 +160,13 @@ fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot
     if !members.iter().any(|(_, domain)| *domain == snapshot.root) {
         // A daemon is not a domain of its own.
         let own = accounts(Rc::clone(client), 0, snapshot.root);
-        match client.waitset.block_on(own).unwrap_or(Err(MonitorError::Ended)) {
+        match client
+            .waitset
+            .block_on(own)
+            .unwrap_or(Err(SnapshotError::Monitor(MonitorError::Ended)))
+        {
             Ok(own) => snapshot.accounts.extend(own),
-            Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {}
+            Err(error) if error.is_no_answer() => {}
             Err(error) => return Err(error),
         }
     }
@@ -171,22 +176,25 @@ fn take_from(client: &Rc<RootClient>, directory: &RuntimeDir) -> Result<Snapshot
             let waitset = client.waitset.clone();
             let answer = async move {
                 let bindings = bindings(Rc::clone(&client), number, domain).await?;
-                Ok((bindings, accounts(client, number, domain).await?))
+                Ok::<_, SnapshotError>((bindings, accounts(client, number, domain).await?))
             };
             (domain, waitset.spawn_local(answer))
         };
         let asked: Vec<_> = batch.iter().map(ask).collect();
-        for (domain, answer) in asked {
+        // All of them, also after an error: a task that has not ended keeps the connection to the root.
+        let answers = asked.into_iter().map(|(domain, answer)| {
+            let answer = client.waitset.block_on(answer);
+            (domain, answer.unwrap_or(Err(SnapshotError::Monitor(MonitorError::Ended))))
+        });
+        for (domain, answer) in answers.collect::<Vec<_>>() {
             snapshot.domains.push(domain);
-            match client.waitset.block_on(answer).unwrap_or(Err(MonitorError::Ended)) {
+            match answer {
                 Ok((bindings, accounts)) => {
                     snapshot.bindings.extend(bindings);
                     snapshot.accounts.extend(accounts);
                 }
                 // The domain has left, or does not answer.
-                Err(MonitorError::Busy | MonitorError::NoRoot { .. }) => {
-                    snapshot.unresponsive.push(domain)
-                }
+                Err(error) if error.is_no_answer() => snapshot.unresponsive.push(domain),
                 Err(error) => return Err(error),
             }
         }
@@ -233,16 +241,16 @@ async fn bindings(
     root_client: Rc<RootClient>,
     number: u64,
     client: Process,
-) -> Result<Vec<Binding>, MonitorError> {
+) -> Result<Vec<Binding>, SnapshotError> {
     let (mut bindings, mut last) = (Vec::new(), (0, 0));
     while bindings.len() < MAX_BINDINGS {
-        let (verdict, page) =
+        let (verdict, limit, page) =
             root_client.call(|root| root.bindings_async(number, last.0, last.1)).await?;
         match verdict {
             Verdict::Ok => {}
             // The domain has left in the meantime.
             Verdict::Unknown => break,
-            _ => return Err(MonitorError::Busy),
+            verdict => return Err(refused(verdict, limit)),
         }
         let begins = bindings.is_empty();
         let next: Vec<_> =
@@ -259,15 +267,15 @@ async fn accounts(
     root_client: Rc<RootClient>,
     number: u64,
     holder: Process,
-) -> Result<Vec<Account>, MonitorError> {
+) -> Result<Vec<Account>, SnapshotError> {
     let (mut accounts, mut last) = (Vec::new(), 0);
     while accounts.len() < MAX_BINDINGS {
-        let (verdict, page, limits) =
+        let (verdict, over, page, limits) =
             root_client.call(|root| root.accounts_async(number, last)).await?;
         match verdict {
             Verdict::Ok => {}
             Verdict::Unknown | Verdict::Forbidden => break,
-            _ => return Err(MonitorError::Busy),
+            verdict => return Err(refused(verdict, over)),
         }
         let (limit, limit_of_all) = limits.split_at(limits.len() / 2);
         let (limit, limit_of_all) = (Amounts::from_wire(limit), Amounts::from_wire(limit_of_all));
@@ -282,6 +290,14 @@ async fn accounts(
         }));
     }
     Ok(accounts)
+}
+
+/// Returns the error for a request that the root has refused.
+fn refused(verdict: Verdict, limit: u64) -> SnapshotError {
+    match (verdict, limit_from_wire(limit)) {
+        (Verdict::Quota, Some(limit)) => SnapshotError::OverLimit(limit),
+        _ => MonitorError::Busy.into(),
+    }
 }
 
 impl Amounts {
@@ -328,8 +344,17 @@ pub enum SnapshotError {
         /// The runtime directory.
         directory: PathBuf,
     },
+    /// The root holds as many requests of this process as its limits allow.
+    OverLimit(OverLimit),
     /// The root cannot be asked.
     Monitor(MonitorError),
+}
+
+impl SnapshotError {
+    /// Returns true if a domain did not answer, or has left.
+    const fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Monitor(MonitorError::Busy | MonitorError::NoRoot { .. }))
+    }
 }
 
 impl From<MonitorError> for SnapshotError {
@@ -346,6 +371,7 @@ impl fmt::Display for SnapshotError {
             Self::NoMonitor { directory } => {
                 write!(f, "no monitor is running in {}", Escaped(directory.display()))
             }
+            Self::OverLimit(_) => f.write_str("the root monitor holds too much for this process"),
             Self::Monitor(error) => fmt::Display::fmt(error, f),
         }
     }
@@ -355,6 +381,7 @@ impl Error for SnapshotError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoMonitor { .. } => None,
+            Self::OverLimit(limit) => Some(limit),
             Self::Monitor(error) => error.source(),
         }
     }

@@ -21,13 +21,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use flounder_rt::account::{Account, ProcessId};
 use flounder_rt::{Escaped, Iref, log_limited};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::directory::root_lock::{self, NAMES};
 use crate::name::{MAX_NAME, is_name};
-use crate::process::random_number;
+use crate::process::{is_unknown_uid, random_number};
 
 /// Size of a record, in bytes.
 const RECORD: usize = 512;
@@ -63,6 +64,15 @@ impl ProcessIdentity {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same_pid = self.pid == other.pid || self.pid == 0 || other.pid == 0;
         same_pid && (self.inode, self.uid) == (other.inode, other.uid)
+    }
+
+    /// Returns the account of the process. For this process, an unlimited one.
+    pub(crate) fn account(&self) -> Account {
+        if self.is_own() {
+            return Account::unlimited();
+        }
+        let uid = Some(self.uid).filter(|uid| !is_unknown_uid(*uid));
+        Account::of(ProcessId { pid: self.pid(), uid, inode: self.inode })
     }
 
     /// Returns true for this process.

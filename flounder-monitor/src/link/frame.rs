@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Weak};
 
-use flounder_rt::account::{OverLimit, Resource, Scope};
 use flounder_rt::bind::BindRefusal;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapInbox, CapRefusal, ConnectError, Offer};
 use flounder_rt::export::Refusal;
 use flounder_rt::{Errno, Escaped, Iref, Rejected, TxError};
 
+use crate::accounts::{limit_from_wire, limit_to_wire};
 use crate::link::transfer::Transfer;
 use crate::outbox::{OutboxMessage, SendOutcome};
 use crate::prefix::prefix;
@@ -193,7 +193,7 @@ fn send_refusal(
         BindRefusal::Driver(ConnectError::Os(errno)) => {
             (Why::System, u64::from(errno.raw_os_error().unsigned_abs()), "")
         }
-        BindRefusal::OverLimit(limit) => (Why::OverLimit, pack(*limit), ""),
+        BindRefusal::OverLimit(limit) => (Why::OverLimit, limit_to_wire(*limit), ""),
         BindRefusal::Service(refusal) => (Why::Service, refusal.code, refusal.reason.as_str()),
         _ => (Why::NoService, 0, ""),
     };
@@ -227,27 +227,12 @@ pub(super) fn refusal_of(
             BindRefusal::Driver(ConnectError::Os(Errno::from_raw_os_error(number)))
         }
         Why::Service => BindRefusal::Service(Refusal::new(code, text)),
-        Why::OverLimit => match unpack(code) {
+        Why::OverLimit => match limit_from_wire(code) {
             Some(limit) => BindRefusal::OverLimit(limit),
             None => BindRefusal::Driver(ConnectError::Refused("a limit of an unknown resource")),
         },
         Why::NoService => BindRefusal::NoService,
     }
-}
-
-/// Width of a limit on the wire, in bits.
-const LIMIT_BITS: u32 = 48;
-
-/// Encodes a limit as `code`: from the top the resource, the scope, and the limit.
-fn pack(OverLimit { resource, limit, of, .. }: OverLimit) -> u64 {
-    let limit = limit.min((1 << LIMIT_BITS) - 1);
-    u64::from(resource.number()) << 56 | u64::from(of.number()) << LIMIT_BITS | limit
-}
-
-fn unpack(code: u64) -> Option<OverLimit> {
-    let resource = Resource::from_number((code >> 56) as u8)?;
-    let of = Scope::from_number((code >> LIMIT_BITS) as u8)?;
-    Some(OverLimit::new(resource, code & ((1 << LIMIT_BITS) - 1), of))
 }
 
 #[cfg(test)]
@@ -275,17 +260,5 @@ mod tests {
             ]
         ));
         assert_eq!(Frame::Closed { connection: 1 }.into_items(&transfer).count(), 1);
-    }
-
-    #[test]
-    fn limit_survives_encoding() {
-        for resource in Resource::ALL {
-            for of in Scope::ALL {
-                let limit = OverLimit::new(resource, 4096, of);
-                assert_eq!(unpack(pack(limit)), Some(limit));
-            }
-        }
-        assert_eq!(unpack(0xff << 56), None);
-        assert_eq!(unpack(7 << LIMIT_BITS), None);
     }
 }

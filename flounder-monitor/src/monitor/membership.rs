@@ -511,7 +511,7 @@ impl Monitor {
         }
         let names = self.names.borrow().clone();
         for (name, iref) in names {
-            let (verdict, pid) = self
+            let (verdict, pid, _) = self
                 .reply_in_time(membership, membership.client.register_async(&name, iref))
                 .await?;
             if verdict != monitor::Verdict::Ok {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use flounder_rt::{Call, Iref, RpcError, log_limited};
 
+use crate::accounts::limit_from_wire;
 use crate::directory::choice;
 use crate::error::MonitorError;
 use crate::monitor::Monitor;
@@ -26,7 +27,8 @@ impl Monitor {
             return Ok(());
         }
         self.publishing.borrow_mut().insert(iref);
-        match self.call_root(|root| publish_call(root, iref)).await? {
+        let (verdict, limit) = self.call_root(|root| publish_call(root, iref)).await?;
+        match verdict {
             Verdict::Ok => {
                 if services::find(iref).is_none() {
                     // Withdrawn meanwhile, perhaps before the root knew the service.
@@ -37,8 +39,7 @@ impl Monitor {
                 self.published.borrow_mut().insert(iref);
                 Ok(())
             }
-            Verdict::Quota => Err(RequestError::Quota),
-            verdict => Err(unexpected(verdict)),
+            verdict => Err(refused(verdict, limit)),
         }
     }
 
@@ -48,7 +49,7 @@ impl Monitor {
             self.published.borrow_mut().remove(&iref);
             return Ok(());
         }
-        let verdict = publish_call(root, iref).await?;
+        let (verdict, _) = publish_call(root, iref).await?;
         if verdict != Verdict::Ok {
             log_limited!(warn, %iref, ?verdict, "a service could not be published again");
             self.published.borrow_mut().remove(&iref);
@@ -78,7 +79,7 @@ impl Monitor {
         self.publish(iref).await?;
         let is_known = self.names.borrow().contains_key(name);
         let undo = (!is_known).then(|| RemovalGuard::new(self, name));
-        let (verdict, pid) = self.call_root(|root| root.register_async(name, iref)).await?;
+        let (verdict, pid, limit) = self.call_root(|root| root.register_async(name, iref)).await?;
         if let Some(undo) = undo {
             undo.answered.set(true);
         }
@@ -91,10 +92,8 @@ impl Monitor {
                 Ok(())
             }
             Verdict::Taken => Err(RequestError::Taken { pid: pid_from_wire(pid) }),
-            Verdict::Quota => Err(RequestError::Quota),
             Verdict::Unknown => Err(RequestError::NoService),
-            Verdict::Exhausted => Err(MonitorError::Busy.into()),
-            verdict => Err(unexpected(verdict)),
+            verdict => Err(refused(verdict, limit)),
         }
     }
 
@@ -154,7 +153,8 @@ impl Monitor {
     /// Looks a name up.
     pub(crate) async fn lookup(&self, name: &str) -> Result<ResolvedName, RequestError> {
         check(name)?;
-        found(self.call_root(|root| root.lookup_async(name)).await?)
+        let (verdict, iref, pid, uid) = self.call_root(|root| root.lookup_async(name)).await?;
+        found(verdict, iref, pid, uid, 0)
     }
 
     /// Looks a name up, and waits until it is registered. If dropped, the root removes the waiting
@@ -168,7 +168,8 @@ impl Monitor {
         let waiting = LookupGuard { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
         let answer = self.call_root_deferred(|root| root.await_name_async(ticket, name)).await;
         waiting.answered.set(true);
-        found(answer?)
+        let (verdict, iref, pid, uid, limit) = answer?;
+        found(verdict, iref, pid, uid, limit)
     }
 
     /// Returns all names, in order.
@@ -294,16 +295,27 @@ fn check(name: &str) -> Result<(), RequestError> {
 }
 
 fn found(
-    (verdict, iref, pid, uid): (Verdict, u64, u32, u32),
+    verdict: Verdict,
+    iref: u64,
+    pid: u32,
+    uid: u32,
+    limit: u64,
 ) -> Result<ResolvedName, RequestError> {
     match (verdict, Iref::from_bits(iref)) {
         (Verdict::Ok, Some(iref)) => {
             Ok(ResolvedName { iref, pid: pid_from_wire(pid), uid: id_from_wire(uid) })
         }
         (Verdict::Unknown, _) => Err(RequestError::Unknown),
-        (Verdict::Quota, _) => Err(RequestError::Quota),
-        (Verdict::Exhausted, _) => Err(MonitorError::Busy.into()),
-        (verdict, _) => Err(unexpected(verdict)),
+        (verdict, _) => Err(refused(verdict, limit)),
+    }
+}
+
+/// Returns the error for a refusal that does not concern the name.
+fn refused(verdict: Verdict, limit: u64) -> RequestError {
+    match (verdict, limit_from_wire(limit)) {
+        (Verdict::Quota, Some(limit)) => RequestError::OverLimit(limit),
+        (Verdict::Exhausted, _) => MonitorError::Busy.into(),
+        _ => unexpected(verdict),
     }
 }
 

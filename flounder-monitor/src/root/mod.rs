@@ -43,7 +43,7 @@ use crate::directory::name_journal::{NameJournal, ProcessIdentity};
 use crate::directory::root_lock;
 use crate::exit_watch::ExitWatch;
 use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
-use crate::process::{account_of, process_of, to_wire};
+use crate::process::{process_of, to_wire};
 use crate::protocol::monitor::{self, Verdict};
 use crate::sys::{self, Credentials};
 
@@ -396,7 +396,7 @@ impl Root {
         watch_descriptors(process.as_fd());
         let peer = credentials.peer();
         let identity = ProcessIdentity::new(&process, peer.pid(), credentials.uid)?;
-        let account = account_of(&process, &peer)?;
+        let account = identity.account();
         let connection_charge = account.charge(Resource::Connections, 1)?;
         let charge = account.charge(Resource::Descriptors, DESCRIPTORS)?;
         let remote = self.waitset.remote();

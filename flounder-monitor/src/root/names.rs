@@ -1,36 +1,21 @@
 //! The table of names and their owners. Owners are numbers. The cost of a request does not depend
 //! on how many names others have.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::rc::Rc;
 
 use flounder_rt::Iref;
+use flounder_rt::account::{Account, Charge, OverLimit, Resource};
 
 use crate::name::is_name;
-
-/// Most names of one domain.
-pub(crate) const MAX_NAMES: usize = 4096;
-
-/// Most names of all domains of one user.
-pub(crate) const MAX_NAMES_OF_USER: usize = 65_536;
 
 /// The table of names.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    table: BTreeMap<Rc<str>, Registration>,
+    table: BTreeMap<Rc<str>, (Registration, Charge)>,
     /// Index by owner and service.
     by_owner: BTreeSet<(u64, Iref, Rc<str>)>,
-    /// Owners that have at least one name.
-    owners: HashMap<u64, Owner>,
-    /// Number of names of each user that has one.
-    users: HashMap<u32, usize>,
-}
-
-#[derive(Debug)]
-struct Owner {
-    user: u32,
-    names: usize,
 }
 
 /// The domain that makes a request.
@@ -38,8 +23,8 @@ struct Owner {
 pub(crate) struct Requester<'a> {
     /// Number of the domain.
     pub(crate) owner: u64,
-    /// User of the domain.
-    pub(crate) user: u32,
+    /// Account of the domain's process, which names are charged to.
+    pub(crate) account: &'a Account,
     /// Numbers of former connections of the same process, whose names the domain may take over.
     pub(crate) replaces: &'a [u64],
 }
@@ -68,8 +53,8 @@ pub(crate) enum NameRefusal {
     Unknown,
     /// The string cannot be a name.
     Invalid,
-    /// The domain, or its user, has too many names.
-    Quota,
+    /// The domain, or its user, would have more names than it may.
+    OverLimit(OverLimit),
     /// The name belongs to another domain.
     NotOwner,
 }
@@ -85,29 +70,31 @@ impl Names {
         if !is_name(name) {
             return Err(NameRefusal::Invalid);
         }
-        match self.table.get(name) {
-            Some(owned) if !requester.acts_for(owned.owner) => {
-                return Err(NameRefusal::Taken(owned.owner));
-            }
-            Some(_) => self.remove(name),
-            None => {
-                let of_owner = self.owners.get(&requester.owner).map_or(0, |owner| owner.names);
-                let of_user = self.users.get(&requester.user).copied().unwrap_or_default();
-                if of_owner >= MAX_NAMES || of_user >= MAX_NAMES_OF_USER {
-                    return Err(NameRefusal::Quota);
-                }
-            }
+        if let Some((owned, _)) = self.table.get(name)
+            && !requester.acts_for(owned.owner)
+        {
+            return Err(NameRefusal::Taken(owned.owner));
         }
-        self.insert(requester, name, iref);
+        let charge = match self.remove(name) {
+            Some(charge) if charge.account().is_same(requester.account) => charge,
+            // Of a former connection: the process has the name already.
+            Some(_) => requester.account.charge_held(Resource::Names, 1),
+            None => {
+                let charge = requester.account.charge(Resource::Names, 1);
+                charge.map_err(NameRefusal::OverLimit)?
+            }
+        };
+        self.insert(requester.owner, name, iref, charge);
         Ok(())
     }
 
-    /// Restores `name` for its owner under the last root. Returns false if it is taken or cannot be
-    /// a name.
+    /// Restores `name` for its owner under the last root, also beyond the limits of this one.
+    /// Returns false if it is taken or cannot be a name.
     pub(crate) fn restore(&mut self, requester: Requester<'_>, name: &str, iref: Iref) -> bool {
         let free = is_name(name) && !self.table.contains_key(name);
         if free {
-            self.insert(requester, name, iref);
+            let charge = requester.account.charge_held(Resource::Names, 1);
+            self.insert(requester.owner, name, iref, charge);
         }
         free
     }
@@ -120,7 +107,7 @@ impl Names {
     ) -> Result<(), NameRefusal> {
         match self.table.get(name) {
             None => Err(NameRefusal::Unknown),
-            Some(owned) if !requester.acts_for(owned.owner) => Err(NameRefusal::NotOwner),
+            Some((owned, _)) if !requester.acts_for(owned.owner) => Err(NameRefusal::NotOwner),
             Some(_) => {
                 self.remove(name);
                 Ok(())
@@ -133,13 +120,13 @@ impl Names {
         if !is_name(name) {
             return Err(NameRefusal::Invalid);
         }
-        self.table.get(name).copied().ok_or(NameRefusal::Unknown)
+        self.table.get(name).map(|(owned, _)| *owned).ok_or(NameRefusal::Unknown)
     }
 
     /// Removes the names of an owner, and returns them.
     pub(crate) fn remove_owner(&mut self, owner: u64) -> Vec<Rc<str>> {
         let names: Vec<_> = self.of_owner(owner).map(|(_, name)| Rc::clone(name)).collect();
-        names.iter().for_each(|name| self.remove(name));
+        names.iter().for_each(|name| drop(self.remove(name)));
         names
     }
 
@@ -148,7 +135,7 @@ impl Names {
         let of_service = self.by_owner.range((owner, iref, Rc::from(""))..);
         let of_service = of_service.take_while(|entry| (entry.0, entry.1) == (owner, iref));
         let names: Vec<_> = of_service.map(|(_, _, name)| Rc::clone(name)).collect();
-        names.iter().for_each(|name| self.remove(name));
+        names.iter().for_each(|name| drop(self.remove(name)));
         names
     }
 
@@ -159,13 +146,13 @@ impl Names {
 
     /// Returns true if an owner has a name.
     pub(crate) fn has_some(&self, owner: u64) -> bool {
-        self.owners.contains_key(&owner)
+        self.of_owner(owner).next().is_some()
     }
 
     /// Returns the names after `name`, in order.
     pub(crate) fn after(&self, name: &str) -> impl Iterator<Item = (&str, Registration)> {
         let range = self.table.range::<str, _>((Bound::Excluded(name), Bound::Unbounded));
-        range.map(|(name, owned)| (&**name, *owned))
+        range.map(|(name, (owned, _))| (&**name, *owned))
     }
 
     fn of_owner(&self, owner: u64) -> impl Iterator<Item = (Iref, &Rc<str>)> {
@@ -174,44 +161,71 @@ impl Names {
         theirs.take_while(move |entry| entry.0 == owner).map(|(_, iref, name)| (*iref, name))
     }
 
-    fn insert(&mut self, requester: Requester<'_>, name: &str, iref: Iref) {
-        let (owner, user, name) = (requester.owner, requester.user, Rc::<str>::from(name));
-        self.owners.entry(owner).or_insert(Owner { user, names: 0 }).names += 1;
-        *self.users.entry(user).or_default() += 1;
+    fn insert(&mut self, owner: u64, name: &str, iref: Iref, charge: Charge) {
+        let name = Rc::<str>::from(name);
         self.by_owner.insert((owner, iref, Rc::clone(&name)));
-        self.table.insert(name, Registration { owner, iref });
+        self.table.insert(name, (Registration { owner, iref }, charge));
     }
 
-    fn remove(&mut self, name: &str) {
-        let Some((name, Registration { owner: number, iref })) = self.table.remove_entry(name)
-        else {
-            return;
-        };
-        self.by_owner.remove(&(number, iref, name));
-        let owner = self.owners.get_mut(&number).expect("an owner with a name is counted");
-        let names = self.users.get_mut(&owner.user).expect("the users of owners are counted");
-        owner.names -= 1;
-        *names -= 1;
-        if *names == 0 {
-            self.users.remove(&owner.user);
-        }
-        if owner.names == 0 {
-            self.owners.remove(&number);
-        }
+    /// Removes a name, and returns its charge.
+    fn remove(&mut self, name: &str) -> Option<Charge> {
+        let (name, (Registration { owner, iref }, charge)) = self.table.remove_entry(name)?;
+        self.by_owner.remove(&(owner, iref, name));
+        Some(charge)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::cell::RefCell;
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use std::collections::HashMap;
+
+    use flounder_rt::account::{ProcessId, Scope};
+
     use super::*;
+
+    /// Default limits of names.
+    const OF_PROCESS: u64 = 4096;
+    const OF_USER: u64 = 65_536;
 
     fn iref(bits: u64) -> Iref {
         Iref::from_bits(bits).expect("not zero")
     }
 
-    /// Returns a requester whose user has the number of the domain.
+    /// Returns a user without processes.
+    fn new_user() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(200_000);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    thread_local! {
+        /// Accounts of the domains of one test.
+        static ACCOUNTS: RefCell<HashMap<u64, &'static Account>> = RefCell::default();
+    }
+
+    fn domain_of(owner: u64, user: impl FnOnce() -> u32) -> Requester<'static> {
+        let account = ACCOUNTS.with_borrow_mut(|accounts| {
+            *accounts.entry(owner).or_insert_with(|| {
+                let inode = u64::from(new_user());
+                let id = ProcessId { pid: None, uid: Some(user()), inode };
+                Box::leak(Box::new(Account::of(id)))
+            })
+        });
+        Requester { owner, account, replaces: &[] }
+    }
+
+    /// Returns a requester of a user of its own.
     fn domain(owner: u64) -> Requester<'static> {
-        Requester { owner, user: owner as u32, replaces: &[] }
+        domain_of(owner, new_user)
+    }
+
+    fn used(requester: Requester<'_>) -> u64 {
+        requester.account.used(Resource::Names)
+    }
+
+    fn over(limit: u64, of: Scope) -> Result<(), NameRefusal> {
+        Err(NameRefusal::OverLimit(OverLimit::new(Resource::Names, limit, of)))
     }
 
     fn names() -> Names {
@@ -253,32 +267,36 @@ mod tests {
     }
 
     #[test]
-    fn quota_of_a_domain_is_freed_by_unregister() {
+    fn limit_of_a_domain_is_freed_by_unregister() {
         let mut names = names();
-        for i in 0..MAX_NAMES {
-            names.register(domain(1), &format!("n{i}"), iref(1)).expect("below the quota");
+        for i in 0..OF_PROCESS {
+            names.register(domain(1), &format!("n{i}"), iref(1)).expect("below the limit");
         }
-        assert_eq!(names.register(domain(1), "more", iref(1)), Err(NameRefusal::Quota));
-        assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "the quota is per domain");
+        let refused = over(OF_PROCESS, Scope::Process);
+        assert_eq!(names.register(domain(1), "more", iref(1)), refused);
+        assert_eq!(names.register(domain(2), "more", iref(1)), Ok(()), "the limit is per domain");
         names.unregister(domain(1), "n0").expect("it is its own");
         assert_eq!(names.register(domain(1), "again", iref(1)), Ok(()));
-        assert_eq!(names.register(domain(1), "n0", iref(1)), Err(NameRefusal::Quota));
+        assert_eq!(names.register(domain(1), "n0", iref(1)), refused);
+        assert_eq!(names.register(domain(1), "again", iref(1)), Ok(()), "it has the name");
+        assert_eq!(used(domain(1)), OF_PROCESS);
     }
 
     #[test]
-    fn quota_of_a_user_spans_its_domains() {
-        let mut names = names();
-        let of_one = |owner: u64| Requester { owner, user: 7, replaces: &[] };
-        for i in 0..MAX_NAMES_OF_USER {
-            let owner = (i / MAX_NAMES) as u64;
-            names.register(of_one(owner), &format!("n{i}"), iref(1)).expect("below the quota");
+    fn limit_of_a_user_spans_its_domains() {
+        let (mut names, user) = (names(), new_user());
+        let of_one = |owner: u64| domain_of(owner, || user);
+        for i in 0..OF_USER {
+            names
+                .register(of_one(i / OF_PROCESS), &format!("n{i}"), iref(1))
+                .expect("below the limit");
         }
-        assert_eq!(names.register(of_one(99), "more", iref(1)), Err(NameRefusal::Quota));
-        assert_eq!(names.register(domain(99), "more", iref(1)), Ok(()), "of another user");
-        assert_eq!(names.remove_owner(0).len(), MAX_NAMES);
+        assert_eq!(names.register(of_one(99), "more", iref(1)), over(OF_USER, Scope::User));
+        assert_eq!(names.register(domain(100), "more", iref(1)), Ok(()), "of another user");
+        assert_eq!(names.remove_owner(0).len() as u64, OF_PROCESS);
         assert_eq!(names.register(of_one(98), "room", iref(1)), Ok(()));
         (1..99).for_each(|owner| drop(names.remove_owner(owner)));
-        assert_eq!(names.users.len(), 1);
+        assert!((0..100).all(|owner| used(of_one(owner)) == 0));
     }
 
     #[test]
@@ -288,13 +306,32 @@ mod tests {
         assert!(names.restore(domain(1), "b", iref(5)));
         assert!(!names.restore(domain(2), "a", iref(6)), "it is kept for another");
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
-        let rejoined = Requester { owner: 3, user: 1, replaces: &[1] };
+        assert_eq!((used(domain(1)), used(domain(2))), (2, 0));
+        let rejoined = Requester { owner: 3, replaces: &[1], ..domain(1) };
         assert_eq!(names.register(rejoined, "a", iref(5)), Ok(()));
         assert_eq!(names.lookup("a"), Ok(Registration { owner: 3, iref: iref(5) }));
         assert_eq!(names.unregister(rejoined, "b"), Ok(()));
         assert!(!names.has_some(1));
+        assert_eq!(used(domain(1)), 1);
         assert_eq!(removed(names.remove_owner(3)), ["a"]);
-        assert_eq!(names.users.len(), 0);
+        assert_eq!(used(domain(1)), 0);
+    }
+
+    #[test]
+    fn names_of_the_last_root_are_charged_and_stay_beyond_the_limit() {
+        let mut names = names();
+        for i in 0..=OF_PROCESS {
+            assert!(names.restore(domain(1), &format!("n{i}"), iref(1)));
+        }
+        assert_eq!(used(domain(1)), OF_PROCESS + 1);
+        assert_eq!(names.register(domain(1), "more", iref(1)), over(OF_PROCESS, Scope::Process));
+        // Its process is known by another account now.
+        let rejoined = Requester { owner: 3, replaces: &[1], ..domain(3) };
+        for i in 0..=OF_PROCESS {
+            assert_eq!(names.register(rejoined, &format!("n{i}"), iref(1)), Ok(()));
+        }
+        assert_eq!((used(domain(1)), used(rejoined)), (0, OF_PROCESS + 1));
+        assert_eq!(names.register(rejoined, "more", iref(1)), over(OF_PROCESS, Scope::Process));
     }
 
     #[test]
@@ -310,7 +347,8 @@ mod tests {
         assert_eq!(removed(names.remove_service(2, iref(2))), ["b", "c"]);
         assert_eq!(names.after("").map(|(name, _)| name).collect::<Vec<_>>(), ["d"]);
         assert_eq!(removed(names.remove_service(2, iref(3))), ["d"]);
-        assert!(names.owners.is_empty() && names.users.is_empty() && names.by_owner.is_empty());
+        assert!(names.table.is_empty() && names.by_owner.is_empty());
+        assert_eq!((used(domain(1)), used(domain(2))), (0, 0));
     }
 
     #[test]

@@ -3,20 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use flounder_rt::account::{Charge, Resource};
 use flounder_rt::{Iref, Peer};
 
-use crate::accounts::page_of_accounts;
+use crate::accounts::{limit_to_wire, page_of_accounts};
 use crate::process::to_wire;
 use crate::protocol::monitor::{
     AccountReport, AccountsReply, BindingReport, BindingsReply, ClientBinding, Verdict,
 };
 use crate::root::{Domain, MessageToDomain, Root};
 
-/// Most requests that may be pending at one domain.
+/// Most requests that may be pending at one domain. The account of the requester's process limits
+/// how many of its requests may be pending.
 const MAX_PENDING_AT_DOMAIN: usize = 64;
-
-/// Most requests of one domain that may be pending: as many as there may be unresponsive domains.
-const MAX_PENDING_OF_DOMAIN: usize = 512;
 
 /// Requests that were forwarded and not answered yet.
 #[derive(Default)]
@@ -31,6 +30,7 @@ pub(super) struct PendingReports {
 struct PendingReport {
     requester: u64,
     reply: ReportReply,
+    _charge: Charge,
 }
 
 /// Reply to the requester.
@@ -41,30 +41,35 @@ pub(super) enum ReportReply {
 
 impl ReportReply {
     fn refuse(self, verdict: Verdict) {
+        self.refuse_at(verdict, 0);
+    }
+
+    /// Refuses the request because of `limit`, as a message carries it.
+    fn refuse_at(self, verdict: Verdict, limit: u64) {
         match self {
-            Self::Bindings(reply) => reply.send(verdict, &[]),
-            Self::Accounts(reply) => reply.send(verdict, &[], &[]),
+            Self::Bindings(reply) => reply.send(verdict, limit, &[]),
+            Self::Accounts(reply) => reply.send(verdict, limit, &[], &[]),
         }
     }
 }
 
 impl PendingReports {
-    /// Adds a request, and returns its ticket. Returns the reply if there are too many.
-    fn ask(&mut self, requester: u64, asked: u64, reply: ReportReply) -> Result<u64, ReportReply> {
+    /// Adds a request, and returns its ticket. Returns the reply if there are too many at the
+    /// domain `asked`.
+    fn ask(&mut self, asked: u64, pending: PendingReport) -> Result<u64, ReportReply> {
         let at_this = self.pending.range((asked, 0)..=(asked, u64::MAX)).count();
-        let of_this = self.by_requester.range((requester, 0)..=(requester, u64::MAX)).count();
-        if at_this >= MAX_PENDING_AT_DOMAIN || of_this >= MAX_PENDING_OF_DOMAIN {
-            return Err(reply);
+        if at_this >= MAX_PENDING_AT_DOMAIN {
+            return Err(pending.reply);
         }
         self.last += 1;
-        self.pending.insert((asked, self.last), PendingReport { requester, reply });
-        self.by_requester.insert((requester, self.last), asked);
+        self.by_requester.insert((pending.requester, self.last), asked);
+        self.pending.insert((asked, self.last), pending);
         Ok(self.last)
     }
 
     /// Removes a request that was answered, or will not be.
     fn settle(&mut self, asked: u64, ticket: u64) -> Option<ReportReply> {
-        let PendingReport { requester, reply } = self.pending.remove(&(asked, ticket))?;
+        let PendingReport { requester, reply, .. } = self.pending.remove(&(asked, ticket))?;
         self.by_requester.remove(&(requester, ticket));
         Some(reply)
     }
@@ -94,8 +99,13 @@ impl Root {
         if !own && requester.uid != asked.uid {
             return reply.refuse(Verdict::Forbidden);
         }
-        let by_requester = self.reports.borrow_mut().ask(requester.number, asked.number, reply);
-        let ticket = match by_requester {
+        let charge = match requester.account.charge(Resource::Reports, 1) {
+            Ok(charge) => charge,
+            Err(limit) => return reply.refuse_at(Verdict::Quota, limit_to_wire(limit)),
+        };
+        let pending = PendingReport { requester: requester.number, reply, _charge: charge };
+        let ticket = self.reports.borrow_mut().ask(asked.number, pending);
+        let ticket = match ticket {
             Ok(ticket) => ticket,
             Err(reply) => return reply.refuse(Verdict::Exhausted),
         };
@@ -113,7 +123,7 @@ impl Root {
         let reply = self.reports.borrow_mut().settle(asked.number, ticket);
         if let Some(ReportReply::Bindings(reply)) = reply {
             let bindings: Vec<_> = bindings.iter().map(|binding| self.binding(binding)).collect();
-            reply.send(Verdict::Ok, &bindings);
+            reply.send(Verdict::Ok, 0, &bindings);
         }
     }
 
@@ -128,17 +138,17 @@ impl Root {
     ) {
         let reply = self.reports.borrow_mut().settle(asked.number, ticket);
         if let Some(ReportReply::Accounts(reply)) = reply {
-            reply.send(Verdict::Ok, &self.with_owners(accounts), limits);
+            reply.send(Verdict::Ok, 0, &self.with_owners(accounts), limits);
         }
     }
 
     /// Replies with the accounts of this process, to its own user and user 0 only.
     pub(super) fn own_accounts(&self, requester: &Domain, after: u64, reply: AccountsReply) {
         if !self.users.borrow().policy().is_own(requester.uid) {
-            return reply.send(Verdict::Forbidden, &[], &[]);
+            return reply.send(Verdict::Forbidden, 0, &[], &[]);
         }
         let (accounts, limits) = page_of_accounts(after);
-        reply.send(Verdict::Ok, &self.with_owners(&accounts), &limits);
+        reply.send(Verdict::Ok, 0, &self.with_owners(&accounts), &limits);
     }
 
     /// Fills in pid and uid, which are the root's to report.

@@ -8,6 +8,7 @@ use flounder_rt::account::Resource;
 use flounder_rt::cap::Cap;
 use flounder_rt::{BindingError, Escaped, Iref, log_limited};
 
+use crate::accounts::limit_to_wire;
 use crate::directory::name_journal::Record;
 use crate::name::MAX_NAME;
 use crate::process::own_uid;
@@ -79,24 +80,24 @@ impl monitor::Rx for DomainHandler {
     ) {
         let Some((root, domain)) = self.joined_domain() else { return };
         let mut services = root.services.borrow_mut();
-        let verdict = match services.get(&iref) {
-            Some(service) if service.owner == self.number => Verdict::Ok,
+        let (verdict, limit) = match services.get(&iref) {
+            Some(service) if service.owner == self.number => (Verdict::Ok, 0),
             // References are random numbers that are used once: the domain does not own this one.
-            Some(_) => Verdict::Duplicate,
-            None if root.is_kept_from(&domain, iref) => Verdict::Duplicate,
+            Some(_) => (Verdict::Duplicate, 0),
+            None if root.is_kept_from(&domain, iref) => (Verdict::Duplicate, 0),
             None => match domain.account.charge(Resource::Services, 1) {
                 Ok(charge) => {
                     let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
                     let (owner, _charge) = (self.number, charge);
                     services.insert(iref, Service { owner, interface, digest, _charge });
                     domain.services.borrow_mut().insert(iref);
-                    Verdict::Ok
+                    (Verdict::Ok, 0)
                 }
-                Err(_) => Verdict::Quota,
+                Err(limit) => (Verdict::Quota, limit_to_wire(limit)),
             },
         };
         drop(services);
-        reply.send(verdict);
+        reply.send(verdict, limit);
         root.retry_deferred();
     }
 
@@ -112,17 +113,18 @@ impl monitor::Rx for DomainHandler {
     fn register(&mut self, _: &Binding, name: &str, iref: Iref, reply: monitor::RegisterReply) {
         let Some((root, domain)) = self.joined_domain() else { return };
         if !domain.services.borrow().contains(&iref) {
-            return reply.send(Verdict::Unknown, 0);
+            return reply.send(Verdict::Unknown, 0, 0);
         }
         let replaces = root.unjoined_numbers(&domain);
-        let requester = Requester { owner: self.number, user: domain.uid, replaces: &replaces };
+        let requester =
+            Requester { owner: self.number, account: &domain.account, replaces: &replaces };
         let registered = root.names.borrow_mut().register(requester, name, iref);
         match registered {
             Ok(()) => {}
             Err(NameRefusal::Taken(owner)) => {
-                return reply.send(Verdict::Taken, root.pid_of(owner));
+                return reply.send(Verdict::Taken, root.pid_of(owner), 0);
             }
-            Err(refused) => return reply.send(verdict(refused), 0),
+            Err(refused) => return reply.send(verdict(refused), 0, limit(refused)),
         }
         let written = root.record_name(&domain, name, iref);
         if let Err(error) = &written {
@@ -134,20 +136,21 @@ impl monitor::Rx for DomainHandler {
             let taken_back = root.names.borrow_mut().unregister(requester, name);
             debug_assert_eq!(taken_back, Ok(()));
             root.erase_name(name);
-            return reply.send(Verdict::Exhausted, 0);
+            return reply.send(Verdict::Exhausted, 0, 0);
         }
-        reply.send(Verdict::Ok, 0);
+        reply.send(Verdict::Ok, 0, 0);
         let waited = root.waiting_lookups.borrow_mut().take(name);
         for (waiting, _) in waited {
             let (pid, uid, _) = to_wire(&domain.peer);
-            waiting.send(Verdict::Ok, iref.to_bits(), pid, uid);
+            waiting.send(Verdict::Ok, iref.to_bits(), pid, uid, 0);
         }
     }
 
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
         let Some((root, domain)) = self.joined_domain() else { return };
         let replaces = root.unjoined_numbers(&domain);
-        let requester = Requester { owner: self.number, user: domain.uid, replaces: &replaces };
+        let requester =
+            Requester { owner: self.number, account: &domain.account, replaces: &replaces };
         let done = root.names.borrow_mut().unregister(requester, name);
         if done.is_ok() {
             root.erase_name(name);
@@ -169,19 +172,19 @@ impl monitor::Rx for DomainHandler {
         let Some((root, domain)) = self.joined_domain() else { return };
         let found = root.find_name(name);
         if found == Err(NameRefusal::Unknown) {
-            let ticket = (self.number, ticket);
-            let Ok(charge) = domain.account.charge(Resource::Lookups, 1) else {
-                return reply.send(Verdict::Quota, 0, 0, 0);
+            let charge = match domain.account.charge(Resource::Lookups, 1) {
+                Ok(charge) => charge,
+                Err(limit) => return reply.send(Verdict::Quota, 0, 0, 0, limit_to_wire(limit)),
             };
-            let waiting = (reply, charge);
-            let kept = root.waiting_lookups.borrow_mut().wait(domain.uid, ticket, name, waiting);
+            let (ticket, waiting) = ((self.number, ticket), (reply, charge));
+            let kept = root.waiting_lookups.borrow_mut().wait(ticket, name, waiting);
             if let Err((reply, _)) = kept {
-                reply.send(Verdict::Quota, 0, 0, 0);
+                reply.send(Verdict::Duplicate, 0, 0, 0, 0);
             }
             return;
         }
         let (verdict, iref, pid, uid) = root.describe(found);
-        reply.send(verdict, iref, pid, uid);
+        reply.send(verdict, iref, pid, uid, 0);
     }
 
     fn forget(&mut self, _: &Binding, ticket: u64, reply: monitor::ForgetReply) {
@@ -234,7 +237,7 @@ impl monitor::Rx for DomainHandler {
                     question,
                 );
             }
-            None => reply.send(Verdict::Unknown, &[]),
+            None => reply.send(Verdict::Unknown, 0, &[]),
         }
     }
 
@@ -251,7 +254,7 @@ impl monitor::Rx for DomainHandler {
                 );
             }
             None if domain == 0 => root.own_accounts(&requester, after, reply),
-            None => reply.send(Verdict::Unknown, &[], &[]),
+            None => reply.send(Verdict::Unknown, 0, &[], &[]),
         }
     }
 
@@ -470,7 +473,15 @@ fn verdict(refused: NameRefusal) -> Verdict {
         NameRefusal::Taken(_) => Verdict::Taken,
         NameRefusal::Unknown => Verdict::Unknown,
         NameRefusal::Invalid => Verdict::Invalid,
-        NameRefusal::Quota => Verdict::Quota,
+        NameRefusal::OverLimit(_) => Verdict::Quota,
         NameRefusal::NotOwner => Verdict::NotOwner,
+    }
+}
+
+/// Returns the limit of a refusal as a reply carries it.
+fn limit(refused: NameRefusal) -> u64 {
+    match refused {
+        NameRefusal::OverLimit(limit) => limit_to_wire(limit),
+        _ => 0,
     }
 }

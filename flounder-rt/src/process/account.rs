@@ -61,10 +61,14 @@ pub enum Resource {
     Lookups,
     /// Received descriptors that wait to be closed.
     Closes,
+    /// Names registered at the root monitor.
+    Names,
+    /// Requests for the bindings and accounts of a process that the root monitor has not answered.
+    Reports,
 }
 
 /// Number of resources.
-const RESOURCES: usize = 9;
+const RESOURCES: usize = 11;
 
 impl Resource {
     /// All resources, in the order in which they are reported.
@@ -78,6 +82,8 @@ impl Resource {
         Self::Services,
         Self::Lookups,
         Self::Closes,
+        Self::Names,
+        Self::Reports,
     ];
 
     /// Returns the resource with this number, as [`number`](Self::number) gives it.
@@ -105,6 +111,8 @@ impl Resource {
             Self::Services => "services",
             Self::Lookups => "waiting lookups",
             Self::Closes => "descriptors to close",
+            Self::Names => "names",
+            Self::Reports => "pending reports",
         }
     }
 }
@@ -173,6 +181,8 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// | services | 65,536 | unlimited; 131,072 of a user |
 /// | waiting lookups | 512 | unlimited; 65,536 of a user |
 /// | descriptors to close | 256 | 1,024 |
+/// | names | 4,096 | unlimited; 65,536 of a user |
+/// | pending reports | 512 | unlimited |
 ///
 /// Where the table names no limit for a user, it is half of that of all peers. User 0 and the user of this process have no
 /// limit but that of all peers.
@@ -212,6 +222,9 @@ impl Limits {
             (Scope::Process, Resource::Lookups) => 512,
             (Scope::User, Resource::Lookups) => 65_536,
             (Scope::Process, Resource::Closes) => 256,
+            (Scope::Process, Resource::Names) => 4096,
+            (Scope::User, Resource::Names) => 65_536,
+            (Scope::Process, Resource::Reports) => 512,
             (Scope::User, _) if is_own(uid) => UNLIMITED,
             _ => half(all),
         }
@@ -386,6 +399,28 @@ impl Account {
     pub fn charge(&self, resource: Resource, amount: u64) -> Result<Charge, OverLimit> {
         self.add(resource, amount).inspect_err(|refusal| self.log(*refusal))?;
         Ok(Charge { account: self.clone(), resource, amount })
+    }
+
+    /// Charges `amount` of `resource` that the process holds already, also beyond the limits, until the charge is dropped.
+    ///
+    /// ```
+    /// use flounder_rt::account::{Account, Limits, ProcessId, Resource, Scope, set_limits};
+    ///
+    /// set_limits(Limits::default().with(Resource::Names, Scope::Process, 1));
+    /// let account = Account::of(ProcessId { pid: Some(7), uid: Some(1000), inode: 7 });
+    /// let held = account.charge_held(Resource::Names, 2);
+    /// assert_eq!(account.used(Resource::Names), 2);
+    /// assert!(account.charge(Resource::Names, 1).is_err());
+    /// drop(held);
+    /// assert!(account.charge(Resource::Names, 1).is_ok());
+    /// ```
+    pub fn charge_held(&self, resource: Resource, amount: u64) -> Charge {
+        self.0.used.add(resource, amount, UNLIMITED);
+        if let Some(user) = &self.0.user {
+            user.used.add(resource, amount, UNLIMITED);
+            ALL.add(resource, amount, UNLIMITED);
+        }
+        Charge { account: self.clone(), resource, amount }
     }
 
     fn add(&self, resource: Resource, amount: u64) -> Result<(), OverLimit> {
@@ -825,6 +860,17 @@ mod tests {
         let descriptors = getrlimit(Rlimit::Nofile).current.unwrap_or(1 << 20);
         assert_eq!(all(Resource::Descriptors), descriptors / 2);
         assert_eq!(limits.get(Resource::Bindings, Scope::Process, None), 4096);
+        let at_root = [
+            (Resource::Connections, 16, 256),
+            (Resource::Services, 65_536, 131_072),
+            (Resource::Lookups, 512, 65_536),
+            (Resource::Names, 4096, 65_536),
+            (Resource::Reports, 512, UNLIMITED),
+        ];
+        for (resource, process, user) in at_root {
+            let limit = |scope| limits.get(resource, scope, Some(70_006));
+            assert_eq!((limit(Scope::Process), limit(Scope::User)), (process, user), "{resource}");
+        }
         let user = |uid| limits.get(Resource::Mappings, Scope::User, Some(uid));
         assert_eq!(user(0), UNLIMITED, "it could end the process anyway");
         assert_eq!(user(70_005), all(Resource::Mappings) / 2);

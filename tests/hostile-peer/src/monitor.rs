@@ -20,7 +20,7 @@ pub static INTERMON: LazyLock<Interface> = LazyLock::new(|| {
 });
 
 /// Version of the protocol between a process and the root.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// `OK` of `verdict` in `monitor.if`.
 pub const OK: u64 = 0;

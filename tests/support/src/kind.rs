@@ -79,7 +79,7 @@ kinds! {
         OverLimit(limit), RuntimeDir { path, why }, Version {}, NoRoot {},
     }
     DaemonError { Running { pid }, NotOwner { directory }, Monitor(error) }
-    SnapshotError { Monitor(error) }
+    SnapshotError { OverLimit(limit), Monitor(error) }
 }
 
 impl Kind for NameError {
@@ -88,7 +88,7 @@ impl Kind for NameError {
             Self::Taken { pid, .. } => format!("Taken {{ pid: {} }}", pid.kind()),
             Self::Unknown { .. } => "Unknown".into(),
             Self::Invalid { why, .. } => format!("Invalid({})", why.kind()),
-            Self::Quota { .. } => "Quota".into(),
+            Self::OverLimit { limit, .. } => format!("OverLimit({})", limit.kind()),
             Self::NotOwner { .. } => "NotOwner".into(),
             Self::NoService { .. } => "NoService".into(),
             Self::Deadline { .. } => "Deadline".into(),

@@ -583,7 +583,7 @@ impl ProcessState {
                 let socket = connect_in(&runtime_dir()).expect("the root listens");
                 let me = RawMonitor::over(socket, u64::from(std::process::id()));
                 let (_, domain) = me.root().find(service.iref()).expect("the root answers");
-                let (bindings, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
+                let (bindings, _, _) = me.root().bindings(domain, 0, 0).expect("the root answers");
                 let handover = me.root().request_handover().expect("the root answers");
                 reply.ok((format!("{bindings:?}"), format!("{handover:?}")));
             }

@@ -21,6 +21,9 @@ pub mod protocol {
 
 use protocol::{intermon, monitor};
 
+/// Version of the protocol.
+pub const VERSION: u32 = 4;
+
 /// A connection to the root before `hello`.
 pub fn connect(system: &TestSystem) -> OwnedFd {
     connect_in(&system.dir()).expect("the root listens")
@@ -60,8 +63,12 @@ impl RawMonitor {
         let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
         let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
         let root = monitor::RpcClient::new(&root);
-        assert_eq!(root.hello(3, number).expect("the root answers"), monitor::Verdict::Ok);
+        assert_eq!(root.hello(VERSION, number).expect("the root answers"), monitor::Verdict::Ok);
         Self { waitset, root, introduced }
+    }
+
+    pub fn waitset(&self) -> &Waitset {
+        &self.waitset
     }
 
     pub fn root(&self) -> &monitor::RpcClient {
