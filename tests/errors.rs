@@ -13,7 +13,7 @@ use flounder::limits::{Resource, Scope};
 use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::snapshot::SnapshotError;
 use flounder::monitor::{DirProblem, MonitorError, RootLocation};
-use flounder::nameservice::{InvalidName, NameError, NameRequest};
+use flounder::nameservice::{Awaited, InvalidName, NameError, NameRequest};
 use flounder::service::ServiceError;
 use flounder::{
     BindError, BindingError, Cap, ControlError, DispatchError, Error, ExportError, RecvError,
@@ -336,6 +336,7 @@ fn names() -> Vec<NameError> {
     vec![
         NameError::Taken { pid: Some(7), request: request() },
         NameError::Taken { pid: None, request: request() },
+        NameError::Taken { pid: Some(std::process::id()), request: request() },
         NameError::Unknown { request: request() },
         NameError::Invalid { why: InvalidName::Empty, request: request() },
         NameError::Invalid { why: InvalidName::TooLong { length: 256 }, request: request() },
@@ -343,7 +344,10 @@ fn names() -> Vec<NameError> {
         NameError::OverLimit { limit: limit(), request: request() },
         NameError::NotOwner { request: request() },
         NameError::NoService { request: request() },
-        NameError::Deadline { request: request() },
+        NameError::Deadline { awaited: Awaited::Registration, request: request() },
+        NameError::Deadline { awaited: Awaited::Root, request: request() },
+        NameError::Deadline { awaited: Awaited::Loss, request: request() },
+        NameError::Deadline { awaited: Awaited::Nothing, request: request() },
     ]
 }
 

@@ -39,13 +39,38 @@ fn a_taken_name_is_refused_to_another_process() {
 }
 
 #[test]
-fn the_owner_may_point_its_name_at_another_service() {
+fn a_name_of_a_process_is_refused_to_another_service_of_it() {
     let system = TestSystem::new();
-    let (mut server, mut client) = (system.spawn(), system.spawn());
+    let (mut root, mut server, mut client) = (system.spawn(), system.spawn(), system.spawn());
+    root.join();
     let first = server.export("clock");
+    let refused = server.expect_error(process::Export::new("clock"));
+    assert_eq!(refused, taken_by(server.pid()));
+    assert_eq!(client.lookup("clock"), first, "the first service is not lost");
+    server.register("clock", first);
+    // Nor under another root, where it has registered the name again.
+    root.kill();
+    assert_eq!(client.await_name_for("clock", millis(5000)), first);
+    let refused = server.expect_error(process::Export::new("clock"));
+    assert_eq!(refused, taken_by(server.pid()));
+    server.unregister("clock");
     let second = server.export("clock");
     assert_ne!(first, second);
     assert_eq!(client.lookup("clock"), second);
+}
+
+#[test]
+fn the_name_of_a_service_that_is_gone_is_free_for_another() {
+    let system = TestSystem::new();
+    let (mut root, mut server, mut client) = (system.spawn(), system.spawn(), system.spawn());
+    root.join();
+    for _ in 0..50 {
+        server.export("clock");
+        // The withdrawal is not answered.
+        server.withdraw();
+    }
+    let last = server.export("clock");
+    assert_eq!(client.lookup("clock"), last);
 }
 
 #[test]
@@ -85,8 +110,22 @@ fn a_lookup_with_a_deadline_ends_at_it() {
     let mut process = system.spawn();
     process.join();
     let started = Instant::now();
-    assert_eq!(process.expect_error(process::AwaitNameFor::new("clock", millis(200))), "Deadline");
+    let error = process.expect_error(process::AwaitNameFor::new("clock", millis(200)));
+    assert_eq!(error, "Deadline(Registration)");
     assert!(started.elapsed() >= Duration::from_millis(200));
+}
+
+#[test]
+fn a_deadline_tells_a_missing_name_from_a_silent_root() {
+    let system = TestSystem::new();
+    let (mut root, mut client) = (system.spawn(), system.spawn());
+    root.join();
+    let mut look_up = || client.expect_error(process::AwaitNameFor::new("clock", millis(400)));
+    assert_eq!(look_up(), "Deadline(Registration)");
+    root.stop();
+    assert_eq!(look_up(), "Deadline(Root)");
+    root.go_on();
+    assert_eq!(look_up(), "Deadline(Registration)");
 }
 
 #[test]
@@ -111,7 +150,8 @@ fn lookups_that_ended_leave_nothing_at_the_root() {
     let system = TestSystem::new();
     let (mut server, mut client) = (system.spawn(), system.spawn());
     for _ in 0..600 {
-        assert_eq!(client.expect_error(process::AwaitNameFor::new("clock", millis(0))), "Deadline");
+        let error = client.expect_error(process::AwaitNameFor::new("clock", millis(0)));
+        assert_eq!(error, "Deadline(Nothing)");
     }
     // More than may wait at a time; those that ended do not count.
     let lookup = client.start(process::AwaitName::new("clock"));

@@ -8,7 +8,7 @@ use flounder_rt::{Escaped, ExportError, Iref};
 use crate::error::MonitorError;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::{digest, monitor};
-use crate::root_location::RootLocation;
+use crate::root_location::{RootLocation, RootProcess};
 
 /// Longest name, in bytes.
 pub(crate) const MAX_NAME: usize = 255;
@@ -74,7 +74,7 @@ pub struct LostName {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Another process has the name.
+    /// Another process has the name, or this one has it for another service.
     Taken {
         /// Process id of the owner, if it is visible from here.
         pid: Option<u32>,
@@ -113,6 +113,8 @@ pub enum NameError {
     },
     /// The deadline passed.
     Deadline {
+        /// What the request waited for.
+        awaited: Awaited,
         /// The request, and where it went: the root monitor that did not answer, if there is one.
         request: Box<NameRequest>,
     },
@@ -125,6 +127,30 @@ pub enum NameError {
     },
     /// The export of the service to name failed.
     Export(ExportError),
+}
+
+/// What a request to the name service waited for when its deadline passed.
+///
+/// ```no_run
+/// use flounder_monitor::nameservice::{self, Awaited, NameError};
+/// # use std::time::Duration;
+/// match nameservice::blocking_lookup("clock").timeout(Duration::from_secs(1)).wait() {
+///     Err(NameError::Deadline { awaited: Awaited::Registration, .. }) => println!("start the clock"),
+///     Err(NameError::Deadline { awaited: Awaited::Root, .. }) => println!("the root is silent"),
+///     other => println!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Awaited {
+    /// The registration of the name: the root monitor had received the lookup, and no service has registered the name.
+    Registration,
+    /// An answer of the root monitor, or a root monitor.
+    Root,
+    /// The loss of the name, which this process still had.
+    Loss,
+    /// Nothing: the deadline had passed before the request was sent.
+    Nothing,
 }
 
 /// A request to the name service: which name it was about, and where it went.
@@ -154,7 +180,7 @@ pub(crate) enum RequestError {
     OverLimit(OverLimit),
     NotOwner,
     NoService,
-    Deadline,
+    Deadline(Awaited),
     Monitor(MonitorError),
 }
 
@@ -174,7 +200,7 @@ impl RequestError {
             Self::OverLimit(limit) => NameError::OverLimit { limit, request },
             Self::NotOwner => NameError::NotOwner { request },
             Self::NoService => NameError::NoService { request },
-            Self::Deadline => NameError::Deadline { request },
+            Self::Deadline(awaited) => NameError::Deadline { awaited, request },
             Self::Monitor(error) => NameError::Monitor { error, request },
         }
     }
@@ -206,6 +232,10 @@ flounder_rt::debug_as_chain!(NameError);
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Taken { pid: Some(pid), request } if *pid == std::process::id() => write!(
+                f,
+                "this process itself, {pid}, has {request}, for another service; unregister it first"
+            ),
             Self::Taken { pid: Some(pid), request } => write!(f, "process {pid} has {request}"),
             Self::Taken { pid: None, request } => {
                 write!(f, "a process that is not visible from here has {request}")
@@ -219,7 +249,25 @@ impl fmt::Display for NameError {
             Self::NoService { request } => {
                 write!(f, "this process exports no such service, for {request}")
             }
-            Self::Deadline { request } => write!(f, "the deadline passed for {request}"),
+            Self::Deadline { awaited: Awaited::Registration, request } => {
+                write!(f, "no service has registered {request}; the deadline has passed")
+            }
+            Self::Deadline { awaited: Awaited::Root, request } => match request.root() {
+                Some(root) => {
+                    write!(
+                        f,
+                        "the root monitor, {root}, did not answer before the deadline, for "
+                    )?;
+                    request.write_place(f)
+                }
+                None => write!(f, "no root monitor answered before the deadline, for {request}"),
+            },
+            Self::Deadline { awaited: Awaited::Loss, request } => {
+                write!(f, "this process still had {request}, when the deadline passed")
+            }
+            Self::Deadline { awaited: Awaited::Nothing, request } => {
+                write!(f, "the deadline had passed before the request was sent, for {request}")
+            }
             Self::Monitor { error, request } => {
                 write!(f, "{error}, for ")?;
                 match error.names_location() {
@@ -233,6 +281,20 @@ impl fmt::Display for NameError {
 }
 
 impl NameRequest {
+    /// Returns the root monitor that the request went to.
+    fn root(&self) -> Option<&RootProcess> {
+        self.location.as_ref()?.root.as_ref()
+    }
+
+    /// Writes the name and the directory, without the root monitor.
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_name(f)?;
+        match &self.location {
+            Some(location) => write!(f, " in {}", Escaped(location.directory.display())),
+            None => Ok(()),
+        }
+    }
+
     fn write_name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => write!(f, "the name \"{}\"", Escaped(name)),
@@ -271,5 +333,46 @@ impl fmt::Display for InvalidName {
             }
             Self::Control => f.write_str("it has control characters"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flounder_rt::Peer;
+
+    use super::*;
+
+    #[test]
+    fn deadline_names_what_was_awaited() {
+        let root = RootProcess {
+            peer: Peer::process(Some(7), Some(0), None),
+            command: Some("initd".into()),
+        };
+        let at = |root| RootLocation::new("/run/f".into(), root);
+        let text = |awaited, root| {
+            let request = NameRequest::new(Some("clock".into()), Some(at(root)));
+            RequestError::Deadline(awaited).of(request).to_string()
+        };
+        let missing = text(Awaited::Registration, Some(root.clone()));
+        assert!(
+            missing.starts_with("no service has registered the name \"clock\" in /run/f"),
+            "{missing}"
+        );
+        let silent =
+            "the root monitor, process 7 of user 0 (initd), did not answer before the deadline";
+        assert_eq!(
+            text(Awaited::Root, Some(root)),
+            format!("{silent}, for the name \"clock\" in /run/f")
+        );
+        let none = text(Awaited::Root, None);
+        assert!(none.starts_with("no root monitor answered"), "{none}");
+    }
+
+    #[test]
+    fn name_of_this_process_for_another_service_is_said_so() {
+        let taken = |pid| RequestError::Taken { pid: Some(pid) }.of(NameRequest::new(None, None));
+        let own = std::process::id();
+        assert!(taken(own).to_string().contains("itself"));
+        assert!(!taken(own + 1).to_string().contains("itself"));
     }
 }

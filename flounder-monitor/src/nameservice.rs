@@ -34,11 +34,13 @@ use flounder_rt::{Iref, Waitset, log_limited};
 
 use crate::directory::choice;
 use crate::error::MonitorError;
-use crate::limit::Limit;
+use crate::limit::{Limit, Progress};
 use crate::monitor::Monitor;
 use crate::monitor_thread;
 use crate::name::RequestError;
-pub use crate::name::{Entry, InvalidName, LostName, NameError, NameRequest, ResolvedName};
+pub use crate::name::{
+    Awaited, Entry, InvalidName, LostName, NameError, NameRequest, ResolvedName,
+};
 use crate::oneshot;
 use crate::root_location::RootLocation;
 use crate::wait::until_cancelled;
@@ -54,15 +56,10 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// If the request is dropped before it completes, the name is not registered.
 ///
 /// # Errors
-/// [`NameError::Taken`] if another process has the name; [`NameError::NoService`] if this process
-/// exports no service `iref`.
+/// [`NameError::Taken`] if another process has the name, or this one for another service;
+/// [`NameError::NoService`] if this process exports no service `iref`.
 pub fn register(name: &str, iref: Iref) -> Request<()> {
-    Request::named(name, async move |monitor, name| monitor.register(&name, iref).await)
-}
-
-/// Registers a name, like [`register`], unless this process has it already.
-pub(crate) fn register_new(name: &str, iref: Iref) -> Request<()> {
-    Request::named(name, async move |monitor, name| monitor.register_new(&name, iref).await)
+    Request::named(name, async move |monitor, name, _| monitor.register(&name, iref).await)
 }
 
 /// Removes a name of this process.
@@ -74,7 +71,7 @@ pub(crate) fn register_new(name: &str, iref: Iref) -> Request<()> {
 /// [`NameError::Unknown`] if there is no such name; [`NameError::NotOwner`] if another process has
 /// it.
 pub fn unregister(name: &str) -> Request<()> {
-    Request::named(name, async move |monitor, name| monitor.unregister(&name).await)
+    Request::named(name, async move |monitor, name, _| monitor.unregister(&name).await)
 }
 
 /// Returns the service with this name.
@@ -82,7 +79,7 @@ pub fn unregister(name: &str) -> Request<()> {
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name.
 pub fn lookup(name: &str) -> Request<Iref> {
-    Request::named(name, async move |monitor, name| Ok(monitor.lookup(&name).await?.iref))
+    Request::named(name, async move |monitor, name, _| Ok(monitor.lookup(&name).await?.iref))
 }
 
 /// Returns the service with this name, and the owner of the name.
@@ -90,7 +87,7 @@ pub fn lookup(name: &str) -> Request<Iref> {
 /// # Errors
 /// [`NameError::Unknown`] if there is no such name.
 pub fn lookup_with_owner(name: &str) -> Request<ResolvedName> {
-    Request::named(name, async move |monitor, name| monitor.lookup(&name).await)
+    Request::named(name, async move |monitor, name, _| monitor.lookup(&name).await)
 }
 
 /// Returns the service with this name, and waits until it is registered: for ever, if the name is
@@ -102,8 +99,9 @@ pub fn lookup_with_owner(name: &str) -> Request<ResolvedName> {
 /// # Errors
 /// Every error of a lookup but [`NameError::Unknown`].
 pub fn blocking_lookup(name: &str) -> Request<Iref> {
-    let request =
-        Request::named(name, async move |monitor, name| Ok(monitor.await_name(&name).await?.iref));
+    let request = Request::named(name, async move |monitor, name, progress| {
+        Ok(monitor.await_name(&name, &progress).await?.iref)
+    });
     request.without_limit()
 }
 
@@ -113,7 +111,9 @@ pub fn blocking_lookup(name: &str) -> Request<Iref> {
 /// # Errors
 /// Those of [`blocking_lookup`].
 pub fn blocking_lookup_with_owner(name: &str) -> Request<ResolvedName> {
-    let request = Request::named(name, async move |monitor, name| monitor.await_name(&name).await);
+    let request = Request::named(name, async move |monitor, name, progress| {
+        monitor.await_name(&name, &progress).await
+    });
     request.without_limit()
 }
 
@@ -142,8 +142,10 @@ pub fn list() -> Request<Vec<Entry>> {
 /// # Errors
 /// [`NameError::NotOwner`] if this process has not registered the name, or unregisters it.
 pub fn lost(name: &str) -> Request<LostName> {
-    let mut request =
-        Request::named(name, async move |monitor, name| monitor.lost(&name).await).without_limit();
+    let request = Request::named(name, async move |monitor, name, progress| {
+        monitor.lost(&name, &progress).await
+    });
+    let mut request = request.without_limit();
     request.slow_log = SlowRequestLog::Off;
     request
 }
@@ -174,7 +176,7 @@ enum Stage<T> {
 }
 
 /// Runs on the monitor's thread.
-type Task<T> = Box<dyn FnOnce(Rc<Monitor>) -> TaskFuture<T> + Send>;
+type Task<T> = Box<dyn FnOnce(Rc<Monitor>, Rc<Progress>) -> TaskFuture<T> + Send>;
 
 type TaskFuture<T> = Pin<Box<dyn Future<Output = Result<T, RequestError>>>>;
 
@@ -184,17 +186,28 @@ impl<T: Send + 'static> Request<T> {
         name: Option<String>,
         task: impl AsyncFnOnce(Rc<Monitor>) -> Result<T, RequestError> + Send + 'static,
     ) -> Self {
-        let task: Task<T> = Box::new(|monitor| Box::pin(task(monitor)));
+        Self::with_progress(name, async move |monitor, _| task(monitor).await)
+    }
+
+    fn with_progress(
+        name: Option<String>,
+        task: impl AsyncFnOnce(Rc<Monitor>, Rc<Progress>) -> Result<T, RequestError> + Send + 'static,
+    ) -> Self {
+        let task: Task<T> = Box::new(|monitor, progress| Box::pin(task(monitor, progress)));
         let (limit, slow_log) = (Limit::Default, SlowRequestLog::On);
         Self { name, limit, slow_log, stage: Stage::Unsent(task) }
     }
 
     fn named(
         name: &str,
-        task: impl AsyncFnOnce(Rc<Monitor>, String) -> Result<T, RequestError> + Send + 'static,
+        task: impl AsyncFnOnce(Rc<Monitor>, String, Rc<Progress>) -> Result<T, RequestError>
+        + Send
+        + 'static,
     ) -> Self {
         let name = name.to_owned();
-        Self::new(Some(name.clone()), async move |monitor| task(monitor, name).await)
+        Self::with_progress(Some(name.clone()), async move |monitor, progress| {
+            task(monitor, name, progress).await
+        })
     }
 
     fn without_limit(mut self) -> Self {
@@ -258,7 +271,7 @@ impl<T: Send + 'static> Request<T> {
         let (name, slow_log) = (self.name.clone(), self.slow_log);
         let deadline = self.limit.end(DEFAULT_TIMEOUT);
         let failed = match monitor_thread::remote() {
-            _ if self.limit.is_over() => RequestError::Deadline,
+            _ if self.limit.is_over() => RequestError::Deadline(Awaited::Nothing),
             Ok(remote) => {
                 remote.post(move |_| {
                     if let Some(monitor) = Monitor::current() {
@@ -296,13 +309,16 @@ fn run<T: Send + 'static>(monitor: Rc<Monitor>, task: Task<T>, submission: Submi
             }
             core::future::pending::<()>().await;
         };
-        let work = until_cancelled(task(Rc::clone(&monitor)), log_if_slow);
+        let progress = Rc::new(Progress::new(deadline));
+        let task = task(Rc::clone(&monitor), Rc::clone(&progress));
+        let work = until_cancelled(task, log_if_slow);
         let work = async { work.await.unwrap_or(Err(RequestError::Monitor(MonitorError::Ended))) };
         let result = match deadline {
             None => until_cancelled(work, sender.closed()).await,
             Some(deadline) => {
                 let work = waitset.deadline(deadline, work);
-                let work = async { work.await.unwrap_or(Err(RequestError::Deadline)) };
+                let over = || RequestError::Deadline(progress.awaited());
+                let work = async { work.await.unwrap_or_else(|_| Err(over())) };
                 until_cancelled(work, sender.closed()).await
             }
         };

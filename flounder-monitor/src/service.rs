@@ -54,7 +54,7 @@ use flounder_rt::{
 };
 
 use crate::limit::Limit;
-use crate::name::{LostName, NameError, NameRequest};
+use crate::name::{Awaited, LostName, NameError, NameRequest};
 use crate::nameservice::{self, Request};
 use crate::wait::until_cancelled;
 use crate::{broker, oneshot, service_thread};
@@ -260,7 +260,7 @@ async fn serve(
     let iref = exported.iref();
     // From here on the drop withdraws it.
     let served = Served { exported: Some(exported), bindings };
-    let registered = nameservice::register_new(&name, iref);
+    let registered = nameservice::register(&name, iref);
     match deadline {
         Some(deadline) => registered.deadline(deadline).await?,
         None => registered.timeout(Duration::MAX).await?,
@@ -359,12 +359,10 @@ async fn connect<B: 'static>(
     }
 }
 
-/// Returns the error of a lookup that waited. A root that was there has no service of the name.
+/// Returns the error of a lookup that waited.
 fn missing(error: NameError) -> ServiceError {
-    let has_root =
-        |request: &NameRequest| request.location.as_ref().is_some_and(|at| at.root.is_some());
     match error {
-        NameError::Deadline { request } if has_root(&request) => {
+        NameError::Deadline { awaited: Awaited::Registration, request } => {
             ServiceError::NoService { request }
         }
         error => ServiceError::Name(error),

@@ -31,9 +31,10 @@ use crate::directory::root_lock;
 use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::error::{DirProblem, MonitorError, NO_ENTRY};
 use crate::exit_watch::ExitWatch;
+use crate::limit::Progress;
 use crate::link::Introduction;
 use crate::monitor::Monitor;
-use crate::name::LostName;
+use crate::name::{Awaited, LostName};
 use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
@@ -115,11 +116,12 @@ impl OutboxMessage for MessageToRoot {
 
 /// When a root answers a call.
 #[derive(Debug, Clone, Copy)]
-enum ReplyTiming {
+enum ReplyTiming<'a> {
     /// At once: the root is checked with `alive` until it answers.
     Immediate,
-    /// When an event occurs: `alive` is called once, to check that the root has received the call.
-    Deferred,
+    /// When a name is registered: `alive` is called once, to check that the root has received the
+    /// call.
+    Deferred(&'a Progress),
 }
 
 /// Reason why an attempt to join failed.
@@ -287,26 +289,31 @@ impl Monitor {
         self.call_root_with(ReplyTiming::Immediate, call).await
     }
 
-    /// Like [`call_root`](Self::call_root), for calls that the root answers when an event occurs.
+    /// Like [`call_root`](Self::call_root), for calls that the root answers when a name is
+    /// registered.
     pub(super) async fn call_root_deferred<T, F>(
         &self,
+        progress: &Progress,
         call: impl Fn(&monitor::RpcClient) -> F,
     ) -> Result<T, MonitorError>
     where
         F: Future<Output = Result<T, RpcError>>,
     {
-        self.call_root_with(ReplyTiming::Deferred, call).await
+        self.call_root_with(ReplyTiming::Deferred(progress), call).await
     }
 
     async fn call_root_with<T, F>(
         &self,
-        timing: ReplyTiming,
+        timing: ReplyTiming<'_>,
         call: impl Fn(&monitor::RpcClient) -> F,
     ) -> Result<T, MonitorError>
     where
         F: Future<Output = Result<T, RpcError>>,
     {
         loop {
+            if let ReplyTiming::Deferred(progress) = timing {
+                progress.set_awaited(Awaited::Root);
+            }
             let membership = self.membership().await?;
             let until_unresponsive = self.until_unresponsive(&membership, timing);
             let answer = until_cancelled(call(&membership.client), until_unresponsive).await;
@@ -322,8 +329,12 @@ impl Monitor {
     }
 
     /// Completes when the root is stuck.
-    async fn until_unresponsive(&self, membership: &Membership, timing: ReplyTiming) {
-        self.waitset.sleep(ALIVE_CHECK_DELAY).await;
+    async fn until_unresponsive(&self, membership: &Membership, timing: ReplyTiming<'_>) {
+        let delay = match timing {
+            ReplyTiming::Immediate => ALIVE_CHECK_DELAY,
+            ReplyTiming::Deferred(progress) => progress.check_delay(ALIVE_CHECK_DELAY),
+        };
+        self.waitset.sleep(delay).await;
         while within_response_timeout(&self.waitset, membership.client.alive_async())
             .await
             .is_some()
@@ -331,7 +342,10 @@ impl Monitor {
             match timing {
                 ReplyTiming::Immediate => self.waitset.sleep(ROOT_CHECK_INTERVAL).await,
                 // The root has received the call. If it gets stuck, the next other call notices.
-                ReplyTiming::Deferred => core::future::pending().await,
+                ReplyTiming::Deferred(progress) => {
+                    progress.set_awaited(Awaited::Registration);
+                    core::future::pending().await
+                }
             }
         }
     }

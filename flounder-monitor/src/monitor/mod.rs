@@ -66,8 +66,8 @@ pub(crate) struct Monitor {
     publishing: RefCell<HashSet<Iref>>,
     /// Names that are registered, also with the next root.
     names: RefCell<BTreeMap<String, Iref>>,
-    /// Names that are being registered for new services.
-    claimed: RefCell<HashSet<String>>,
+    /// Names that are being registered: for which service, and by how many requests.
+    claimed: RefCell<HashMap<String, (Iref, usize)>>,
     /// Names that another process has taken over.
     lost: RefCell<HashMap<String, LostName>>,
     /// The last root that this process tried to join, unless it is known to be dead.

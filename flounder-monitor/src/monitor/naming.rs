@@ -1,6 +1,7 @@
 //! Publishing and naming of services, and lookups, at the root.
 
 use core::cell::Cell;
+use std::collections::hash_map;
 use std::rc::Rc;
 
 use flounder_rt::{Call, Iref, RpcError, log_limited};
@@ -8,9 +9,12 @@ use flounder_rt::{Call, Iref, RpcError, log_limited};
 use crate::accounts::limit_from_wire;
 use crate::directory::choice;
 use crate::error::MonitorError;
+use crate::limit::Progress;
 use crate::monitor::Monitor;
 use crate::monitor::membership::{Membership, MessageToRoot};
-use crate::name::{Entry, InvalidName, LostName, MAX_NAME, RequestError, ResolvedName, is_name};
+use crate::name::{
+    Awaited, Entry, InvalidName, LostName, MAX_NAME, RequestError, ResolvedName, is_name,
+};
 use crate::prefix::prefix;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
@@ -76,12 +80,11 @@ impl Monitor {
         iref: Iref,
     ) -> Result<(), RequestError> {
         check(name)?;
+        let _claim = Claim::new(self, name, iref)?;
         self.publish(iref).await?;
-        let is_known = self.names.borrow().contains_key(name);
-        let undo = (!is_known).then(|| RemovalGuard::new(self, name));
-        let (verdict, pid, limit) = self.call_root(|root| root.register_async(name, iref)).await?;
-        if let Some(undo) = undo {
-            undo.answered.set(true);
+        let (mut verdict, mut pid, mut limit) = self.register_at_root(name, iref).await?;
+        if verdict == Verdict::Taken && self.frees(name, pid_from_wire(pid)).await? {
+            (verdict, pid, limit) = self.register_at_root(name, iref).await?;
         }
         match verdict {
             // Withdrawn meanwhile, and the root has removed the name.
@@ -97,18 +100,39 @@ impl Monitor {
         }
     }
 
-    /// Registers a name, unless this process has it already: the root would let the owner give it to another service.
-    pub(crate) async fn register_new(
+    /// Registers a name at the root. If dropped, the name is not registered.
+    async fn register_at_root(
         self: &Rc<Self>,
         name: &str,
         iref: Iref,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(Verdict, u32, u64), MonitorError> {
         let is_known = self.names.borrow().contains_key(name);
-        if is_known || !self.claimed.borrow_mut().insert(name.to_owned()) {
-            return Err(RequestError::Taken { pid: Some(std::process::id()) });
+        let undo = (!is_known).then(|| RemovalGuard::new(self, name));
+        let answer = self.call_root(|root| root.register_async(name, iref)).await?;
+        if let Some(undo) = undo {
+            undo.answered.set(true);
         }
-        let _claim = Claim { monitor: self, name };
-        self.register(name, iref).await
+        Ok(answer)
+    }
+
+    /// Unregisters a name that the root has for a service of this process that is gone: it has not
+    /// received yet that the service is withdrawn. Returns false if the name is not such a one.
+    async fn frees(&self, name: &str, owner: Option<u32>) -> Result<bool, RequestError> {
+        if owner.is_some_and(|owner| owner != std::process::id()) {
+            return Ok(false);
+        }
+        let (verdict, iref, _, _) = self.call_root(|root| root.lookup_async(name)).await?;
+        match (verdict, Iref::from_bits(iref)) {
+            // The root may not tell whose it is, in another PID namespace.
+            (Verdict::Ok, Some(iref)) if services::find(iref).is_some() => {
+                Err(RequestError::Taken { pid: Some(std::process::id()) })
+            }
+            (Verdict::Ok, _) => {
+                let verdict = self.call_root(|root| root.unregister_async(name)).await?;
+                Ok(matches!(verdict, Verdict::Ok | Verdict::Unknown))
+            }
+            (verdict, _) => Ok(verdict == Verdict::Unknown),
+        }
     }
 
     /// Unregisters a name of this process.
@@ -140,8 +164,13 @@ impl Monitor {
     }
 
     /// Waits until another process has a name of this process.
-    pub(crate) async fn lost(&self, name: &str) -> Result<LostName, RequestError> {
+    pub(crate) async fn lost(
+        &self,
+        name: &str,
+        progress: &Progress,
+    ) -> Result<LostName, RequestError> {
         check(name)?;
+        progress.set_awaited(Awaited::Loss);
         let look = || match self.lost.borrow().get(name) {
             Some(lost) => Some(Ok(lost.clone())),
             None if self.names.borrow().contains_key(name) => None,
@@ -162,11 +191,13 @@ impl Monitor {
     pub(crate) async fn await_name(
         self: &Rc<Self>,
         name: &str,
+        progress: &Progress,
     ) -> Result<ResolvedName, RequestError> {
         check(name)?;
         let ticket = self.next_number();
         let waiting = LookupGuard { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
-        let answer = self.call_root_deferred(|root| root.await_name_async(ticket, name)).await;
+        let answer =
+            self.call_root_deferred(progress, |root| root.await_name_async(ticket, name)).await;
         waiting.answered.set(true);
         let (verdict, iref, pid, uid, limit) = answer?;
         found(verdict, iref, pid, uid, limit)
@@ -238,15 +269,35 @@ impl Drop for LookupGuard {
     }
 }
 
-/// A name that is being registered for a new service, until dropped.
+/// A name that is being registered, until dropped: a request that is given up removes the name, which
+/// must not be another one's by then.
 struct Claim<'a> {
     monitor: &'a Monitor,
     name: &'a str,
 }
 
+impl<'a> Claim<'a> {
+    /// Fails if this process is registering the name for another service.
+    fn new(monitor: &'a Monitor, name: &'a str, iref: Iref) -> Result<Self, RequestError> {
+        let mut claimed = monitor.claimed.borrow_mut();
+        let (other, requests) = claimed.entry(name.to_owned()).or_insert((iref, 0));
+        if *other != iref {
+            return Err(RequestError::Taken { pid: Some(std::process::id()) });
+        }
+        *requests += 1;
+        Ok(Self { monitor, name })
+    }
+}
+
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.monitor.claimed.borrow_mut().remove(self.name);
+        let mut claimed = self.monitor.claimed.borrow_mut();
+        if let hash_map::Entry::Occupied(mut claim) = claimed.entry(self.name.to_owned()) {
+            claim.get_mut().1 -= 1;
+            if claim.get().1 == 0 {
+                claim.remove();
+            }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Registration {
 /// Why a request about a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameRefusal {
-    /// Another domain, with this number, has the name.
+    /// The domain with this number has the name: another one, or the requester for another service.
     Taken(u64),
     /// There is no such name.
     Unknown,
@@ -60,7 +60,8 @@ pub(crate) enum NameRefusal {
 }
 
 impl Names {
-    /// Registers `name` for a service. The owner may register it again for another service.
+    /// Registers `name` for a service. A domain that has the name already keeps it for the service
+    /// that it has, and may take over that of a former connection for any of its services.
     pub(crate) fn register(
         &mut self,
         requester: Requester<'_>,
@@ -70,10 +71,14 @@ impl Names {
         if !is_name(name) {
             return Err(NameRefusal::Invalid);
         }
-        if let Some((owned, _)) = self.table.get(name)
-            && !requester.acts_for(owned.owner)
-        {
-            return Err(NameRefusal::Taken(owned.owner));
+        match self.table.get(name) {
+            Some((owned, _)) if (owned.owner, owned.iref) == (requester.owner, iref) => {
+                return Ok(());
+            }
+            Some((owned, _)) if !requester.replaces.contains(&owned.owner) => {
+                return Err(NameRefusal::Taken(owned.owner));
+            }
+            _ => {}
         }
         let charge = match self.remove(name) {
             Some(charge) if charge.account().is_same(requester.account) => charge,
@@ -244,8 +249,9 @@ mod tests {
         assert_eq!(names.register(domain(2), "a", iref(6)), Err(NameRefusal::Taken(1)));
         assert_eq!(names.unregister(domain(2), "a"), Err(NameRefusal::NotOwner));
         assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(5) }));
-        assert_eq!(names.register(domain(1), "a", iref(7)), Ok(()));
-        assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(7) }));
+        assert_eq!(names.register(domain(1), "a", iref(7)), Err(NameRefusal::Taken(1)));
+        assert_eq!(names.register(domain(1), "a", iref(5)), Ok(()), "it has it");
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(5) }));
         assert_eq!(names.unregister(domain(1), "a"), Ok(()));
         assert_eq!(names.unregister(domain(1), "a"), Err(NameRefusal::Unknown));
         assert_eq!(names.register(domain(2), "a", iref(6)), Ok(()));
@@ -310,6 +316,8 @@ mod tests {
         let rejoined = Requester { owner: 3, replaces: &[1], ..domain(1) };
         assert_eq!(names.register(rejoined, "a", iref(5)), Ok(()));
         assert_eq!(names.lookup("a"), Ok(Registration { owner: 3, iref: iref(5) }));
+        assert_eq!(names.register(rejoined, "b", iref(6)), Ok(()), "its record may be an old one");
+        assert_eq!(names.register(rejoined, "b", iref(5)), Err(NameRefusal::Taken(3)));
         assert_eq!(names.unregister(rejoined, "b"), Ok(()));
         assert!(!names.has_some(1));
         assert_eq!(used(domain(1)), 1);

@@ -91,7 +91,7 @@ impl Kind for NameError {
             Self::OverLimit { limit, .. } => format!("OverLimit({})", limit.kind()),
             Self::NotOwner { .. } => "NotOwner".into(),
             Self::NoService { .. } => "NoService".into(),
-            Self::Deadline { .. } => "Deadline".into(),
+            Self::Deadline { awaited, .. } => format!("Deadline({awaited:?})"),
             Self::Monitor { error, .. } => format!("Monitor({})", error.kind()),
             Self::Export(error) => format!("Export({})", error.kind()),
             other => other.to_string(),
