@@ -324,6 +324,7 @@ fn monitors() -> Vec<MonitorError> {
         MonitorError::UntrustedRoot { directory: "/run".into(), uid: 7 },
         MonitorError::Version { location: location() },
         MonitorError::JoinDenied { directory: "/run".into(), owner: 7 },
+        MonitorError::PidNamespace { directory: "/run".into() },
         MonitorError::NoRoot { location: location() },
         MonitorError::OverLimit(limit()),
         MonitorError::OwnThread,

@@ -177,6 +177,29 @@ fn processes_of_different_pid_namespaces_pass_capabilities() {
 }
 
 #[test]
+fn a_process_of_another_pid_namespace_names_what_an_old_kernel_lacks() {
+    let inside = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
+        return println!("skipped: this user cannot make a PID namespace");
+    }
+    let old_kernel = format!("{}=1", support::OLD_KERNEL);
+    for (root_inside, client_inside) in [(true, false), (false, true), (true, true)] {
+        let system = TestSystem::new();
+        let start = |is_inside: bool| match is_inside {
+            true => system.spawn_under("env", &[&[&*old_kernel, "unshare"], &inside[..]].concat()),
+            false => system.spawn_under("env", &[&old_kernel]),
+        };
+        let (mut root, mut client) = (start(root_inside), start(client_inside));
+        root.join();
+        let refused = client.expect_error(process::Lookup::new("echo"));
+        assert!(refused.contains("no SO_PEERPIDFD"), "{root_inside} {client_inside}: {refused}");
+        if !root_inside {
+            start(false).join();
+        }
+    }
+}
+
+#[test]
 fn a_root_without_inotify_compares_by_the_clock() {
     let none = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
     let inside = ["-r", "sh", "-c", none, "sh"];

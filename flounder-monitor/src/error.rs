@@ -49,6 +49,12 @@ pub enum MonitorError {
         /// Uid of the owner of the directory.
         owner: u32,
     },
+    /// The root monitor is in another PID namespace, and the kernel cannot identify processes across
+    /// them: it has no `SO_PEERPIDFD`, which is there since Linux 6.5.
+    PidNamespace {
+        /// The runtime directory.
+        directory: PathBuf,
+    },
     /// No root monitor answered before the deadline.
     NoRoot {
         /// The directory, and its root.
@@ -104,6 +110,7 @@ impl MonitorError {
                 | Self::UntrustedRoot { .. }
                 | Self::Version { .. }
                 | Self::JoinDenied { .. }
+                | Self::PidNamespace { .. }
                 | Self::NoRoot { .. }
         )
     }
@@ -155,6 +162,13 @@ impl fmt::Display for MonitorError {
                  `flounder monitor` with --allow-uid",
                 Escaped(directory.display())
             ),
+            Self::PidNamespace { directory } => write!(
+                f,
+                "the root monitor in {} is in another PID namespace, and this kernel cannot identify \
+                 processes across them (it has no SO_PEERPIDFD, which is there since Linux 6.5); set \
+                 FLOUNDER_RUNTIME_DIR to a directory for each namespace",
+                Escaped(directory.display())
+            ),
             Self::NoRoot { location } => {
                 write!(f, "no root monitor answered before the deadline {location}")
             }
@@ -177,6 +191,7 @@ impl Error for MonitorError {
             | Self::UntrustedRoot { .. }
             | Self::Version { .. }
             | Self::JoinDenied { .. }
+            | Self::PidNamespace { .. }
             | Self::NoRoot { .. }
             | Self::OwnThread
             | Self::Busy

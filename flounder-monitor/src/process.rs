@@ -135,20 +135,36 @@ fn maps_all_ids(kind: &str) -> bool {
 }
 
 /// Returns a pidfd of the process that connected, or listened, at the other end of a socket.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`] if the process is in another PID namespace, and the kernel is too
+/// old to identify it; another error if the process is gone.
 pub(crate) fn process_of(socket: BorrowedFd<'_>, credentials: Credentials) -> io::Result<OwnedFd> {
     match sys::peer_pidfd(socket) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-            // The kernel has the pid only, and the process is not visible here.
-            let pid = Some(credentials.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
-            open(socket, pid.ok_or(Errno::SRCH)?)
-        }
+        Err(error) if is_without_pidfds(&error) => open(socket, credentials),
         result => result,
     }
 }
 
-/// Opens a pidfd on kernels before 6.5. If the pid was reused in the meantime, the socket has
-/// ended.
-fn open(socket: BorrowedFd<'_>, pid: Pid) -> io::Result<OwnedFd> {
+/// Returns true if the root could not identify this process: the root is in a PID namespace inside
+/// of this one, and the kernel is too old.
+pub(crate) fn is_hidden_from(root: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> bool {
+    sys::peer_pidfd(socket).is_err_and(|error| is_without_pidfds(&error)) && pids_of(root).len() > 1
+}
+
+/// Returns true if the kernel has no `SO_PEERPIDFD`.
+fn is_without_pidfds(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOPROTOOPT)
+}
+
+/// Opens a pidfd on kernels before 6.5, which have the pid only. If the pid was reused in the
+/// meantime, the socket has ended.
+fn open(socket: BorrowedFd<'_>, credentials: Credentials) -> io::Result<OwnedFd> {
+    let pid = Some(credentials.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| {
+        let why = "the process is in another PID namespace, and this kernel has no SO_PEERPIDFD (before Linux 6.5)";
+        io::Error::new(io::ErrorKind::Unsupported, why)
+    })?;
     let process = pidfd_open(pid, PidfdFlags::empty())?;
     if has(socket, PollFlags::HUP | PollFlags::RDHUP) {
         return Err(Errno::SRCH.into());
@@ -210,6 +226,17 @@ mod tests {
         let nobody = Credentials { pid: 7, uid: DEFAULT_OVERFLOW_ID, gid: 7 };
         let known = maps_all_ids("uid").then_some(DEFAULT_OVERFLOW_ID);
         assert_eq!(nobody.peer().uid(), known);
+    }
+
+    #[test]
+    fn process_of_another_namespace_needs_a_pidfd_of_the_socket() {
+        let (near, _far) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let of = |pid| open(near.as_fd(), Credentials { pid, uid: 0, gid: 0 });
+        let error = of(0).expect_err("the kernel has no number of it");
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("SO_PEERPIDFD"), "{error}");
+        of(own).expect("it is visible");
     }
 
     #[test]

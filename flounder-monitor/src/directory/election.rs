@@ -17,6 +17,7 @@
 //! Neither does a process of a user whom a daemon let in.
 
 use core::time::Duration;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -29,7 +30,7 @@ use crate::directory::name_journal::NameJournal;
 use crate::directory::root_lock;
 use crate::directory::runtime_dir::{DirIdentity, RootSocketId, RuntimeDir};
 use crate::error::MonitorError;
-use crate::process::{compare_namespaces, is_dead, process_of, random_number};
+use crate::process::{compare_namespaces, is_dead, is_hidden_from, process_of, random_number};
 use crate::sys;
 
 /// Free descriptors that a process needs to become root: for its own membership, a few domains and
@@ -254,8 +255,16 @@ pub(crate) fn identify_root(
     if uid != directory.owner() && uid != 0 {
         return Err(MonitorError::UntrustedRoot { directory: directory.path().to_owned(), uid });
     }
-    // The process that listened may be dead while a child of it keeps the socket.
-    let Ok(process) = process_of(socket.as_fd(), root) else { return Ok(None) };
+    let hidden = || MonitorError::PidNamespace { directory: directory.path().to_owned() };
+    let process = match process_of(socket.as_fd(), root) {
+        Ok(process) => process,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Err(hidden()),
+        // The process that listened may be dead while a child of it keeps the socket.
+        Err(_) => return Ok(None),
+    };
+    if is_hidden_from(process.as_fd(), socket.as_fd()) {
+        return Err(hidden());
+    }
     compare_namespaces(process.as_fd());
     Ok((!is_dead(process.as_fd())).then(|| (root.peer(), process)))
 }

@@ -65,6 +65,16 @@ const OUTER: &str = "FLOUNDER_TEST_OUTER";
 const DAEMON: &str = "FLOUNDER_TEST_DAEMON";
 /// Environment variable that makes a test process write its warnings to this file.
 const LOG: &str = "FLOUNDER_TEST_LOG";
+/// In the environment of a test process that is to run as on an old kernel ([`be_old_kernel`]).
+pub const OLD_KERNEL: &str = "FLOUNDER_TEST_OLD_KERNEL";
+
+/// Takes from this thread, and from those that it starts, what kernels lack that are as old as flounder allows: the socket
+/// options `SO_PEERPIDFD` (Linux 6.5) and `SO_PASSRIGHTS` (6.16).
+pub fn be_old_kernel() {
+    const SO_PEERPIDFD: i32 = 77;
+    const SO_PASSRIGHTS: i32 = 83;
+    flounder_conformance::seccomp::refuse_socket_options(&[SO_PEERPIDFD, SO_PASSRIGHTS]);
+}
 
 /// The processes of one test, and where they meet.
 pub struct TestSystem {

@@ -27,7 +27,8 @@ use super::kind::Kind;
 use super::many::ManyBindings;
 use super::protocol::{self, AnyCommand, Driver, Drivers, Event, Reply, ServiceId, commands};
 use super::raw_monitor::{RawMonitor, connect_in};
-use super::{DAEMON, LOG, OUTER, TEST_PROCESS, TIMEOUT, cap_transfer, pending_calls};
+use super::{DAEMON, LOG, OLD_KERNEL, OUTER, TEST_PROCESS, TIMEOUT};
+use super::{be_old_kernel, cap_transfer, pending_calls};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
@@ -240,6 +241,9 @@ pub struct Counts {
 pub fn run() {
     if std::env::var_os(TEST_PROCESS).is_none() {
         return;
+    }
+    if std::env::var_os(OLD_KERNEL).is_some() {
+        be_old_kernel();
     }
     if let Some(path) = std::env::var_os(LOG) {
         let log = File::options().append(true).create(true).open(path).expect("it can be made");
