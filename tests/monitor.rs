@@ -287,8 +287,8 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
             link.tx_closed(0).expect(send);
         },
         // Connections of the other's half.
-        &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, "lmp", &[], 0).expect(send),
-        &|link| _ = link.tx_bound(0, &[], 0).expect(send),
+        &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, 0, "lmp", &[], 0).expect(send),
+        &|link| _ = link.tx_bound(0, 0, &[], 0).expect(send),
         &|link| _ = link.tx_refused(2, intermon::Refusal::NoService, 0, "", &[]).expect(send),
     ];
     for (number, breach) in breaches.iter().enumerate() {
@@ -301,7 +301,7 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
     for connection in 0..4 {
         link.binding.tx_closed(connection).expect(send);
     }
-    let sent = link.binding.tx_bind_request(4, iref, 0, 0, 0, "pigeon", &[], 0);
+    let sent = link.binding.tx_bind_request(4, iref, 0, 0, 0, 0, "pigeon", &[], 0);
     sent.expect(send);
     assert_eq!(link.hear(), "refused 4 Reach 0");
     drop(link);
@@ -320,7 +320,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
     let raw_monitor = RawMonitor::join(&system, 77);
     let link = raw_monitor.link(iref);
     let ask = |connection, iref, driver: &str, words: &[u64], caps: u32| {
-        let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, driver, words, caps);
+        let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, 0, driver, words, caps);
         sent.expect("it can be sent");
         for _ in 0..caps {
             let null = Cap::from(File::open("/dev/null").expect("null"));
@@ -339,7 +339,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
     link.binding.tx_cap(Cap::from(File::open("/dev/null").expect("null"))).expect("it can be sent");
     link.binding.tx_closed(8).expect("it can be sent");
     // The sender had no descriptor for what it offers.
-    link.binding.tx_bind_request(10, iref, 0, 0, 0, "lmp", &[1], 1).expect("it can be sent");
+    link.binding.tx_bind_request(10, iref, 0, 0, 0, 0, "lmp", &[1], 1).expect("it can be sent");
     link.binding.tx_no_cap(3).expect("it can be sent");
     let errno = rustix::io::Errno::MFILE.raw_os_error();
     assert_eq!(link.hear(), format!("refused 10 System {errno}"));

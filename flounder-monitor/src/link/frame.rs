@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) iref: Iref,
     pub(crate) fingerprint: u128,
     pub(crate) buffer: usize,
+    /// Features that the client knows.
+    pub(crate) features: u64,
     pub(crate) driver: String,
     /// Words of the offer, at the receiver; empty at the sender, where the offer has them.
     pub(crate) words: Vec<u64>,
@@ -47,6 +49,8 @@ pub(crate) enum Frame {
     },
     Bound {
         connection: u64,
+        /// Features that both ends know.
+        features: u64,
         offer: Offer,
     },
     Refused {
@@ -158,12 +162,15 @@ fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<()
                 high,
                 low,
                 buffer,
+                request.features,
                 driver,
                 &offer.words,
                 caps,
             )
         }
-        Frame::Bound { connection, offer } => binding.tx_bound(*connection, &offer.words, caps),
+        Frame::Bound { connection, features, offer } => {
+            binding.tx_bound(*connection, *features, &offer.words, caps)
+        }
         Frame::Refused { connection, why } => return send_refusal(*connection, why, binding),
         Frame::Closed { connection } => binding.tx_closed(*connection),
         Frame::Caps { connection, sequence, .. } => {

@@ -29,7 +29,7 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapRefusal, ConnectError, End, Link, Offer};
 use flounder_rt::export::{Client, ServiceEntry, exempt};
 use flounder_rt::notify::{Gone, Wake as _};
-use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset, log_limited};
+use flounder_rt::{BindingError, Errno, Iref, Peer, Waitset, log_limited, peer};
 
 use crate::error::MonitorError;
 use crate::exit_watch::ExitWatch;
@@ -57,7 +57,15 @@ use transfer::NotingChannel;
 const MFILE: Errno = Errno::from_raw_os_error(libc::EMFILE);
 
 /// Answer of the service's side to a bind request.
-pub(crate) type Answer = Result<Offer, BindRefusal>;
+pub(crate) type Answer = Result<Bound, BindRefusal>;
+
+/// The service's half of a binding.
+pub(crate) struct Bound {
+    /// Features that both ends know, as the service says.
+    pub(crate) features: u64,
+    /// The driver's answer.
+    pub(crate) offer: Offer,
+}
 
 /// One end of a link.
 pub(crate) struct PeerLink {
@@ -92,7 +100,7 @@ const DESCRIPTORS: u64 = 2;
 #[derive(Debug)]
 enum FrameHead {
     Request { connection: u64, request: Request },
-    Bound { connection: u64, words: Vec<u64> },
+    Bound { connection: u64, features: u64, words: Vec<u64> },
     Caps { connection: u64, sequence: u64 },
 }
 
@@ -275,9 +283,10 @@ impl PeerLink {
             FrameHead::Request { connection, request } => {
                 self.bind_requested(connection, request, caps)
             }
-            FrameHead::Bound { connection, words } => {
+            FrameHead::Bound { connection, features, words } => {
                 let no_descriptor = BindRefusal::Driver(ConnectError::Os(MFILE));
-                let answer = caps.map(|caps| Offer { words, caps }).map_err(|_| no_descriptor);
+                let bound = |caps| Bound { features, offer: Offer { words, caps } };
+                let answer = caps.map(bound).map_err(|_| no_descriptor);
                 self.bind_answered(connection, answer);
             }
             FrameHead::Caps { connection, sequence } => {
@@ -319,9 +328,10 @@ impl PeerLink {
             account.charge(Resource::Descriptors, caps.len() as u64)?,
         ];
         let bind = self.handle.begin_incoming_bind(connection, charges);
+        let features = request.features & peer::FEATURES;
         let offer = Offer { words: request.words, caps };
         let client = Client {
-            peer: self.peer().clone(),
+            peer: self.peer().clone().agreeing_on(features),
             account: Some(account.clone()),
             fingerprint: request.fingerprint,
             connection,
@@ -367,6 +377,7 @@ fn admit_client(
     let connection = bind.connection();
     let link = Arc::clone(bind.handle()) as Arc<dyn Link>;
     let peer = client.peer.clone();
+    let features = peer.features();
     let make = move |end: &End| {
         let (channel, answer) =
             connector.accept(end, &link, offer).map_err(|error| match error {
@@ -381,7 +392,7 @@ fn admit_client(
     };
     let still_wanted = bind.still_wanted();
     service.admit(client, still_wanted, make, move |admitted| match admitted {
-        Ok((offer, end)) => bind.answer(Frame::Bound { connection, offer }, Some(end)),
+        Ok((offer, end)) => bind.answer(Frame::Bound { connection, features, offer }, Some(end)),
         Err(why) => {
             tracing::debug!(%peer, ?why, "a client was not admitted");
             bind.answer(Frame::Refused { connection, why }, None);
@@ -430,6 +441,7 @@ impl intermon::Rx for LinkHandler {
         digest_high: u64,
         digest_low: u64,
         buffer: u64,
+        features: u64,
         driver: &str,
         words: &[u64],
         caps: u32,
@@ -438,14 +450,22 @@ impl intermon::Rx for LinkHandler {
             iref,
             fingerprint: digest(digest_high, digest_low),
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX),
+            features,
             driver: driver.to_owned(),
             words: words.to_vec(),
         };
         self.with(|link| link.begin_assembly(FrameHead::Request { connection, request }, caps));
     }
 
-    fn bound(&mut self, _: &intermon::Binding, connection: u64, words: &[u64], caps: u32) {
-        let head = FrameHead::Bound { connection, words: words.to_vec() };
+    fn bound(
+        &mut self,
+        _: &intermon::Binding,
+        connection: u64,
+        features: u64,
+        words: &[u64],
+        caps: u32,
+    ) {
+        let head = FrameHead::Bound { connection, features, words: words.to_vec() };
         self.with(|link| link.begin_assembly(head, caps));
     }
 

@@ -12,10 +12,10 @@ use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bind::{BindError, BindRefusal, BindRequest, BrokerError, Lacking, Side};
 use flounder_rt::channel::{Channel, ConnectError, Connector, End, Link};
 use flounder_rt::notify::Notifier;
-use flounder_rt::{Interface, Iref};
+use flounder_rt::{Interface, Iref, Peer, peer};
 
 use crate::error::MonitorError;
-use crate::link::{ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
+use crate::link::{Bound, ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
 use crate::protocol::monitor::Verdict;
 
@@ -42,7 +42,7 @@ const INTRODUCTION_DEADLINE: Duration = Duration::from_secs(1);
 struct ClientEnd {
     channel: Box<dyn Channel + Send>,
     notifier: Notifier,
-    link: Rc<PeerLink>,
+    peer: Peer,
     charge: Charge,
 }
 
@@ -93,8 +93,8 @@ impl Monitor {
                 me.begin_bind(next);
             }
             match made {
-                Ok(Ok(ClientEnd { channel, notifier, link, charge })) => {
-                    reply.bound(channel, notifier, link.peer().clone(), Some(charge));
+                Ok(Ok(ClientEnd { channel, notifier, peer, charge })) => {
+                    reply.bound(channel, notifier, peer, Some(charge));
                 }
                 Ok(Err(error)) => reply.failed(error),
                 Err(_) => reply.failed(BindError::Deadline),
@@ -224,13 +224,8 @@ async fn try_drivers(
     for driver in drivers {
         let refused = match try_driver(link, iref, interface, buffer, *driver).await {
             None => return Attempt::LinkLost,
-            Some(Ok((channel, notifier))) => {
-                return Attempt::Made(ClientEnd {
-                    channel,
-                    notifier,
-                    link: Rc::clone(link),
-                    charge,
-                });
+            Some(Ok((channel, notifier, peer))) => {
+                return Attempt::Made(ClientEnd { channel, notifier, peer, charge });
             }
             Some(Err(refused)) => refused,
         };
@@ -264,7 +259,7 @@ async fn try_driver(
     interface: &'static Interface,
     buffer: usize,
     driver: &'static dyn Connector,
-) -> Option<Result<(Box<dyn Channel + Send>, Notifier), DriverFailure>> {
+) -> Option<Result<(Box<dyn Channel + Send>, Notifier, Peer), DriverFailure>> {
     let connection = link.next_connection();
     let end = End { notifier: Notifier::new(), connection, buffer };
     let handle = Arc::clone(link.handle()) as Arc<dyn Link>;
@@ -280,6 +275,7 @@ async fn try_driver(
         iref,
         fingerprint: interface.fingerprint,
         buffer,
+        features: peer::FEATURES,
         driver: driver.name().to_owned(),
         words: Vec::new(),
     };
@@ -288,18 +284,22 @@ async fn try_driver(
     link.handle().add_end(connection, end.notifier.clone(), None);
     let answer = link.request(connection, request, offer).await?;
     let made = match answer {
-        Ok(offer) => offered.complete(offer).map_err(DriverFailure::Local),
+        Ok(Bound { features, offer }) => {
+            let peer = link.peer().clone().agreeing_on(features & peer::FEATURES);
+            let made = offered.complete(offer).map_err(DriverFailure::Local);
+            made.map(|channel| (channel, peer))
+        }
         Err(refusal) => {
             // The other side has no end that would have to be closed.
             attempt.finish();
             return Some(Err(DriverFailure::Remote(refusal)));
         }
     };
-    Some(made.map(|channel| {
+    Some(made.map(|(channel, peer)| {
         attempt.finish();
         let about = ClientInfo { iref, driver: driver.name(), since: SystemTime::now() };
         link.handle().add_end(connection, end.notifier.clone(), Some(about));
-        (channel, end.notifier)
+        (channel, end.notifier, peer)
     }))
 }
 

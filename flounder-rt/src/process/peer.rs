@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+/// Features of the protocol between two runtimes that this one knows, a bit each. A binding uses those that both of its ends
+/// know; `docs/wire.md` lists the bits.
+pub const FEATURES: u64 = 0;
+
 /// The process at the other end of a binding.
 ///
 /// Every part can be unknown. The process id is unknown if the process lives in a PID namespace that this process does not
@@ -14,6 +18,8 @@ pub struct Peer {
     pid: Option<u32>,
     uid: Option<u32>,
     gid: Option<u32>,
+    /// Features that both runtimes know; none if nothing was agreed.
+    features: u64,
 }
 
 /// Where a peer is.
@@ -35,19 +41,32 @@ impl Peer {
             pid: Some(std::process::id()),
             uid: Some(rustix::process::geteuid().as_raw()),
             gid: Some(rustix::process::getegid().as_raw()),
+            features: FEATURES,
         }
     }
 
     /// Returns the identity of a process on this machine. `None` stands for an id that the kernel does not show to this process.
     #[must_use]
     pub const fn process(pid: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Self {
-        Self { place: Place::Machine, pid, uid, gid }
+        Self { place: Place::Machine, pid, uid, gid, features: 0 }
     }
 
     /// Returns a peer about which nothing is known.
     #[must_use]
     pub const fn unknown() -> Self {
-        Self { place: Place::Unknown, pid: None, uid: None, gid: None }
+        Self { place: Place::Unknown, pid: None, uid: None, gid: None, features: 0 }
+    }
+
+    /// Returns the same peer, whose runtime and this one both know `features` ([`FEATURES`]): for a broker, which has asked.
+    #[must_use]
+    pub const fn agreeing_on(self, features: u64) -> Self {
+        Self { features, ..self }
+    }
+
+    /// Returns the features that both runtimes know.
+    #[must_use]
+    pub const fn features(&self) -> u64 {
+        self.features
     }
 
     /// Returns the process id, in the PID namespace of this process.

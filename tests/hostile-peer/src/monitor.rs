@@ -189,6 +189,8 @@ impl Domain {
 pub enum Answer {
     /// The service's terms.
     Bound {
+        /// Features that both ends know, as the service says.
+        features: u64,
         /// Words of the terms.
         words: Vec<u64>,
         /// Descriptors of the terms.
@@ -215,7 +217,7 @@ impl Answer {
     #[must_use]
     pub fn bound(self) -> (Vec<u64>, Vec<OwnedFd>) {
         match self {
-            Self::Bound { words, fds } => (words, fds),
+            Self::Bound { words, fds, .. } => (words, fds),
             other => panic!("no binding: {other:?}"),
         }
     }
@@ -288,6 +290,8 @@ impl Link {
                 "digest_high" => ((digest >> 64) as u64).into(),
                 "digest_low" => (digest as u64).into(),
                 "buffer" => request.buffer.into(),
+                // It claims to know what nobody has thought of yet.
+                "features" => u64::MAX.into(),
                 "driver" => request.driver.into(),
                 "words" => request.words[..].into(),
                 "caps" => (caps as u64).into(),
@@ -325,7 +329,12 @@ impl Link {
                 cap.fds.into_iter().next().expect("one descriptor")
             });
             let fds = fds.collect();
-            return Answer::Bound { words: words.iter().map(Value::number).collect(), fds };
+            let features = bound["features"].number();
+            return Answer::Bound {
+                features,
+                words: words.iter().map(Value::number).collect(),
+                fds,
+            };
         }
         let refused = named("refused").unwrap_or_else(|| panic!("unexpected {message:?}"));
         let (_, Type::Enum(reasons)) = &INTERMON.message("refused").args[1] else {
@@ -351,7 +360,7 @@ impl Link {
         self.request(&request, &[theirs.as_fd()]).expect("the link is up");
         drop(theirs);
         match self.answer(PATIENCE) {
-            Answer::Bound { words, fds } => {
+            Answer::Bound { words, fds, .. } => {
                 assert_eq!((&words[..], fds.len()), (&[1][..], 0), "terms of lmp");
                 Ok(ours)
             }

@@ -90,7 +90,7 @@ impl Channel {
         let fds = [own.fd.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()];
         link.request(&request, &fds).expect("the link is up");
         let (words, mut fds) = match link.answer(PATIENCE) {
-            Answer::Bound { words, fds } => (words, fds),
+            Answer::Bound { words, fds, .. } => (words, fds),
             other => return Err(other),
         };
         let [1, flags, slot] = words[..] else { panic!("terms of ump: {words:?}") };

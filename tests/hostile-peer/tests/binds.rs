@@ -6,13 +6,17 @@ use std::os::fd::AsFd;
 
 use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::interface::Interface;
-use flounder_hostile_peer::monitor::{Link, Request};
+use flounder_hostile_peer::lmp::Socket;
+use flounder_hostile_peer::monitor::{Answer, Link, Request};
 use flounder_hostile_peer::region::{Region, SEALS, unsealed};
 use flounder_hostile_peer::ump::{Bell, OFFER, control_line, try_regions};
 use rustix::fs::{FallocateFlags, fallocate, fcntl_add_seals, fstat};
 use rustix::io::pwrite;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use support::{Host, VICTIM};
+
+/// Features of docs/wire.md.
+const KNOWN_FEATURES: u64 = 0;
 
 /// Most bytes that a service with default settings spends on the ring of a client that spends a page.
 const MOST_BYTES: i64 = 64 * 1024;
@@ -36,6 +40,21 @@ fn buffer_of_any_size_costs_what_the_client_spends() {
         );
         kept.push((fds, ring, bell));
     }
+}
+
+#[test]
+fn features_are_those_that_both_ends_know() {
+    let host = Host::new();
+    let (_domain, mut link, iref) = host.attack();
+    let (ours, theirs) = Socket::pair().expect("a socket pair");
+    let request =
+        Request { iref, digest: VICTIM.digest(), buffer: 0, driver: "lmp", words: vec![1] };
+    link.request(&request, &[theirs.as_fd()]).expect("the link is up");
+    match link.answer(PATIENCE) {
+        Answer::Bound { features, .. } => assert_eq!(features, KNOWN_FEATURES),
+        other => panic!("no binding: {other:?}"),
+    }
+    drop(ours);
 }
 
 #[test]
