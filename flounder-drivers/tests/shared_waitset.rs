@@ -32,7 +32,16 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
     };
     let args = "value: uint64";
     let limit = MessageLimit { words: 1000, caps: 0 };
-    MessageInfo { number, name, kind, args, annotations: &[], fingerprint: number as u128, limit }
+    MessageInfo {
+        number,
+        name,
+        kind,
+        args,
+        annotations: &[],
+        fingerprint: number as u128,
+        limit,
+        bulks: flounder_rt::wire::Bulks::NONE,
+    }
 }
 
 const MESSAGES: &[MessageInfo] =

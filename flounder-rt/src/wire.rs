@@ -1,8 +1,8 @@
 //! Values in words: the part of `flounder-wire` that programs and drivers use.
 
 pub use flounder_wire::{
-    Bounded, CapRefs, CapSlots, DEFAULT_MAX, Decode, DecodeError, Decoder, Encode, Gather, LINE,
-    Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, Plain, RUNTIME_MESSAGE, Reader, Record, Shape,
-    TakeBounded, TooLong, copy_line, digest, fingerprint, first_at, largest, max_items, nest,
-    put_tag, record, structure, total,
+    BULK_PLACE, Bounded, BulkHead, BulkWay, Bulks, CapRefs, CapSlots, DEFAULT_MAX, Decode,
+    DecodeError, Decoder, Encode, Gather, LINE, Limits, MAX_BULK, MAX_CAPS, MAX_NUMBER,
+    MessageLimit, Plain, RUNTIME_MESSAGE, Reader, Record, Shape, TakeBounded, TooLong, copy_line,
+    digest, fingerprint, first_at, largest, max_items, nest, put_tag, record, structure, total,
 };

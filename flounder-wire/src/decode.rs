@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 
+use crate::bulk::BulkHead;
 use crate::caps::CapSlots;
 use crate::encode::{Plain, some_at};
 use crate::iref::{Errval, Iref};
@@ -193,6 +194,24 @@ impl<'a> Decoder<'a> {
         Ok(bytemuck::cast_slice(self.tail_bytes(len * size_of::<T>())?))
     }
 
+    /// Reads the head of bulk data of at most `max` bytes.
+    ///
+    /// # Errors
+    /// If no sender of the interface writes such a head.
+    #[inline]
+    pub fn bulk(&self, at: usize, max: u32) -> Result<BulkHead, DecodeError> {
+        BulkHead::from_bits(self.bits(at, 8)?, max)
+    }
+
+    /// Lends the next `len` bytes of the tail.
+    ///
+    /// # Errors
+    /// If they are not there, or their padding is not zero.
+    #[inline]
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        self.tail_bytes(len)
+    }
+
     /// Reads a sequence of at most `max` values.
     ///
     /// # Errors
@@ -279,6 +298,8 @@ pub enum DecodeError {
     MissingCap,
     /// The message has more capabilities than its arguments hold.
     ExtraCaps,
+    /// Bulk data is not where the message says.
+    Bulk(&'static str),
     /// The interface has no message of this number, or another message was expected.
     Number(u16),
 }
@@ -303,6 +324,7 @@ impl fmt::Display for DecodeError {
             Self::Iref => f.write_str("interface reference is zero"),
             Self::MissingCap => f.write_str("capability is missing"),
             Self::ExtraCaps => f.write_str("more capabilities than arguments for them"),
+            Self::Bulk(what) => f.write_str(what),
             Self::Number(number) => write!(f, "no message has number {number}"),
         }
     }

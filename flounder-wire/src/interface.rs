@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{Limits, MessageLimit, RUNTIME_MESSAGE, digest, fingerprint};
+use crate::{Bulks, Limits, MessageLimit, RUNTIME_MESSAGE, digest, fingerprint};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct MessageInfo {
     pub fingerprint: u128,
     /// Limits on the wire.
     pub limit: MessageLimit,
+    /// Where the record has the heads of bulk arguments.
+    pub bulks: Bulks,
 }
 
 impl MessageInfo {
@@ -49,7 +51,16 @@ impl MessageInfo {
         args: &'static str,
         limit: MessageLimit,
     ) -> Self {
-        Self { number: 0, name, kind, args, annotations: &[], fingerprint: 0, limit }
+        Self {
+            number: 0,
+            name,
+            kind,
+            args,
+            annotations: &[],
+            fingerprint: 0,
+            limit,
+            bulks: Bulks::NONE,
+        }
     }
 
     /// Returns the arguments in order.
@@ -67,6 +78,12 @@ impl MessageInfo {
             let (name, ty) = part.trim_start().split_once(": ")?;
             Some(ArgInfo { name, ty })
         })
+    }
+
+    /// Returns the description of a message with bulk arguments.
+    #[must_use]
+    pub const fn bulks(self, bulks: Bulks) -> Self {
+        Self { bulks, ..self }
     }
 
     /// Returns the description of a message with annotations.

@@ -25,6 +25,7 @@
 extern crate alloc;
 
 mod bounded;
+mod bulk;
 mod caps;
 mod decode;
 mod encode;
@@ -37,6 +38,7 @@ mod limits;
 mod shape;
 
 pub use bounded::{Bounded, TakeBounded};
+pub use bulk::{BULK_PLACE, BulkHead, BulkWay, Bulks, MAX_BULK, MAX_BULKS};
 pub use caps::{CapRefs, CapSlots};
 pub use decode::{Decode, DecodeError, Decoder};
 pub use encode::{Encode, Plain, TooLong, max_items, nest, put_tag};

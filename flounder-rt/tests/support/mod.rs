@@ -11,7 +11,7 @@ pub use flounder_conformance::fake::{FakeChannel, Pipe, pair};
 use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Response, Timeout};
 use flounder_rt::channel::MessageLimit;
 use flounder_rt::interface::{MessageInfo, MessageKind};
-use flounder_rt::wire::DecodeError;
+use flounder_rt::wire::{Bulks, DecodeError};
 use flounder_rt::{BindingError, Call, Cap, Interface, Reply, Waitset};
 
 /// `message note(uint64 value); message words(uint64 w[n, 100]); rpc double(in uint64 a, out uint64 b);`
@@ -34,6 +34,7 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
         annotations: &[],
         fingerprint: number as u128,
         limit: LIMIT,
+        bulks: Bulks::NONE,
     }
 }
 

@@ -5,6 +5,7 @@ use flounder_rt::channel::{
     Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
 };
 use flounder_rt::interface::{MessageInfo, MessageKind};
+use flounder_rt::wire::Bulks;
 
 /// Where the messages wait.
 pub(crate) trait Feeds {
@@ -68,6 +69,7 @@ pub(crate) const INTERFACE: &Interface = &Interface {
         annotations: &[],
         fingerprint: 1,
         limit: MessageLimit { words: 1, caps: 0 },
+        bulks: Bulks::NONE,
     }],
     limits: &[MessageLimit { words: 1, caps: 0 }],
     fingerprint: 1,
