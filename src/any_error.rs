@@ -12,6 +12,7 @@ use flounder_monitor::service::ServiceError;
 use flounder_monitor::snapshot::SnapshotError;
 use flounder_rt::account::OverLimit;
 use flounder_rt::bind::BrokerError;
+use flounder_rt::bulk::PoolError;
 use flounder_rt::channel::{CapRefusal, ChannelError, ConnectError, ProtocolError};
 use flounder_rt::waitset::{Elapsed, EventError};
 use flounder_rt::wire::{DecodeError, TooLong};
@@ -86,6 +87,8 @@ any_error! {
     Control(ControlError),
     /// Of the root monitor as a daemon.
     Daemon(DaemonError),
+    /// Of a pool of bulk data.
+    Pool(PoolError),
     /// Of words that make no message.
     Decode(DecodeError),
     /// Of a waitset, or of one of its callbacks.

@@ -49,6 +49,7 @@
 //! | serve and connect by name, without a waitset | [`service`] |
 //! | refuse a client, identify it | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
+//! | send large data without copies | [`bulk`] |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
 //! | store messages, inspect interfaces | [`message`] |
 //! | name the type of a bind, a call or a send | [`binding`] |
@@ -61,6 +62,7 @@
 
 mod any_error;
 pub mod binding;
+pub mod bulk;
 pub mod driver;
 pub mod error;
 pub mod event;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use flounder::bulk::{PoolError, Slots};
 use flounder::driver::channel::Connector;
 use flounder::drivers::registry::{self, NameTaken};
 use flounder::error::{
@@ -124,6 +125,17 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     holds(ConnectError::Os(EMFILE), &EMFILE);
     holds(ControlError::Os(EMFILE), &EMFILE);
     holds(ExportError::Random(EMFILE), &EMFILE);
+    holds(PoolError::Os(EMFILE), &EMFILE);
+    for error in [
+        PoolError::Busy,
+        PoolError::Closed,
+        PoolError::TooLong { len: 65, max: 64 },
+        PoolError::Shape(Slots { count: 0, bytes: 64 }),
+        PoolError::TooMany,
+        PoolError::Reach,
+    ] {
+        check(error);
+    }
     holds(MonitorError::Thread(EMFILE), &EMFILE);
     holds(MonitorError::Os { what: "listen", errno: EMFILE }, &EMFILE);
     holds(TxError::TooLong { arg: "a", length: too_long }, &too_long);
@@ -250,6 +262,7 @@ fn decodings() -> Vec<DecodeError> {
         DecodeError::Utf8,
         DecodeError::TooLong { len: 9, max: 8 },
         DecodeError::Iref,
+        DecodeError::Bulk("the slot is lent already"),
         DecodeError::MissingCap,
         DecodeError::ExtraCaps,
         DecodeError::Number(99),

@@ -37,9 +37,10 @@ const NAMES: [&str; 29] = [
     "flounder",
 ];
 
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 14] = [
     "__private",
     "binding",
+    "bulk",
     "driver",
     "drivers",
     "error",

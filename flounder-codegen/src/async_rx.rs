@@ -73,19 +73,28 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (form, number) = (&wire.form, number(wire.message));
     let run = run(wire, Handler::new(wire, messages).name);
-    let (Role::RpcCall(index), Some(response)) = (wire.message.role, response(wire, messages))
-    else {
-        let spawn = if wire.is_long() { quote!(spawn_whole) } else { quote!(spawn) };
-        return quote!(#number => #form::#spawn(__m, __raw, __rx, __b, #run),);
+    let call = match (wire.message.role, response(wire, messages)) {
+        (Role::RpcCall(index), Some(response)) => {
+            let response_number = self::number(response.message);
+            let ty = reply_name(&messages.interface.rpcs[index]);
+            let (value, lent) = (response.result(), response.lent());
+            let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
+            quote! {
+                #form::#serve(__m, __raw, __rx, __b, #run, #response_number, |__reply, #value| {
+                    #ty(__reply).send(#lent)
+                })
+            }
+        }
+        _ => {
+            let spawn = if wire.is_long() { quote!(spawn_whole) } else { quote!(spawn) };
+            quote!(#form::#spawn(__m, __raw, __rx, __b, #run))
+        }
     };
-    let response_number = self::number(response.message);
-    let ty = reply_name(&messages.interface.rpcs[index]);
-    let (value, lent) = (response.result(), response.lent());
-    let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
-    quote! {
-        #number => #form::#serve(__m, __raw, __rx, __b, #run, #response_number, |__reply, #value| {
-            #ty(__reply).send(#lent)
-        }),
+    if wire.has_bulk() {
+        // What is found stays beside the message until it is decoded.
+        quote!(#number => { #form::resolve(__raw, __m)?; #call })
+    } else {
+        quote!(#number => #call,)
     }
 }
 

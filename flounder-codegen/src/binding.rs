@@ -23,6 +23,8 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
     let methods = messages.sent().map(|wire| tx(wire, messages));
     let (values, local) = (buffer::binding_methods(messages), local_methods(rt));
+    let (pool, pool_owner) =
+        if messages.have_bulk() { pools(messages) } else { Default::default() };
     quote! {
         #doc
         ///
@@ -34,6 +36,8 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             #(#methods)*
 
             #values
+
+            #pool
 
             /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
             pub fn shared(&self) -> Binding<#rt::Shared> {
@@ -69,6 +73,8 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             #local
         }
 
+        #pool_owner
+
         #[automatically_derived]
         impl #rt::AsRaw for Binding {
             fn as_raw(&self) -> &#rt::RawBinding {
@@ -76,6 +82,26 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// What a binding has if its interface has bulk data: a method, and an implementation.
+fn pools(messages: &Messages<'_>) -> (TokenStream, TokenStream) {
+    let (rt, end) = (messages.rt, &messages.end);
+    let method = quote! {
+        /// Returns the pool that the binding makes by itself, of 16 slots of 64 KiB. `Pool::new` makes others.
+        pub fn pool(&self) -> #rt::Result<#rt::Pool, #rt::PoolError> {
+            self.0.default_pool()
+        }
+    };
+    let owner = quote! {
+        #[automatically_derived]
+        impl<#end: #rt::End> #rt::PoolOwner for Binding<#end> {
+            fn make_pool(&self, slots: #rt::Slots) -> #rt::Result<#rt::Pool, #rt::PoolError> {
+                self.0.make_pool(slots)
+            }
+        }
+    };
+    (method, owner)
 }
 
 /// The methods of a binding for the thread of its waitset.
@@ -135,7 +161,9 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
     let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
     let send_doc = docs::line(&format!("Sends `{declared}` once the binding is not busy."));
-    let (form, gifts, passed) = (&wire.form, wire.gifts(), wire.passed(None));
+    let gifts = wire.gifts(Some(quote!(__pools.as_ref())));
+    let gifts = if wire.has_bulk() { quote!(let __pools = self.0.bulk(); #gifts) } else { gifts };
+    let (form, passed) = (&wire.form, wire.passed(None));
     let parameters = wire.parameters();
     let given = wire.given();
     if given.is_empty() {
@@ -164,6 +192,12 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let back: Vec<_> = given.iter().map(|value| value.given_back()).collect();
     let restored: Vec<_> = given.iter().map(|value| value.given_back_from()).collect();
     let [types, back, restored] = [types, back, restored].map(|parts| one_or_tuple(&parts));
+    let bulks = wire.bulks();
+    let giving = if bulks.is_empty() {
+        quote!(giving(move |__caps| #restored))
+    } else {
+        quote!(giving_bulk([#(#bulks.unsent()),*], move |[#(#bulks),*], __caps| #restored))
+    };
     quote! {
         #doc
         pub fn #tx(&self, #parameters) -> #rt::Result<#rt::Sent<'_, #end>, #rt::Rejected<#types>> {
@@ -174,7 +208,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         #send_doc
         pub fn #send(&self, #parameters) -> #rt::SendingCaps<'_, #end, #types> {
             #gifts
-            #form::given(&self.0, #passed).giving(move |__caps| #restored)
+            #form::given(&self.0, #passed).#giving
         }
     }
 }
@@ -335,7 +369,8 @@ pub(crate) fn dispatch(
     let responses = messages.interface.rpcs.iter().map(|rpc| {
         let wire = &messages.list[rpc.response];
         let (number, form) = (number(wire.message), &wire.form);
-        quote!(#number => return #form::answer(__raw, __m),)
+        let answer = if wire.has_bulk() { quote!(answer_bulk) } else { quote!(answer) };
+        quote!(#number => return #form::#answer(__raw, __m),)
     });
     let responses: Vec<_> = responses.collect();
     let responses = (!responses.is_empty()).then(|| {
@@ -380,8 +415,14 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         }
         _ => None,
     };
+    let handle = quote!(|#pattern| Rx::#name(__rx, __b, #received #reply));
+    let deliver = if wire.has_bulk() {
+        quote!(deliver_bulk(__raw, __m, #handle))
+    } else {
+        quote!(deliver(__m, #handle))
+    };
     quote! {
-        #number => #form::deliver(__m, |#pattern| Rx::#name(__rx, __b, #received #reply)),
+        #number => #form::#deliver,
     }
 }
 

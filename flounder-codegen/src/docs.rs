@@ -79,6 +79,7 @@ fn argument(arg: &Arg, types: &[TypeDef]) -> String {
 pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
     let element = match arg.ty {
         Ty::String { max } => format!("string[{max}]"),
+        Ty::Bulk { max } => format!("bulk[{max}]"),
         other => type_name(other, types).to_owned(),
     };
     match &arg.array {
@@ -91,6 +92,7 @@ fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
     match ty {
         Ty::Builtin(builtin) => builtin.name(),
         Ty::String { .. } => "string",
+        Ty::Bulk { .. } => "bulk",
         Ty::Named(id) => &types[id.0].name.idl,
     }
 }

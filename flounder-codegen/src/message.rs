@@ -33,6 +33,11 @@ impl<'a> Messages<'a> {
         self.list.iter().filter(plain)
     }
 
+    /// Returns true if a message of the interface has bulk data.
+    pub(crate) fn have_bulk(&self) -> bool {
+        self.list.iter().any(Wire::has_bulk)
+    }
+
     /// The messages with a handler.
     pub(crate) fn handled(&self) -> impl Iterator<Item = &Wire<'a>> {
         self.list.iter().filter(|wire| !matches!(wire.message.role, Role::RpcResponse(_)))
@@ -117,14 +122,36 @@ impl<'a> Wire<'a> {
 
     /// The arguments that come back when sending fails.
     pub(crate) fn given(&self) -> Vec<&Value<'a>> {
-        self.values.iter().filter(|value| matches!(value.pass, Pass::Given | Pass::Moved)).collect()
+        self.values
+            .iter()
+            .filter(|value| matches!(value.pass, Pass::Given | Pass::Moved | Pass::Bulk(_)))
+            .collect()
     }
 
-    /// `let cap = CapToMove::new(cap);`, for those whose parameters are to be moved.
-    pub(crate) fn gifts(&self) -> TokenStream {
-        let (rt, moved) = (self.rt, |value: &&Value<'_>| value.pass == Pass::Moved);
-        let names = self.values.iter().filter(moved).map(Value::name);
-        quote!(#(let #names = #rt::CapToMove::new(#names);)*)
+    /// `let cap = CapToMove::new(cap);`, for those whose parameters are to be moved. `pools` are those of the binding, if the
+    /// message can name slots.
+    pub(crate) fn gifts(&self, pools: Option<TokenStream>) -> TokenStream {
+        let rt = self.rt;
+        let pools = pools.unwrap_or_else(|| quote!(#rt::None));
+        let gift = |value: &Value<'_>| {
+            let name = value.name();
+            match value.pass {
+                Pass::Moved => Some(quote!(let #name = #rt::CapToMove::new(#name);)),
+                Pass::Bulk(_) => Some(quote!(let #name = #rt::BulkToSend::new(#pools, #name);)),
+                _ => None,
+            }
+        };
+        self.values.iter().filter_map(gift).collect()
+    }
+
+    /// The names of the bulk arguments.
+    pub(crate) fn bulks(&self) -> Vec<&Ident> {
+        self.values.iter().filter(|value| value.is_bulk()).map(Value::name).collect()
+    }
+
+    /// Returns true if there are bulk arguments.
+    pub(crate) fn has_bulk(&self) -> bool {
+        self.values.iter().any(Value::is_bulk)
     }
 
     /// `(arg, s,)`: the parameters as the runtime takes them, after [`gifts`](Self::gifts); behind the number of a call.

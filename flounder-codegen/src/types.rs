@@ -38,6 +38,8 @@ pub(crate) enum Form {
     Scalar(Builtin),
     /// A string of at most so many bytes.
     Text(u32),
+    /// Bulk data of at most so many bytes.
+    Bulk(u32),
     /// A capability to copy.
     Cap,
     /// A capability to move.
@@ -83,6 +85,9 @@ impl<'a> Types<'a> {
                 Facts { place: Some((size, size)), ..Facts::default() }
             }
             Ty::String { .. } => Facts { tail: true, place: Some((4, 4)), ..Facts::default() },
+            Ty::Bulk { .. } => {
+                Facts { tail: true, caps: true, place: Some((8, 8)), ..Facts::default() }
+            }
             Ty::Named(id) => self.facts[id.0],
         }
     }
@@ -115,6 +120,7 @@ impl<'a> Types<'a> {
             Ty::Builtin(Builtin::GiveAwayCap) => Form::GiveAwayCap,
             Ty::Builtin(builtin) => Form::Scalar(builtin),
             Ty::String { max } => Form::Text(max),
+            Ty::Bulk { max } => Form::Bulk(max),
             Ty::Named(id) => match &self.defs[id.0].kind {
                 TypeKind::Alias(old) => self.form(*old),
                 TypeKind::Enum(_) => Form::Enum,
@@ -129,6 +135,7 @@ impl<'a> Types<'a> {
         match ty {
             Ty::Builtin(builtin) => scalar(builtin, rt),
             Ty::String { .. } => quote!(#rt::String),
+            Ty::Bulk { .. } => quote!(#rt::BulkOwned),
             Ty::Named(id) => self.defs[id.0].name.rust.to_token_stream(),
         }
     }

@@ -30,6 +30,8 @@ pub(crate) enum Pass {
     Moved,
     /// `&str` of at most so many bytes.
     Text(u32),
+    /// Bulk data of at most so many bytes.
+    Bulk(u32),
     /// `&[T]` of at most so many elements that lie in memory as on the wire.
     Plain(u32),
     /// `&[T]` of at most so many other elements.
@@ -44,6 +46,7 @@ impl<'a> Value<'a> {
             (Some(array), _) => Pass::Items(array.max),
             (None, Form::Scalar(_) | Form::Enum) => Pass::Copied,
             (None, Form::Text(max)) => Pass::Text(max),
+            (None, Form::Bulk(max)) => Pass::Bulk(max),
             (None, Form::Cap) => Pass::Lent,
             (None, Form::GiveAwayCap) => Pass::Moved,
             (None, Form::Value(id)) => types.pass_value(id),
@@ -83,6 +86,7 @@ impl<'a> Value<'a> {
             Pass::Copied | Pass::Given | Pass::Moved => owned,
             Pass::Lent => quote!(&#lifetime #owned),
             Pass::Text(_) => quote!(&#lifetime str),
+            Pass::Bulk(_) => quote!(impl #rt::IntoBulk),
             // What a handler gets can be passed on, lent or owned.
             Pass::Items(_) if self.is_text() => quote!(&#lifetime [impl #rt::TextItem]),
             Pass::Plain(_) | Pass::Items(_) => quote!(&#lifetime [#owned]),
@@ -91,8 +95,10 @@ impl<'a> Value<'a> {
 
     /// The type that a handler gets.
     pub(crate) fn received(&self) -> TokenStream {
+        let rt = self.rt;
         match self.pass {
             Pass::Lent => self.owned(),
+            Pass::Bulk(_) => quote!(#rt::Bulk<'_>),
             Pass::Items(_) if self.is_text() => quote!(&[&str]),
             _ => self.sent(),
         }
@@ -102,7 +108,7 @@ impl<'a> Value<'a> {
     pub(crate) fn lent_owned(&self) -> TokenStream {
         let name = self.name();
         match self.pass {
-            Pass::Copied | Pass::Given | Pass::Moved => quote!(#name),
+            Pass::Copied | Pass::Given | Pass::Moved | Pass::Bulk(_) => quote!(#name),
             _ => quote!(&#name),
         }
     }
@@ -116,9 +122,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The type that gives up the capabilities, for the signature of a message that gives some away.
+    /// The type of what comes back from a message that was not sent.
     pub(crate) fn given_type(&self) -> TokenStream {
-        self.owned()
+        let rt = self.rt;
+        match self.pass {
+            Pass::Bulk(_) => quote!(#rt::Option<#rt::BufferMut>),
+            _ => self.owned(),
+        }
     }
 
     /// What the runtime knows of the argument: how it is passed, and its type.
@@ -129,6 +139,7 @@ impl<'a> Value<'a> {
             Pass::Lent | Pass::Given => quote!(#rt::Lent<#owned>),
             Pass::Moved => quote!(#rt::Moved),
             Pass::Text(max) => bounded(&quote!(#rt::Text), None, max),
+            Pass::Bulk(max) => bounded(&quote!(#rt::BulkArg), None, max),
             Pass::Plain(max) => bounded(&quote!(#rt::Slice), Some(&owned), max),
             Pass::Items(max) if self.is_text() => bounded(&quote!(#rt::Texts), None, max),
             Pass::Items(max) => bounded(&quote!(#rt::Items), Some(&owned), max),
@@ -140,6 +151,7 @@ impl<'a> Value<'a> {
     pub(crate) fn place(&self) -> Option<(u64, u64)> {
         match self.pass {
             Pass::Text(_) | Pass::Plain(_) | Pass::Items(_) => Some((4, 4)),
+            Pass::Bulk(_) => Some((8, 8)),
             _ => self.types.place(self.arg.ty),
         }
     }
@@ -153,7 +165,7 @@ impl<'a> Value<'a> {
     pub(crate) fn passed(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::Given => quote!(&#name),
+            Pass::Given | Pass::Bulk(_) => quote!(&#name),
             Pass::Moved => quote!(#rt::Giving::CapToMove(&#name)),
             Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),
@@ -163,18 +175,30 @@ impl<'a> Value<'a> {
     /// What was given away, after a message that was not sent.
     pub(crate) fn given_back(&self) -> TokenStream {
         let name = self.name();
-        if self.pass == Pass::Moved { quote!(#name.back()) } else { quote!(#name) }
+        match self.pass {
+            Pass::Moved | Pass::Bulk(_) => quote!(#name.back()),
+            _ => quote!(#name),
+        }
     }
 
     /// What was given away, after a message that was put together and not sent.
     pub(crate) fn given_back_from(&self) -> TokenStream {
         let name = self.name();
-        if self.pass == Pass::Moved { quote!(#name.back_from(__caps)) } else { quote!(#name) }
+        match self.pass {
+            Pass::Moved => quote!(#name.back_from(__caps)),
+            Pass::Bulk(_) => quote!(#name.back()),
+            _ => quote!(#name),
+        }
+    }
+
+    /// Returns true for bulk data.
+    pub(crate) const fn is_bulk(&self) -> bool {
+        matches!(self.pass, Pass::Bulk(_))
     }
 
     /// Returns true if the sender lends the argument.
     pub(crate) fn borrows(&self) -> bool {
-        !matches!(self.pass, Pass::Copied | Pass::Given | Pass::Moved)
+        !matches!(self.pass, Pass::Copied | Pass::Given | Pass::Moved | Pass::Bulk(_))
     }
 
     /// A reference to an owned value that stays, as the runtime takes it.
@@ -182,6 +206,7 @@ impl<'a> Value<'a> {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
             Pass::Copied => quote!(*#name),
+            Pass::Bulk(_) => quote!(&#rt::BulkToSend::copied(#name)),
             Pass::Moved => quote!(#rt::Giving::Copy(#name)),
             Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),

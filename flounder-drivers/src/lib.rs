@@ -43,6 +43,8 @@ mod doorbell;
 mod process_pair;
 mod sync;
 
+pub use mem::pool::Blob;
+
 /// Items that the tests of this crate name. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {

@@ -16,6 +16,9 @@ use crate::{ast, model::Ty};
 /// Maximum number of capabilities in one message.
 pub const MAX_CAPS: u64 = 64;
 
+/// Maximum number of bulk arguments of one message.
+pub const MAX_BULKS: usize = 8;
+
 /// Maximum sum of the lengths of the canonical forms of one interface, in bytes.
 const MAX_CANONICAL: u64 = 16 * 1024 * 1024;
 
@@ -38,6 +41,7 @@ pub(crate) fn check<'a>(unit: Resolved<'a>, diagnostics: &mut Diagnostics) -> Op
         check_message_names(interface, diagnostics);
         check_args(interface, diagnostics);
         check_caps(interface, diagnostics);
+        check_bulks(interface, diagnostics);
         check_canonical(interface, diagnostics);
         check_type_names(interface, diagnostics);
     }
@@ -318,6 +322,27 @@ fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
                         format!("`{}` carries {caps} capabilities", name.text),
                     )
                     .help(format!("a message carries at most {MAX_CAPS}")),
+                );
+            }
+        }
+    }
+}
+
+/// A message must not have more bulk arguments than [`MAX_BULKS`].
+fn check_bulks(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
+    for message in &interface.messages {
+        for direction in [Direction::In, Direction::Out] {
+            let bulks = message.args.iter().filter(|arg| {
+                arg.ast.direction.unwrap_or(Direction::In) == direction
+                    && matches!(arg.ty, Ty::Bulk { .. })
+            });
+            let count = bulks.count();
+            if count > MAX_BULKS {
+                let name = &message.ast.name;
+                let text = format!("`{}` has {count} bulk arguments", name.text);
+                diagnostics.push(
+                    Diagnostic::new(Code::TooManyBulks, name.place, text)
+                        .help(format!("a message has at most {MAX_BULKS}")),
                 );
             }
         }

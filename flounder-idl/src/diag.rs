@@ -138,6 +138,10 @@ codes! {
     ArrayInStruct = "array-in-struct",
     /// An array of capabilities.
     CapArray = "cap-array",
+    /// A bulk argument without a maximum.
+    BulkWithoutMax = "bulk-without-max",
+    /// `bulk` in the declaration of a type.
+    MisplacedBulk = "misplaced-bulk",
     /// The length of a fixed array is out of range.
     BadLength = "bad-length",
     /// The maximum of a string or of a dynamic array is out of range.
@@ -155,6 +159,8 @@ codes! {
     TooManyMessages = "too-many-messages",
     /// More capabilities than a message can carry.
     TooManyCaps = "too-many-caps",
+    /// More bulk arguments in a message than its receiver looks at.
+    TooManyBulks = "too-many-bulks",
     /// An interface whose canonical forms are too long together.
     TooComplex = "too-complex",
 }

@@ -6,7 +6,7 @@
 //! form    = role SP name "(" [ arg { "," arg } ] ")"
 //! role    = "message" | "rpc-call" | "rpc-response"
 //! arg     = name ":" type [ "[;" maximum "]" ]          a dynamic array has its maximum
-//! type    = builtin | "string[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
+//! type    = builtin | "string[" maximum "]" | "bulk[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
 //!         | "enum{" name { "," name } "}" | "[" type ";" length "]" | "extern#" index
 //! ```
 //!
@@ -188,6 +188,7 @@ impl Form<'_> {
         let id = match ty {
             Ty::Builtin(builtin) => return self.text.push_str(builtin.name()),
             Ty::String { max } => return self.add(format_args!("string[{max}]")),
+            Ty::Bulk { max } => return self.add(format_args!("bulk[{max}]")),
             Ty::Named(id) => id,
         };
         match &types[id.0].kind {

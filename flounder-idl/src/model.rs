@@ -161,6 +161,11 @@ pub enum Ty {
         /// Maximum length in bytes.
         max: u32,
     },
+    /// `bulk`, at most `max` bytes: the type of an argument only.
+    Bulk {
+        /// Maximum length in bytes.
+        max: u32,
+    },
     /// A declared type.
     Named(TypeId),
 }

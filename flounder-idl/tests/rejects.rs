@@ -1125,6 +1125,95 @@ error[array-in-struct]: a dynamic array in a struct
 ",
     ),
     (
+        "bulk-without-max",
+        r"interface t { message m(bulk x); };",
+        r"
+error[bulk-without-max]: `x` has no maximum
+  --> t.if:1:30
+  |
+1 | interface t { message m(bulk x); };
+  |                              ^
+  = note: a bulk argument names the most bytes that it may have, at most 1 GiB
+  = help: write `bulk x[1048576]`
+",
+    ),
+    (
+        "bulk-without-max",
+        r"interface t { message m(bulk x[n, 4096]); };",
+        r"
+error[bulk-without-max]: `x` has no maximum
+  --> t.if:1:32
+  |
+1 | interface t { message m(bulk x[n, 4096]); };
+  |                                ^
+  = note: a bulk argument names the most bytes that it may have, at most 1 GiB
+  = help: write `bulk x[1048576]`: what is received knows its length
+",
+    ),
+    (
+        "misplaced-bulk",
+        r"interface t { typedef struct { bulk x[16]; } s; message m(s x); };",
+        r"
+error[misplaced-bulk]: `bulk` in a type
+  --> t.if:1:32
+  |
+1 | interface t { typedef struct { bulk x[16]; } s; message m(s x); };
+  |                                ^^^^
+  = note: only arguments of messages can be bulk data
+  = help: pass it as an argument of its own: `bulk name[1048576]`
+",
+    ),
+    (
+        "misplaced-bulk",
+        r"interface t { typedef bulk b[16]; message m(b x); };",
+        r"
+error[misplaced-bulk]: `bulk` in a type
+  --> t.if:1:23
+  |
+1 | interface t { typedef bulk b[16]; message m(b x); };
+  |                       ^^^^
+  = note: only arguments of messages can be bulk data
+  = help: pass it as an argument of its own: `bulk name[1048576]`
+",
+    ),
+    (
+        "misplaced-bulk",
+        r"interface t { alias b bulk; message m(b x); };",
+        r"
+error[misplaced-bulk]: `bulk` in a type
+  --> t.if:1:23
+  |
+1 | interface t { alias b bulk; message m(b x); };
+  |                       ^^^^
+  = note: only arguments of messages can be bulk data
+  = help: pass it as an argument of its own: `bulk name[1048576]`
+",
+    ),
+    (
+        "bad-bound",
+        r"interface t { message m(bulk x[1073741825]); };",
+        r"
+error[bad-bound]: the maximum number of bytes of a bulk argument is out of range
+  --> t.if:1:32
+  |
+1 | interface t { message m(bulk x[1073741825]); };
+  |                                ^^^^^^^^^^
+  = help: choose a number from 1 to 1073741824
+",
+    ),
+    (
+        "too-many-bulks",
+        r"interface t { message m(bulk a[1], bulk b[1], bulk c[1], bulk d[1], bulk e[1], bulk f[1], bulk g[1], bulk h[1], bulk i[1]); };",
+        r"
+error[too-many-bulks]: `m` has 9 bulk arguments
+  --> t.if:1:23
+  |
+1 | interface t { message m(bulk a[1], bulk b[1], bulk c[1], bulk d[1], bulk e[1], bulk f[1], bulk g[1], bulk h[1], bulk i[1
+  |                       ^
+  = help: a message has at most 8
+",
+    ),
+    (
         "cap-array",
         r"interface t { alias c cap; message m(c x[n]); };",
         r"

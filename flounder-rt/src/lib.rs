@@ -26,6 +26,7 @@ pub mod __private;
 
 pub use broker::{bind, export, shared};
 pub use flounder_wire::{debug_as_chain, error, escape, interface, iref};
+pub use message::bulk;
 pub use process::{account, barrier, cap, closer, fork, log_rate, peer};
 pub(crate) use process::{errno, exit, sync};
 pub use transport::{channel, notify, policy};

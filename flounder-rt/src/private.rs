@@ -39,6 +39,9 @@ pub use crate::iref::{Errval, Iref};
 pub use crate::message::args::{
     Args, CapToMove, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem, Texts,
 };
+pub use crate::message::bulk::{
+    BufferMut, Bulk, BulkArg, BulkOwned, BulkToSend, IntoBulk, Pool, PoolError, PoolOwner, Slots,
+};
 pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same, show};
 pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Outcome, Waitset};
@@ -126,5 +129,5 @@ pub mod args {
 
     pub use crate::cap::Cap;
     pub use crate::message::args::{Arg, Args, CapsToSend, Refused, Results, slots};
-    pub use crate::wire::{DecodeError, Decoder, first_at, record, total};
+    pub use crate::wire::{Bulks, DecodeError, Decoder, first_at, record, total};
 }

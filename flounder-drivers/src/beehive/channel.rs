@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use flounder_rt::bulk::BulkMemory;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
@@ -18,6 +19,7 @@ use crate::beehive::frame::{
 use crate::beehive::kernel::Kernel;
 use crate::beehive::node::{CoreOwner, Node};
 use crate::caps::{CAPS_AHEAD, Caps};
+use crate::mem::pool::MAPPED;
 
 /// Number of messages with capabilities that the peer has not begun to read at which the
 /// capabilities of the last one may not be handed over yet.
@@ -123,6 +125,10 @@ impl LineReader for Endpoint {
 }
 
 impl Channel for BeehiveChannel {
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        Some(&MAPPED)
+    }
+
     fn driver(&self) -> &'static str {
         super::NAME
     }

@@ -38,6 +38,7 @@ use rustix::net::{
 };
 
 use flounder_rt::account::{Charge, Resource};
+use flounder_rt::bulk::BulkMemory;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
@@ -52,6 +53,8 @@ mod frame;
 mod sys;
 
 use frame::{Frame, HEADER_WORDS, MAX_PAYLOAD, MAX_WORDS};
+
+use crate::mem::pool::MAPPED;
 
 const NAME: &str = "lmp";
 
@@ -389,6 +392,10 @@ impl LmpChannel {
 impl Channel for LmpChannel {
     fn pair(&self) -> Option<PairId> {
         self.pair
+    }
+
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        Some(&MAPPED)
     }
 
     fn driver(&self) -> &'static str {

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use flounder_rt::bulk::BulkMemory;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, ConnectError, Connector, End, Incoming, Outgoing, Pair, PairId,
@@ -14,6 +15,8 @@ use flounder_rt::channel::{
 };
 use flounder_rt::notify::Notifier;
 use flounder_rt::wire::{LINE, copy_line};
+
+use crate::mem::pool::MAPPED;
 
 const NAME: &str = "loopback";
 
@@ -101,6 +104,10 @@ impl LoopbackChannel {
 }
 
 impl Channel for LoopbackChannel {
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        Some(&MAPPED)
+    }
+
     fn driver(&self) -> &'static str {
         NAME
     }

@@ -24,6 +24,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
+use crate::mem::seal::{ReaderMapping, WriterMapping};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
 use crate::sync::Ordering;
 use flounder_rt::fork::ForkGeneration;
@@ -36,21 +37,18 @@ pub(crate) struct MappedOwn(Mapping);
 #[derive(Debug)]
 pub(crate) struct MappedPeer(Mapping);
 
-impl MappedOwn {
-    /// Maps the first `bytes` bytes of a memfd that `seal` has just made.
-    pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+impl WriterMapping for MappedOwn {
+    fn map(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
         Mapping::new(fd, bytes, ProtFlags::READ | ProtFlags::WRITE).map(Self)
     }
 }
 
-impl MappedPeer {
-    /// Maps the first `bytes` bytes of a memfd that `seal` has just checked.
-    pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+impl ReaderMapping for MappedPeer {
+    fn map(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
         Mapping::new(fd, bytes, ProtFlags::READ).map(Self)
     }
 
-    /// Populates every page, also one that the maker has not allocated.
-    pub(super) fn populate(&self) -> Result<(), Errno> {
+    fn populate(&self) -> Result<(), Errno> {
         self.0.advise(Advice::LinuxPopulateRead)
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod heap;
 pub(crate) mod mapped;
+pub(crate) mod pool;
 #[cfg(not(loom))]
 pub mod prefetch;
 pub(crate) mod seal;

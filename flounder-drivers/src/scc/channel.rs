@@ -2,6 +2,7 @@
 
 use std::io;
 
+use flounder_rt::bulk::BulkMemory;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
 };
@@ -12,6 +13,7 @@ use super::line::{HALVES, HalfJoiner, HalfSplitter, LineInfo, LineKind};
 use super::ring::Ring;
 use crate::assembler::{LineReader, LineWriter, MessageAssembler, PeerEnd};
 use crate::caps::Caps;
+use crate::mem::pool::MAPPED;
 
 /// Maximum number of words in a line that is a whole message.
 const WHOLE_WORDS: usize = HALVES / 2;
@@ -103,6 +105,10 @@ impl<H: Hardware> LineReader for HalfWordRing<H> {
 }
 
 impl<H: Hardware> Channel for SccChannel<H> {
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        Some(&MAPPED)
+    }
+
     fn driver(&self) -> &'static str {
         super::NAME
     }

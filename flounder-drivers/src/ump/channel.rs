@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use flounder_rt::barrier::arm_then_barrier;
+use flounder_rt::bulk::BulkMemory;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
@@ -15,6 +16,7 @@ use flounder_rt::waitset::{Watched, Watcher};
 use crate::assembler::{LineWriter, MessageAssembler};
 use crate::caps::Caps;
 use crate::doorbell::Doorbell;
+use crate::mem::pool::MAPPED;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS};
 use crate::process_pair::ChannelResources;
 use crate::ump::line::{LineInfo, LineKind, padding};
@@ -106,6 +108,10 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
 }
 
 impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        Some(&MAPPED)
+    }
+
     fn driver(&self) -> &'static str {
         super::NAME
     }

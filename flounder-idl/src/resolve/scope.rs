@@ -163,6 +163,15 @@ impl Scope {
                 canonical: 16,
                 traits: Traits { copy: false, caps: false, gives_away: false, eq: true },
             },
+            // It may come with a capability.
+            Ty::Bulk { .. } => Facts {
+                size: 8,
+                align: 8,
+                depth: 0,
+                caps: 1,
+                canonical: 16,
+                traits: Traits { copy: false, caps: true, gives_away: true, eq: false },
+            },
             Ty::Named(id) => self.facts[id.0],
         }
     }
@@ -295,6 +304,8 @@ pub(crate) fn builtin(name: &str) -> Option<Ty> {
         "cap" => Builtin::Cap,
         "give_away_cap" => Builtin::GiveAwayCap,
         "string" | "String" => return Some(Ty::String { max: DEFAULT_MAX }),
+        // The maximum stands behind the name of the argument.
+        "bulk" => return Some(Ty::Bulk { max: 0 }),
         _ => return None,
     }))
 }
@@ -322,6 +333,7 @@ pub(crate) const BUILTIN_NAMES: &[&str] = &[
     "cap",
     "give_away_cap",
     "string",
+    "bulk",
     "i8",
     "i16",
     "i32",

@@ -21,6 +21,8 @@ const MAX_SIZE: u64 = 64 * 1024;
 const MAX_ELEMENTS: u64 = 16 * 1024 * 1024;
 /// Maximum length of a string, in bytes.
 const MAX_STRING: u64 = 16 * 1024 * 1024;
+/// Maximum length of a bulk argument, in bytes.
+const MAX_BULK: u64 = 1 << 30;
 /// Maximum nesting depth of types.
 const MAX_DEPTH: u32 = 64;
 
@@ -86,6 +88,9 @@ impl Resolver<'_> {
 
     fn arg<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let ty = self.reference(scope, &ast.ty, None);
+        if let Some(Ty::Bulk { .. }) = ty {
+            return self.bulk(ast);
+        }
         match &ast.suffix {
             Suffix::None => Some(Arg { ast, ty: ty?, array: None }),
             Suffix::Bound(bound) => {
@@ -103,6 +108,37 @@ impl Resolver<'_> {
         }
     }
 
+    /// Returns the argument `bulk name[max]`.
+    fn bulk<'a>(&mut self, ast: &'a ast::Arg) -> Option<Arg<'a>> {
+        let name = &ast.name.text;
+        let (place, help) = match &ast.suffix {
+            Suffix::Bound(max) => {
+                let max = self.bound(max, MAX_BULK, "bytes of a bulk argument")?;
+                return Some(Arg { ast, ty: Ty::Bulk { max }, array: None });
+            }
+            Suffix::None => (ast.name.place, format!("write `bulk {name}[1048576]`")),
+            Suffix::Dynamic(length, _) => (
+                length.place,
+                format!("write `bulk {name}[1048576]`: what is received knows its length"),
+            ),
+        };
+        self.diagnostics.push(
+            Diagnostic::new(Code::BulkWithoutMax, place, format!("`{name}` has no maximum"))
+                .note("a bulk argument names the most bytes that it may have, at most 1 GiB")
+                .help(help),
+        );
+        None
+    }
+
+    /// Reports `bulk` in a declaration of a type.
+    fn misplaced_bulk(&mut self, written: &ast::Name) {
+        self.diagnostics.push(
+            Diagnostic::new(Code::MisplacedBulk, written.place, "`bulk` in a type")
+                .note("only arguments of messages can be bulk data")
+                .help("pass it as an argument of its own: `bulk name[1048576]`"),
+        );
+    }
+
     /// Returns the string type of `string name[bound]`.
     fn bounded(
         &mut self,
@@ -115,7 +151,7 @@ impl Resolver<'_> {
             Ty::String { .. } => {
                 self.bound(bound, MAX_STRING, "bytes of a string").map(|max| Ty::String { max })
             }
-            Ty::Builtin(_) | Ty::Named(_) => {
+            Ty::Builtin(_) | Ty::Bulk { .. } | Ty::Named(_) => {
                 let (ty, name) = (&written.text, &name.text);
                 self.diagnostics.push(
                     Diagnostic::new(Code::BoundWithoutString, bound.place, format!("a bound on `{name}`, which is no string"))
@@ -285,8 +321,13 @@ impl Resolver<'_> {
         target: &ast::Name,
         later: &Later<'_>,
     ) -> Option<Declared> {
-        if let Some(ty) = builtin(&target.text) {
-            return Some(Declared::Alias(ty));
+        match builtin(&target.text) {
+            Some(Ty::Bulk { .. }) => {
+                self.misplaced_bulk(target);
+                return None;
+            }
+            Some(ty) => return Some(Declared::Alias(ty)),
+            None => {}
         }
         let name = &decl.name.text;
         let entry = scope.entries.get(&target.text);
@@ -433,8 +474,13 @@ impl Resolver<'_> {
             Some(Meaning::Broken) => return None,
             None => {}
         }
-        if let Some(ty) = builtin(&name.text) {
-            return Some(ty);
+        match builtin(&name.text) {
+            Some(Ty::Bulk { .. }) if later.is_some() => {
+                self.misplaced_bulk(name);
+                return None;
+            }
+            Some(ty) => return Some(ty),
+            None => {}
         }
         match later.and_then(|later| Some((later, later.by_name.get(name.text.as_str())?))) {
             Some((later, (index, decl))) if *index >= later.now => {

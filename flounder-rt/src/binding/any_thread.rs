@@ -32,6 +32,7 @@ use crate::cap::Cap;
 use crate::channel::{Channel, Incoming, Readiness};
 use crate::exit;
 use crate::interface::Interface;
+use crate::message::bulk::BulkEnd;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::sync::Mutex;
@@ -204,6 +205,11 @@ impl Threading for AnyThread {
     fn mail_was_taken(_shell: &Shell<Self>) {}
 
     fn bad_mail(_shell: &Shell<Self>, _number: u16, _error: DecodeError) {}
+
+    // Its handlers are not generated, and get no bulk data but what is in messages.
+    fn bulk_end(_shell: &Shell<Self>) -> Option<Arc<BulkEnd>> {
+        None
+    }
 
     fn step_ends(_shell: &Shell<Self>) -> bool {
         false
@@ -509,7 +515,7 @@ impl SharedEndpoint {
         let link = shell.own.jobs.link();
         let end = Self::counted(link);
         let raw = Self::lent(link);
-        let incoming = Incoming::charged(interface.limits, account);
+        let incoming = Incoming::charged(interface.limits, account).from_peer(&shell.peer);
         // Nothing was there before.
         let none = shell.receiver.put(Box::new(Receiver { incoming, handler, raw }));
         debug_assert!(none.is_none(), "the binding is new");

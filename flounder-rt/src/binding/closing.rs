@@ -115,7 +115,7 @@ impl<T: Threading> Shell<T> {
                 let fresh = receiver.incoming.another();
                 core::mem::replace(&mut receiver.incoming, fresh)
             }
-            None => Incoming::new(self.interface.limits),
+            None => Incoming::new(self.interface.limits).from_peer(&self.peer),
         };
         io.discarded = Some(Box::new(incoming));
         let connection = &mut io.connection;

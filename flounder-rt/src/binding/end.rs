@@ -4,6 +4,7 @@
 use core::fmt::Debug;
 use core::task::{Context, Poll, Waker};
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::binding::call::LocalCall;
@@ -17,6 +18,7 @@ use crate::binding::{
 };
 use crate::cap::Cap;
 use crate::interface::Interface;
+use crate::message::bulk::BulkEnd;
 use crate::peer::Peer;
 use crate::waitset::Timer;
 
@@ -130,6 +132,8 @@ pub(super) mod sealed {
         fn ended(raw: &Self::Raw) -> Option<BindingError>;
         /// Tears the binding down.
         fn teardown(raw: &Self::Raw);
+        /// Returns the pools of the binding.
+        fn bulk(raw: &Self::Raw) -> Option<Arc<BulkEnd>>;
         /// Returns a handle for any thread.
         fn shared(raw: &Self::Raw) -> SharedEndpoint;
 
@@ -233,6 +237,10 @@ pub(super) mod sealed {
 
         fn teardown(raw: &RawBinding) {
             raw.teardown();
+        }
+
+        fn bulk(raw: &RawBinding) -> Option<Arc<BulkEnd>> {
+            raw.shell().watched_pools().cloned()
         }
 
         fn shared(raw: &RawBinding) -> SharedEndpoint {
@@ -383,6 +391,10 @@ pub(super) mod sealed {
 
         fn teardown(raw: &SharedEndpoint) {
             raw.teardown();
+        }
+
+        fn bulk(raw: &SharedEndpoint) -> Option<Arc<BulkEnd>> {
+            raw.bulk().cloned()
         }
 
         fn shared(raw: &SharedEndpoint) -> SharedEndpoint {

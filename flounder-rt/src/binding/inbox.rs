@@ -190,10 +190,13 @@ struct Keep {
 }
 
 impl Dispatch for Keep {
-    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
         let info = raw.shell().interface.message(message.number);
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
             return self.handler.deliver(raw, message);
+        }
+        if let Some(info) = info.filter(|info| !info.bulks.is_empty()) {
+            raw.resolve(&info.bulks, &mut message)?;
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };

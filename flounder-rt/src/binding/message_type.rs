@@ -54,19 +54,21 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// Describes the message: its name and its arguments, as in [`MessageInfo::args`].
     #[must_use]
     pub const fn info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::Message, args, Self::LIMIT)
+        MessageInfo::new(name, MessageKind::Message, args, Self::LIMIT).bulks(A::BULKS)
     }
 
     /// Describes the call of an rpc.
     #[must_use]
     pub const fn call_info(name: &'static str, args: &'static str) -> MessageInfo {
         MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args, Self::LIMIT)
+            .bulks(A::BULKS)
     }
 
     /// Describes the response of an rpc.
     #[must_use]
     pub const fn response_info(name: &'static str, args: &'static str) -> MessageInfo {
         MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args, Self::LIMIT)
+            .bulks(A::BULKS)
     }
 
     /// Sends a message, or returns [`TxError::Busy`].
@@ -229,6 +231,40 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Finds the bulk data of a message, for the function that decodes it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the message names what it may not name.
+    pub fn resolve(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
+        raw.resolve(&A::BULKS, message)
+    }
+
+    /// Decodes a message with bulk data like [`deliver`](Self::deliver). What the handler does not keep is released when it
+    /// returns.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a message.
+    pub fn deliver_bulk<'a>(
+        raw: &RawBinding,
+        message: &'a mut Received<'_>,
+        handle: impl FnOnce(A::Taken<'a>),
+    ) -> Result<(), DecodeError> {
+        Self::resolve(raw, message)?;
+        raw.delivering(move || Self::deliver(message, handle))
+    }
+
+    /// Passes a response with bulk data to the call that waits for it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the message is too short, or names what it may not name.
+    pub fn answer_bulk(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
+        Self::resolve(raw, message)?;
+        let answered = Self::answer(raw, message);
+        // Nobody may wait for it.
+        message.caps.clear();
+        answered
     }
 
     /// Decodes a message into values that can be kept, and runs its handler as a task.

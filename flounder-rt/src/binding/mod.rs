@@ -18,6 +18,7 @@ pub use crate::message::Received;
 pub use crate::waitset::{DEFAULT_TIMEOUT, Timeout};
 
 mod any_thread;
+mod bulk;
 mod call;
 mod closing;
 mod closing_list;

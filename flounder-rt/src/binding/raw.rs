@@ -101,7 +101,7 @@ impl RawBinding {
         }
         // Last, because from here on the binding holds itself until it ends.
         shell.receiver.set(Some(Box::new(Receiver {
-            incoming: Incoming::charged(interface.limits, account),
+            incoming: Incoming::charged(interface.limits, account).from_peer(&shell.peer),
             handler,
             raw: Self::of(Rc::clone(&shell)),
         })));

@@ -40,6 +40,7 @@ use crate::cap::Cap;
 use crate::exit::Queue;
 use crate::fork::ForkGeneration;
 use crate::interface::Interface;
+use crate::message::bulk::BulkEnd;
 use crate::notify::Notifier;
 use crate::peer::Peer;
 use crate::waitset::{Timeout, Waitset};
@@ -98,6 +99,8 @@ pub(super) struct Link {
     peer: Peer,
     /// The inbox of the binding, if it has one.
     mail: Option<Arc<Mail>>,
+    /// The pools of the binding, if it has any.
+    bulk: Option<Arc<BulkEnd>>,
 }
 
 /// Who sends what is queued, and receives replies.
@@ -151,6 +154,8 @@ enum HandleEvent {
     MailTaken,
     /// The message of the inbox with this number is malformed.
     BadMail(u16, DecodeError),
+    /// The peer is to learn of pools or of slots.
+    BulkNews,
     /// The binding is to be torn down.
     Teardown,
 }
@@ -190,6 +195,7 @@ impl Link {
         driver: &'static str,
         peer: Peer,
         mail: Option<Arc<Mail>>,
+        bulk: Option<Arc<BulkEnd>>,
     ) -> Self {
         Self {
             born: ForkGeneration::now(),
@@ -204,6 +210,7 @@ impl Link {
             driver,
             peer,
             mail,
+            bulk,
         }
     }
 
@@ -213,7 +220,7 @@ impl Link {
         driver: &'static str,
         peer: Peer,
     ) -> Self {
-        Self::new(Server::AnyThread(shell), interface, driver, peer, None)
+        Self::new(Server::AnyThread(shell), interface, driver, peer, None, None)
     }
 
     /// Returns true if the server has to look at the clock before the time that
@@ -359,6 +366,11 @@ impl SharedEndpoint {
     #[must_use]
     pub fn ended(&self) -> Option<BindingError> {
         self.link().ended.get().cloned()
+    }
+
+    /// Returns the pools of the binding.
+    pub(super) fn bulk(&self) -> Option<&Arc<BulkEnd>> {
+        self.link().bulk.as_ref()
     }
 
     /// Returns the process at the other end.

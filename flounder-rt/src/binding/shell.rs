@@ -200,6 +200,11 @@ impl<T: Threading> Io<T> {
         }
     }
 
+    /// Returns the account of the peer, if it has one.
+    pub(super) const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
     /// Nothing is unsent any more.
     pub(super) fn all_is_sent(&mut self) {
         self.unsent = None;

@@ -105,7 +105,7 @@ impl<T: Threading> Shell<T> {
         };
         match result {
             Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
-                self.io.lock().connection.runtime_message(receiver.incoming.words());
+                self.runtime_message(receiver);
             }
             Ok(Recv::Message)
                 if intake == Intake::Replies && !self.is_reply(receiver.incoming.number()) =>

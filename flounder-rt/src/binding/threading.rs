@@ -21,6 +21,7 @@ use crate::binding::shared::SharedServer;
 use crate::binding::shell::{AfterEnd, SendCallback, Shell};
 use crate::binding::{BindingError, Dispatch, RawBinding, Received, RpcError};
 use crate::channel::Channel;
+use crate::message::bulk::BulkEnd;
 use crate::waitset::{Source, Timer, WeakWaitset};
 use crate::wire::DecodeError;
 
@@ -94,6 +95,9 @@ pub(super) trait Threading: Sized + 'static {
 
     /// Another thread found a malformed message in the inbox.
     fn bad_mail(shell: &Shell<Self>, number: u16, error: DecodeError);
+
+    /// Returns the pools of the binding, if it has any.
+    fn bulk_end(shell: &Shell<Self>) -> Option<Arc<BulkEnd>>;
 
     /// Called at the end of a step. Returns true if the next step has to look at everything.
     fn step_ends(shell: &Shell<Self>) -> bool;
@@ -198,6 +202,8 @@ pub(super) struct Own {
     pub(super) ticker: Cell<Option<Timer>>,
     /// Serves the handles of other threads.
     pub(super) shared: OnceCell<Rc<SharedServer>>,
+    /// Pools of bulk data.
+    pub(super) bulk: OnceCell<Option<Arc<BulkEnd>>>,
     /// Messages that are received as values.
     pub(super) mail: OnceCell<Arc<Mail>>,
     /// True if the waitset asked for events while the handler ran: the answer was that there are none, and the waitset may
@@ -216,6 +222,7 @@ impl Own {
             local_peer: RefCell::new(Weak::new()),
             ticker: Cell::new(None),
             shared: OnceCell::new(),
+            bulk: OnceCell::new(),
             mail: OnceCell::new(),
             polled_in_handler: Cell::new(false),
         }
@@ -339,6 +346,10 @@ impl Threading for OneThread {
         let _ = shell.bad_mail(number, error);
     }
 
+    fn bulk_end(shell: &Shell) -> Option<Arc<BulkEnd>> {
+        shell.strong().watched_pools().cloned()
+    }
+
     fn step_ends(shell: &Shell) -> bool {
         if shell.own.polled_in_handler.get() && !shell.is_delivering() {
             shell.own.polled_in_handler.set(false);
@@ -353,6 +364,9 @@ impl Threading for OneThread {
         let left = shared.map(|shared| shared.take_messages(why)).unwrap_or_default();
         if let Some(shared) = shared {
             shared.end(why);
+        }
+        if let Some(Some(bulk)) = shell.own.bulk.get() {
+            bulk.ended();
         }
         if let Some(ticker) = shell.own.ticker.take() {
             ticker.cancel();

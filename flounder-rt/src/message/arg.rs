@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use std::io;
 
 use crate::cap::Cap;
+use crate::message::bulk::BulkToSend;
 use crate::wire::{
     Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Shape, TooLong, max_items,
 };
@@ -24,6 +25,8 @@ pub trait Arg: 'static {
     const MAX_TAIL: usize;
     /// Maximum number of capabilities.
     const MAX_CAPS: usize;
+    /// True for bulk data, whose fixed part is a head.
+    const IS_BULK: bool = false;
 
     /// Checks that the value is not longer than its maximum.
     ///
@@ -463,9 +466,11 @@ pub struct CapsToSend<'a> {
     caps: Vec<Cap>,
     /// Capabilities that are moved, with their positions in the message.
     gifts: Vec<(usize, &'a CapToMove)>,
+    /// Bulk arguments, which may name slots.
+    bulks: Vec<&'a BulkToSend<'a>>,
 }
 
-impl CapsToSend<'_> {
+impl<'s> CapsToSend<'s> {
     /// Creates an empty list.
     #[inline]
     #[must_use]
@@ -474,7 +479,7 @@ impl CapsToSend<'_> {
         reason = "generated code cannot count on traits in scope"
     )]
     pub const fn new() -> Self {
-        Self { caps: Vec::new(), gifts: Vec::new() }
+        Self { caps: Vec::new(), gifts: Vec::new(), bulks: Vec::new() }
     }
 
     /// Copies the capabilities that `list` adds to its argument, at most `most`.
@@ -491,6 +496,15 @@ impl CapsToSend<'_> {
         Ok(())
     }
 
+    /// Adds a bulk argument.
+    pub(crate) fn bulk(&mut self, bulk: &'s BulkToSend<'s>) -> io::Result<()> {
+        if let Some(cap) = bulk.cap() {
+            self.caps.push(cap?);
+        }
+        self.bulks.push(bulk);
+        Ok(())
+    }
+
     /// Adds the capabilities that are given away and calls `send` with all. They are added last, because copies can fail. If
     /// `send` fails and leaves them in the list, they go back to their owners.
     ///
@@ -503,7 +517,11 @@ impl CapsToSend<'_> {
                 self.caps.insert(*at, cap);
             }
         }
+        self.bulks.iter().for_each(|bulk| bulk.lend());
         let result = send(&mut self.caps);
+        if result.is_err() {
+            self.bulks.iter().for_each(|bulk| bulk.unlend());
+        }
         if result.is_err() && !self.caps.is_empty() {
             for (at, gift) in self.gifts.into_iter().rev() {
                 gift.cap.set(Some(self.caps.remove(at)));

@@ -6,7 +6,7 @@
 use std::io;
 
 use crate::cap::Cap;
-use crate::wire::{CapSlots, DecodeError, TooLong};
+use crate::wire::{Bulks, CapSlots, DecodeError, TooLong};
 
 pub use crate::message::arg::{
     Arg, CapToMove, CapsToSend, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem,
@@ -45,6 +45,8 @@ pub trait Args: 'static {
     const MAX_TAIL: usize;
     /// Maximum number of capabilities.
     const MAX_CAPS: usize;
+    /// Where the record has the heads of bulk arguments.
+    const BULKS: Bulks;
 
     /// Checks the arguments, writes them, and calls `send` with the words, the tails, and the capabilities if there may be
     /// any. If `send` fails, capabilities that it has not taken out are back in the arguments that gave them away.
@@ -116,6 +118,9 @@ macro_rules! __args {
                 const FIRST_AT: usize = __args::first_at(&[$(<$arg as __args::Arg>::PLACE),*]);
                 const MAX_TAIL: usize = __args::total(&[$(<$arg as __args::Arg>::MAX_TAIL),*]);
                 const MAX_CAPS: usize = __args::total(&[$(<$arg as __args::Arg>::MAX_CAPS),*]);
+                const BULKS: __args::Bulks = __args::Bulks::of(
+                    &[$((<$arg as __args::Arg>::IS_BULK, <Self as __args::Args>::AT[$i])),*],
+                );
 
                 #[inline]
                 fn marshal<const WORDS: usize, T, E>(

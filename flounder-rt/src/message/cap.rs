@@ -24,7 +24,18 @@ impl Encode for Cap {
 impl Decode<'_> for Cap {
     #[inline]
     fn take(decoder: &mut Decoder<'_>, _at: usize) -> Result<Self, DecodeError> {
+        Self::take_first(decoder.next_cap()?)
+    }
+}
+
+impl Cap {
+    /// Takes the first capability of a message, which is there unless its place is another's: of bulk data.
+    #[inline]
+    pub(crate) fn take_first(caps: &mut Vec<Self>) -> Result<Self, DecodeError> {
+        if caps.first().is_none_or(Self::is_held) {
+            return Err(DecodeError::MissingCap);
+        }
         // A few descriptor numbers move up: less than it takes every message to set an iterator up.
-        decoder.next_cap().map(|caps: &mut Vec<Self>| caps.remove(0))
+        Ok(caps.remove(0))
     }
 }

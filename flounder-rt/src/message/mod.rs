@@ -23,6 +23,7 @@ use crate::wire::{DecodeError, Gather, TooLong};
 
 mod arg;
 pub mod args;
+pub mod bulk;
 mod cap;
 mod received;
 

@@ -1,5 +1,6 @@
 //! Capabilities: file descriptors, which are unforgeable, can be transferred, and are closed when they are dropped.
 
+use core::any::Any;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -28,13 +29,38 @@ pub struct Cap {
     fd: Option<OwnedFd>,
     /// Peer that has, or had, access to the file; `None` if this process knows of none.
     origin: Option<Origin>,
+    /// In place of a descriptor: what the runtime puts beside the capabilities of a received message, for its decoder.
+    held: Option<Box<Held>>,
 }
 
+/// A value of the runtime.
+type Held = dyn Any + Send + Sync;
+
 impl Cap {
+    /// Returns a value that travels among the capabilities of a received message, and is none.
+    pub(crate) fn holding<T: Any + Send + Sync>(value: Box<T>) -> Self {
+        Self { fd: None, origin: None, held: Some(value) }
+    }
+
+    /// Returns the value, if there is one of this type.
+    pub(crate) fn held<T: Any>(&self) -> Option<&T> {
+        self.held.as_ref()?.downcast_ref()
+    }
+
+    /// Takes the value out, if there is one of this type.
+    pub(crate) fn into_held<T: Any>(mut self) -> Option<Box<T>> {
+        self.held.take()?.downcast().ok()
+    }
+
+    /// Returns true if it is no capability.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Returns a capability for a file that `origin` has, or had, access to.
     #[must_use]
     pub const fn from_peer(fd: OwnedFd, origin: Origin) -> Self {
-        Self { fd: Some(fd), origin: Some(origin) }
+        Self { fd: Some(fd), origin: Some(origin), held: None }
     }
 
     /// Returns a second capability for the same object (`fcntl(F_DUPFD_CLOEXEC)`).
@@ -43,7 +69,7 @@ impl Cap {
     /// `EMFILE` when the process is at its descriptor limit.
     pub fn try_clone(&self) -> io::Result<Self> {
         let fd = self.as_fd().try_clone_to_owned()?;
-        Ok(Self { fd: Some(fd), origin: self.origin.clone() })
+        Ok(Self { fd: Some(fd), origin: self.origin.clone(), held: None })
     }
 
     /// Records that `origin` has access to the file from now on, unless another peer is recorded.
@@ -71,7 +97,7 @@ macro_rules! from {
     ($($fd:ty),* $(,)?) => {$(
         impl From<$fd> for Cap {
             fn from(fd: $fd) -> Self {
-                Self { fd: Some(fd.into()), origin: None }
+                Self { fd: Some(fd.into()), origin: None, held: None }
             }
         }
     )*};

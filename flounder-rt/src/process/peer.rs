@@ -4,7 +4,10 @@ use core::fmt;
 
 /// Features of the protocol between two runtimes that this one knows, a bit each. A binding uses those that both of its ends
 /// know; `docs/wire.md` lists the bits.
-pub const FEATURES: u64 = 0;
+pub const FEATURES: u64 = BULK;
+
+/// Feature: pools of bulk data, and the messages of the runtimes about them.
+pub const BULK: u64 = 1;
 
 /// The process at the other end of a binding.
 ///

@@ -55,6 +55,7 @@ use crate::account::{Account, OverLimit};
 use crate::cap::Cap;
 use crate::closer::Origin;
 use crate::errno::Errno;
+use crate::message::bulk::BulkMemory;
 use crate::notify::Notifier;
 use crate::waitset::Watcher;
 use crate::wire::Gather;
@@ -209,6 +210,12 @@ pub trait Channel {
     /// If the waitset cannot watch a descriptor of the driver.
     fn attached(&mut self, _waitset: &dyn Watcher) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Returns what makes and accepts memory that this end writes and its peer reads, for the pools of bulk data. The default,
+    /// for a driver without memory in common, is none: bulk data then travels in messages.
+    fn bulk(&self) -> Option<&'static dyn BulkMemory> {
+        None
     }
 
     /// Carries out a control operation. The default ignores it.

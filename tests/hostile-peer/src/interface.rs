@@ -23,6 +23,8 @@ pub enum Type {
     Array(Box<Type>, u32),
     /// A struct: names and types of its fields.
     Struct(Vec<(String, Type)>),
+    /// Bulk data of at most this many bytes.
+    Bulk(u32),
     /// `cap` or `give_away_cap`.
     Cap(&'static str),
 }
@@ -115,6 +117,7 @@ fn form(ty: &Type) -> String {
         Type::Scalar { name, .. } | Type::Cap(name) => (*name).to_owned(),
         Type::Enum(elements) => format!("enum{{{}}}", elements.join(",")),
         Type::Text(max) => format!("string[{max}]"),
+        Type::Bulk(max) => format!("bulk[{max}]"),
         Type::Struct(fields) => {
             let fields: Vec<_> =
                 fields.iter().map(|(name, ty)| format!("{name}:{}", form(ty))).collect();
@@ -265,6 +268,8 @@ impl Parser {
         if self.eat("[") {
             if base == "string" {
                 ty = Type::Text(self.number());
+            } else if base == "bulk" {
+                ty = Type::Bulk(self.number());
             } else {
                 let _length = self.next();
                 let max = if self.eat(",") { self.number() } else { DEFAULT_MAX };
@@ -299,6 +304,7 @@ fn builtin(name: &str) -> Option<Type> {
         "iref" => scalar("iref", 8),
         "errval" => scalar("errval", 8),
         "string" => Some(Type::Text(DEFAULT_MAX)),
+        "bulk" => Some(Type::Bulk(0)),
         "cap" => Some(Type::Cap("cap")),
         "give_away_cap" => Some(Type::Cap("give_away_cap")),
         _ => None,

@@ -13,6 +13,10 @@ pub enum Value {
     List(Vec<Value>),
     /// A capability, which is not in the words.
     Cap,
+    /// Bulk data in the message itself.
+    Bulk(Vec<u8>),
+    /// Bulk data elsewhere: the bits of its head.
+    Elsewhere(u64),
 }
 
 impl Value {
@@ -65,6 +69,7 @@ fn fixed(ty: &Type) -> (usize, usize) {
         Type::Scalar { size, .. } => (*size, *size),
         Type::Enum(_) | Type::Text(_) | Type::Array(..) => (4, 4),
         Type::Cap(_) => (0, 1),
+        Type::Bulk(_) => (8, 8),
         Type::Struct(fields) => {
             let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
             let (_, end) = offsets(&types);
@@ -119,6 +124,8 @@ fn put(ty: &Type, value: &Value, into: &mut [u8]) {
             into[..4].copy_from_slice(&number.to_le_bytes()[..4]);
         }
         (Type::Text(_), Value::Text(text)) => put_length(text.len(), into),
+        (Type::Bulk(_), Value::Bulk(bytes)) => put_length(bytes.len(), into),
+        (Type::Bulk(_), Value::Elsewhere(head)) => into[..8].copy_from_slice(&head.to_le_bytes()),
         (Type::Array(..), Value::List(list)) => put_length(list.len(), into),
         (Type::Struct(fields), Value::List(list)) => {
             let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
@@ -137,6 +144,7 @@ fn put_length(length: usize, into: &mut [u8]) {
 fn append_tail(ty: &Type, value: &Value, bytes: &mut Vec<u8>) {
     match (ty, value) {
         (Type::Text(_), Value::Text(text)) => bytes.extend_from_slice(text.as_bytes()),
+        (Type::Bulk(_), Value::Bulk(data)) => bytes.extend_from_slice(data),
         (Type::Array(element, _), Value::List(list)) => {
             let size = fixed(element).0;
             for value in list {
@@ -174,6 +182,28 @@ fn take(ty: &Type, bytes: &[u8], offset: usize, tail: &mut usize) -> Option<Valu
     };
     Some(match ty {
         Type::Cap(_) => Value::Cap,
+        Type::Bulk(max) => {
+            let head = number(8)?;
+            let (length, way, place) = (head & 0xffff_ffff, head >> 32 & 3, head >> 34);
+            match (way, place) {
+                _ if length > u64::from(*max) => return None,
+                (0, 0) => {
+                    let length = usize::try_from(length).ok()?;
+                    let end = *tail + length.next_multiple_of(8);
+                    let whole = bytes.get(*tail..end)?;
+                    let (data, padding) = whole.split_at(length);
+                    if padding.iter().any(|byte| *byte != 0) {
+                        return None;
+                    }
+                    let data = data.to_vec();
+                    *tail = end;
+                    Value::Bulk(data)
+                }
+                (1, _) if place >> 24 == 0 => Value::Elsewhere(head),
+                (2, 0) => Value::Elsewhere(head),
+                _ => return None,
+            }
+        }
         Type::Scalar { size, .. } => Value::Number(number(*size)?),
         Type::Enum(_) => Value::Number(number(4)?),
         Type::Text(_) => {

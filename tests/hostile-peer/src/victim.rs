@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
+use flounder::bulk::Bulk;
 use flounder::limits::{Limits, Resource, Scope, set_limits};
 use flounder::{Cap, Refusal, Waitset, flounder, nameservice};
 
@@ -34,6 +35,17 @@ impl victim::Rx for Server {
     }
 
     fn load(&mut self, _: &victim::Binding, _: &[u8]) {}
+
+    fn picture(&mut self, b: &victim::Binding, seq: u64, pixels: Bulk<'_>) {
+        // What may change meanwhile is looked at in every way.
+        let mut copy = pixels.to_vec();
+        pixels.copy_to(0, &mut copy);
+        let _ = pixels.bytes(&mut Vec::new()).iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        let sum = pixels.words().fold(0, u64::wrapping_add);
+        let _ = b.tx_seen(seq, pixels.len() as u64, sum);
+    }
+
+    fn seen(&mut self, _: &victim::Binding, _: u64, _: u64, _: u64) {}
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -16,7 +16,7 @@ use crate::notify::{Gone, Notifier};
 use crate::waitset::{Source, Timer, Waitset};
 
 use super::jobs::Jobs;
-use super::{Link, Server, ServingThread};
+use super::{HandleEvent, Link, Server, ServingThread};
 
 /// Serves the handles that other threads have of a binding, which owns it.
 pub(in crate::binding) struct SharedServer {
@@ -55,12 +55,26 @@ impl SharedServer {
         Rc::clone(server)
     }
 
+    /// Has the thread of the binding look when other threads have news about its pools.
+    pub(in crate::binding) fn watch_pools(shell: &Rc<Shell>) {
+        shell.own.shared.get_or_init(|| Self::new(shell));
+    }
+
     fn new(shell: &Rc<Shell>) -> Rc<Self> {
         let notifier = Notifier::new();
         let server = Server::Thread(ServingThread::here(notifier.clone()));
         let mail = shell.own.mail.get().cloned();
-        let link = Link::new(server, shell.interface, shell.driver, shell.peer.clone(), mail);
+        let (peer, bulk) = (shell.peer.clone(), shell.pools().cloned());
+        let link = Link::new(server, shell.interface, shell.driver, peer, mail, bulk);
         let link = Arc::new(link);
+        if let Some(bulk) = &link.bulk {
+            let link = Arc::downgrade(&link);
+            bulk.tell_by(move || {
+                if let Some(link) = link.upgrade().filter(|link| link.born.is_here()) {
+                    link.notify(link.job_queue.report(HandleEvent::BulkNews));
+                }
+            });
+        }
         let server = Rc::new(Self {
             shell: Rc::downgrade(shell),
             jobs: Jobs::new(link, Arc::new(Nudge(notifier)).into()),

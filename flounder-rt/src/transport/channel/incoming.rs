@@ -5,6 +5,7 @@ use core::fmt;
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::cap::Cap;
 use crate::message::Received;
+use crate::peer::{self, Peer};
 use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 
 /// Number of words of the largest buffer that is kept for the next message: 64 KiB. A larger one is freed before the waitset
@@ -37,6 +38,8 @@ pub struct Incoming {
     large: Vec<u64>,
     caps: Vec<Cap>,
     cap_count: usize,
+    /// The most capabilities of a message of the runtime: one, with the offer of a pool, if the peer may make offers.
+    runtime_caps: usize,
 }
 
 impl Incoming {
@@ -56,6 +59,7 @@ impl Incoming {
             large: Vec::new(),
             caps: Vec::new(),
             cap_count: 0,
+            runtime_caps: 0,
         }
     }
 
@@ -68,7 +72,13 @@ impl Incoming {
 
     /// Creates an empty message for the same interface and peer.
     pub(crate) fn another(&self) -> Self {
-        Self::charged(self.limits, self.account.clone())
+        let runtime_caps = self.runtime_caps;
+        Self { runtime_caps, ..Self::charged(self.limits, self.account.clone()) }
+    }
+
+    /// Returns the same message, whose sender may offer pools if `peer` knows how to.
+    pub(crate) fn from_peer(self, peer: &Peer) -> Self {
+        Self { runtime_caps: usize::from(peer.features() & peer::BULK != 0), ..self }
     }
 
     /// Starts a message of `words` words and `caps` capabilities, and drops the previous one.
@@ -79,7 +89,7 @@ impl Incoming {
     #[inline]
     pub fn begin(&mut self, number: u16, words: usize, caps: usize) -> Result<(), ProtocolError> {
         let limit = if number == RUNTIME_MESSAGE {
-            MessageLimit { words: RUNTIME_WORDS, caps: 0 }
+            MessageLimit { words: RUNTIME_WORDS, caps: self.runtime_caps }
         } else {
             *self.limits.get(usize::from(number) - 1).ok_or(ProtocolError::Number(number))?
         };

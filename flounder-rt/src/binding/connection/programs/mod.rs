@@ -27,7 +27,16 @@ const REPLY: u16 = 3;
 const LIMIT: MessageLimit = MessageLimit { words: 0, caps: 0 };
 
 const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageInfo {
-    MessageInfo { number, name, kind, args: "", annotations: &[], fingerprint: 0, limit: LIMIT, bulks: Bulks::NONE }
+    MessageInfo {
+        number,
+        name,
+        kind,
+        args: "",
+        annotations: &[],
+        fingerprint: 0,
+        limit: LIMIT,
+        bulks: Bulks::NONE,
+    }
 }
 
 pub(super) static INTERFACE: Interface = Interface {

@@ -1,0 +1,705 @@
+/// Large data.
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
+pub mod frames {
+    use ::flounder::__private as __rt;
+    type __Frame = __rt::MessageType<1, 2, (__rt::Copied<u64>, __rt::BulkArg<8294400>)>;
+    type __Pair = __rt::MessageType<
+        2,
+        2,
+        (__rt::BulkArg<65536>, __rt::Lent<__rt::Cap>, __rt::Moved, __rt::BulkArg<65536>),
+    >;
+    type __ReadCall = __rt::MessageType<
+        3,
+        3,
+        (__rt::Copied<u32>, __rt::Copied<u64>, __rt::BulkArg<4096>),
+    >;
+    type __ReadResponse = __rt::MessageType<
+        4,
+        3,
+        (__rt::Copied<u32>, __rt::BulkArg<1048576>, __rt::Copied<__rt::Errval>),
+    >;
+    const __MESSAGES: [__rt::MessageInfo; 4] = __rt::numbered(
+        [
+            __Frame::info("frame", "seq: uint64, pixels: bulk[8294400]"),
+            __Pair::info(
+                "pair",
+                "left: bulk[65536], lent: cap, given: give_away_cap, right: bulk[65536]",
+            ),
+            __ReadCall::call_info("read_call", "offset: uint64, key: bulk[4096]"),
+            __ReadResponse::response_info(
+                "read_response",
+                "data: bulk[1048576], status: errval",
+            ),
+        ],
+        [
+            220660252050998264117155149165184893951,
+            165363224405915736100271249138425256231,
+            152866021256899706222702176389014606514,
+            331647955691590469453083537952355938710,
+        ],
+    );
+    /// Describes the interface `frames`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "frames",
+        "Large data",
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
+    );
+    /// One end of a connection that speaks `frames`.
+    ///
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Shows a frame.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_frame(
+            &self,
+            seq: u64,
+            pixels: impl __rt::IntoBulk,
+        ) -> __rt::Result<
+            __rt::Sent<'_, E>,
+            __rt::Rejected<__rt::Option<__rt::BufferMut>>,
+        > {
+            let __pools = self.0.bulk();
+            let pixels = __rt::BulkToSend::new(__pools.as_ref(), pixels);
+            __Frame::tx(&self.0, (seq, &pixels))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: pixels.back(),
+                })
+        }
+        /// Sends `frame(uint64 seq, bulk pixels)` once the binding is not busy.
+        pub fn send_frame(
+            &self,
+            seq: u64,
+            pixels: impl __rt::IntoBulk,
+        ) -> __rt::SendingCaps<'_, E, __rt::Option<__rt::BufferMut>> {
+            let __pools = self.0.bulk();
+            let pixels = __rt::BulkToSend::new(__pools.as_ref(), pixels);
+            __Frame::given(&self.0, (seq, &pixels))
+                .giving_bulk([pixels.unsent()], move |[pixels], __caps| pixels.back())
+        }
+        /// Sends `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_pair(
+            &self,
+            left: impl __rt::IntoBulk,
+            lent: &__rt::Cap,
+            given: __rt::Cap,
+            right: impl __rt::IntoBulk,
+        ) -> __rt::Result<
+            __rt::Sent<'_, E>,
+            __rt::Rejected<
+                (__rt::Option<__rt::BufferMut>, __rt::Cap, __rt::Option<__rt::BufferMut>),
+            >,
+        > {
+            let __pools = self.0.bulk();
+            let left = __rt::BulkToSend::new(__pools.as_ref(), left);
+            let given = __rt::CapToMove::new(given);
+            let right = __rt::BulkToSend::new(__pools.as_ref(), right);
+            __Pair::tx(&self.0, (&left, lent, __rt::Giving::CapToMove(&given), &right))
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: (left.back(), given.back(), right.back()),
+                })
+        }
+        /// Sends `pair(bulk left, cap lent, give_away_cap given, bulk right)` once the binding is not busy.
+        pub fn send_pair(
+            &self,
+            left: impl __rt::IntoBulk,
+            lent: &__rt::Cap,
+            given: __rt::Cap,
+            right: impl __rt::IntoBulk,
+        ) -> __rt::SendingCaps<
+            '_,
+            E,
+            (__rt::Option<__rt::BufferMut>, __rt::Cap, __rt::Option<__rt::BufferMut>),
+        > {
+            let __pools = self.0.bulk();
+            let left = __rt::BulkToSend::new(__pools.as_ref(), left);
+            let given = __rt::CapToMove::new(given);
+            let right = __rt::BulkToSend::new(__pools.as_ref(), right);
+            __Pair::given(
+                    &self.0,
+                    (&left, lent, __rt::Giving::CapToMove(&given), &right),
+                )
+                .giving_bulk(
+                    [left.unsent(), right.unsent()],
+                    move |[left, right], __caps| (
+                        left.back(),
+                        given.back_from(__caps),
+                        right.back(),
+                    ),
+                )
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `frame(uint64 seq, bulk pixels)`; the inbox keeps others.
+        pub fn recv_frame(&self) -> __rt::Receiving<'_, (u64, __rt::BulkOwned), E> {
+            __Frame::recv(&self.0)
+        }
+        /// Receives the next `pair(bulk left, cap lent, give_away_cap given, bulk right)`; the inbox keeps others.
+        pub fn recv_pair(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (__rt::BulkOwned, __rt::Cap, __rt::Cap, __rt::BulkOwned),
+            E,
+        > {
+            __Pair::recv(&self.0)
+        }
+        /// Returns the pool that the binding makes by itself, of 16 slots of 64 KiB. `Pool::new` makes others.
+        pub fn pool(&self) -> __rt::Result<__rt::Pool, __rt::PoolError> {
+            self.0.default_pool()
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
+    impl Binding {
+        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
+        pub fn attach(
+            channel: __rt::Box<dyn __rt::Channel>,
+            waitset: &__rt::Waitset,
+            rx: impl Handlers,
+        ) -> __rt::io::Result<Self> {
+            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
+        }
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing {
+            self.0.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.0.can_send()
+        }
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
+        }
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
+        }
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End> __rt::PoolOwner for Binding<E> {
+        fn make_pool(
+            &self,
+            slots: __rt::Slots,
+        ) -> __rt::Result<__rt::Pool, __rt::PoolError> {
+            self.0.make_pool(slots)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
+        }
+    }
+    /// What one end of `frames` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
+        /// Shows a frame.
+        fn frame(&mut self, binding: &Binding, seq: u64, pixels: __rt::Bulk<'_>);
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        fn pair(
+            &mut self,
+            binding: &Binding,
+            left: __rt::Bulk<'_>,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::Bulk<'_>,
+        );
+        /// Handles `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)`.
+        fn read(
+            &mut self,
+            binding: &Binding,
+            offset: u64,
+            key: __rt::Bulk<'_>,
+            reply: ReadReply,
+        );
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            __rt::unhandled_error(binding, error);
+        }
+    }
+    /// Handlers of `frames` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct RxVtbl {
+        /// Shows a frame.
+        pub frame: __closure<dyn __rt::FnMut(&Binding, u64, __rt::Bulk<'_>)>,
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        pub pair: __closure<
+            dyn __rt::FnMut(
+                &Binding,
+                __rt::Bulk<'_>,
+                __rt::Cap,
+                __rt::Cap,
+                __rt::Bulk<'_>,
+            ),
+        >,
+        /// Handles `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)`.
+        pub read: __closure<dyn __rt::FnMut(&Binding, u64, __rt::Bulk<'_>, ReadReply)>,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
+    }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
+    #[automatically_derived]
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn frame(&mut self, binding: &Binding, seq: u64, pixels: __rt::Bulk<'_>) {
+            match &mut self.frame {
+                __rt::Some(__handler) => __handler(binding, seq, pixels),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("frame")),
+            }
+        }
+        fn pair(
+            &mut self,
+            binding: &Binding,
+            left: __rt::Bulk<'_>,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::Bulk<'_>,
+        ) {
+            match &mut self.pair {
+                __rt::Some(__handler) => __handler(binding, left, lent, given, right),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("pair")),
+            }
+        }
+        fn read(
+            &mut self,
+            binding: &Binding,
+            offset: u64,
+            key: __rt::Bulk<'_>,
+            reply: ReadReply,
+        ) {
+            match &mut self.read {
+                __rt::Some(__handler) => __handler(binding, offset, key, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("read")),
+            }
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(binding, error),
+            }
+        }
+    }
+    /// What handles the messages of `frames`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+    }
+    #[automatically_derived]
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver<__R: Rx>(
+        __rx: &mut __R,
+        __b: &Binding,
+        __raw: &__rt::RawBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            4 => return __ReadResponse::answer_bulk(__raw, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => {
+                __Frame::deliver_bulk(
+                    __raw,
+                    __m,
+                    |(seq, pixels)| Rx::frame(__rx, __b, seq, pixels),
+                )
+            }
+            2 => {
+                __Pair::deliver_bulk(
+                    __raw,
+                    __m,
+                    |(left, lent, given, right)| Rx::pair(
+                        __rx,
+                        __b,
+                        left,
+                        lent,
+                        given,
+                        right,
+                    ),
+                )
+            }
+            3 => {
+                __ReadCall::deliver_bulk(
+                    __raw,
+                    __m,
+                    |(__id, offset, key)| Rx::read(
+                        __rx,
+                        __b,
+                        offset,
+                        key,
+                        ReadReply(__rt::ReplyToken::new(__raw, __id, 4)),
+                    ),
+                )
+            }
+            __number => __rt::unknown_message(__number),
+        }
+    }
+    /// What one end of `frames` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Shows a frame.
+        async fn frame(&self, binding: &Binding, seq: u64, pixels: __rt::BulkOwned);
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        async fn pair(
+            &self,
+            binding: &Binding,
+            left: __rt::BulkOwned,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::BulkOwned,
+        );
+        /// Handles `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)`.
+        async fn read(
+            &self,
+            binding: &Binding,
+            offset: u64,
+            key: __rt::BulkOwned,
+        ) -> __rt::Result<(__rt::BulkOwned, __rt::Errval), __rt::CallbackError>;
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            __rt::unhandled_error(binding, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+        }
+    }
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
+        __raw: &__rt::RawBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            4 => return __ReadResponse::answer_bulk(__raw, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => {
+                __Frame::resolve(__raw, __m)?;
+                __Frame::spawn(__m, __raw, __rx, __b, __R::frame)
+            }
+            2 => {
+                __Pair::resolve(__raw, __m)?;
+                __Pair::spawn(__m, __raw, __rx, __b, __R::pair)
+            }
+            3 => {
+                __ReadCall::resolve(__raw, __m)?;
+                __ReadCall::serve(
+                    __m,
+                    __raw,
+                    __rx,
+                    __b,
+                    __R::read,
+                    4,
+                    |__reply, (data, status)| { ReadReply(__reply).send(data, status) },
+                )
+            }
+            __number => __rt::unknown_message(__number),
+        }
+    }
+    /// The reply that a caller of `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::derive(__rt::Debug)]
+    pub struct ReadReply(__rt::ReplyToken);
+    impl ReadReply {
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
+        #[inline]
+        pub fn send(self, data: impl __rt::IntoBulk, status: __rt::Errval) {
+            let data = __rt::BulkToSend::new(__rt::None, data);
+            __ReadResponse::reply((self.0.id(), &data, status), self.0);
+        }
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+            self.0.cancelled()
+        }
+    }
+    #[automatically_derived]
+    impl __rt::Reply for ReadReply {
+        type Values = (__rt::BulkOwned, __rt::Errval);
+        type Response = __ReadResponse;
+    }
+    /// Calls the remote procedures of `frames`.
+    ///
+    /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    impl<E: __rt::End> RpcClient<E> {
+        /// Calls `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)` and blocks until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; through a shared end, always in the thread of the binding's waitset. Capabilities that are given away with a call that fails are closed.
+        pub fn read(
+            &self,
+            offset: u64,
+            key: impl __rt::IntoBulk,
+        ) -> __rt::Result<(__rt::BulkOwned, __rt::Errval), __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            let key = __rt::BulkToSend::new(__rt::None, key);
+            __ReadCall::call::<
+                E,
+                ReadReply,
+            >(&self.0.0, __id, (__id, offset, &key), self.1)
+        }
+        /// Makes the call of `read`: the result is a future.
+        pub fn read_async(
+            &self,
+            offset: u64,
+            key: impl __rt::IntoBulk,
+        ) -> __rt::Call<ReadReply, E> {
+            let __id = self.0.0.next_call();
+            let key = __rt::BulkToSend::new(__rt::None, key);
+            __ReadCall::call_async(&self.0.0, __id, (__id, offset, &key), self.1)
+        }
+        /// Returns a client over a binding.
+        pub fn new(binding: &Binding<E>) -> Self {
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
+        }
+        /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+        }
+        /// Returns a client whose calls end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
+        }
+        /// Returns the binding.
+        pub fn binding(&self) -> &Binding<E> {
+            &self.0
+        }
+        /// Returns a client for any thread, which is `Send` and `Sync`.
+        pub fn shared(&self) -> RpcClient<__rt::Shared> {
+            RpcClient(self.0.shared(), self.1)
+        }
+    }
+    /// Any message of `frames`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
+    #[__rt::derive(__rt::Debug)]
+    pub enum Message {
+        /// Shows a frame.
+        Frame { seq: u64, pixels: __rt::BulkOwned },
+        /// `pair(bulk left, cap lent, give_away_cap given, bulk right)`
+        Pair {
+            left: __rt::BulkOwned,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::BulkOwned,
+        },
+        /// `read_call(uint64 offset, bulk key)`: the call of the rpc.
+        ReadCall {
+            /// The number of the call.
+            id: u32,
+            offset: u64,
+            key: __rt::BulkOwned,
+        },
+        /// `read_response(bulk data, errval status)`: the response of the rpc.
+        ReadResponse {
+            /// The number of the call.
+            id: u32,
+            data: __rt::BulkOwned,
+            status: __rt::Errval,
+        },
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            match self {
+                Self::Frame { seq, pixels } => {
+                    __Frame::encode(INTERFACE, (*seq, &__rt::BulkToSend::copied(pixels)))
+                }
+                Self::Pair { left, lent, given, right } => {
+                    __Pair::encode(
+                        INTERFACE,
+                        (
+                            &__rt::BulkToSend::copied(left),
+                            lent,
+                            __rt::Giving::Copy(given),
+                            &__rt::BulkToSend::copied(right),
+                        ),
+                    )
+                }
+                Self::ReadCall { id, offset, key } => {
+                    __ReadCall::encode(
+                        INTERFACE,
+                        (*id, *offset, &__rt::BulkToSend::copied(key)),
+                    )
+                }
+                Self::ReadResponse { id, data, status } => {
+                    __ReadResponse::encode(
+                        INTERFACE,
+                        (*id, &__rt::BulkToSend::copied(data), *status),
+                    )
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => __Frame::read(__m, |(seq, pixels)| Self::Frame { seq, pixels }),
+                2 => {
+                    __Pair::read(
+                        __m,
+                        |(left, lent, given, right)| Self::Pair {
+                            left,
+                            lent,
+                            given,
+                            right,
+                        },
+                    )
+                }
+                3 => {
+                    __ReadCall::read(
+                        __m,
+                        |(id, offset, key)| Self::ReadCall { id, offset, key },
+                    )
+                }
+                4 => {
+                    __ReadResponse::read(
+                        __m,
+                        |(id, data, status)| Self::ReadResponse {
+                            id,
+                            data,
+                            status,
+                        },
+                    )
+                }
+                __number => __rt::unknown_message(__number),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::PartialEq for Message {
+        #[inline]
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    where
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
+        X: Handlers,
+    {
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<X: Handlers>(
+        iref: __rt::Iref,
+        waitset: &__rt::Waitset,
+        rx: X,
+    ) -> __rt::Bind<Binding> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    }
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
+    pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
+    where
+        S: __rt::FnMut() -> X + __rt::Send + 'static,
+        X: Handlers,
+    {
+        __rt::serve(name, INTERFACE, move || handlers().__deliver())
+    }
+    /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
+        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+    }
+}

@@ -1,0 +1,346 @@
+//! Memory of bulk data: pools that one process writes and another one reads, and sealed memory that nobody writes any more.
+
+#![allow(unsafe_code)]
+//! # Safety
+//! This module owns its mappings: it makes them and unmaps them.
+//! * A mapping for writing is of memory that this process has made, and that nobody else can map for writing or write
+//!   through a descriptor: `seal` has seen to that before the descriptor leaves this module. It is divided among the
+//!   [`OwnSlot`]s of the pool, each of which alone hands out references to its part.
+//! * A mapping of a peer's pool is read-only, and the peer writes it whenever it likes. No Rust reference into it is made
+//!   except the `&AtomicU64` that lives for one relaxed load, and no memory access of Rust's reads it otherwise: bytes are
+//!   copied out by an instruction that the compiler does not look into, or word by word.
+//! * A mapping of sealed memory is private and read-only, of memory that the kernel lets nobody write, shrink or punch: it
+//!   never changes, so that references to it are sound.
+//! * `seal` has checked or made the memory, so that no access faults: it can neither shrink nor lose pages.
+//! * A forked child has no mapping of a pool (`MADV_DONTFORK`): `is_here` is asked before each access.
+
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+use core::slice;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+
+use flounder_rt::bulk::{BulkBody, BulkMemory, IntoBulk, PeerMemory, SealedMemory, SlotMemory};
+use flounder_rt::cap::Cap;
+use flounder_rt::channel::ConnectError;
+use flounder_rt::fork::ForkGeneration;
+
+use crate::mem::seal::{self, PAGE, ReaderMapping, RegionSize, WriterMapping};
+
+/// Coherent memory of this machine, for the pools of a binding.
+#[derive(Debug)]
+pub(crate) struct Mapped;
+
+/// The one value.
+pub(crate) static MAPPED: Mapped = Mapped;
+
+/// A mapping of whole pages.
+#[derive(Debug)]
+struct Mapping {
+    base: NonNull<u8>,
+    bytes: usize,
+    born: ForkGeneration,
+    /// True if a forked child has the mapping, too.
+    is_inherited: bool,
+}
+
+// SAFETY:
+// * The mapping belongs to the process, not to a thread. What reads or writes it says in its own place why it may.
+unsafe impl Send for Mapping {}
+// SAFETY:
+// * As above: a shared reference gives access to nothing but the address and the size.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(
+        fd: BorrowedFd<'_>,
+        bytes: usize,
+        access: ProtFlags,
+        flags: MapFlags,
+    ) -> Result<Self, Errno> {
+        let born = ForkGeneration::now();
+        // SAFETY:
+        // * The address is left to the kernel, so no existing mapping is touched.
+        let base = unsafe { mmap(ptr::null_mut(), bytes, access, flags, fd, 0)? };
+        let base = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        let is_inherited = flags.contains(MapFlags::PRIVATE);
+        let mapping = Self { base, bytes, born, is_inherited };
+        if !is_inherited {
+            mapping.advise(Advice::LinuxDontFork)?;
+        }
+        Ok(mapping)
+    }
+
+    /// Gives advice about the whole mapping. The advice must be one that changes no contents.
+    fn advise(&self, advice: Advice) -> Result<(), Errno> {
+        // SAFETY:
+        // * The range is exactly this mapping; `MADV_DONTFORK` and `MADV_POPULATE_READ`, which it is called with, change
+        //   nothing that this process can see in it.
+        unsafe { madvise(self.base.as_ptr().cast(), self.bytes, advice) }
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_inherited || self.born.is_here()
+    }
+
+    /// Returns the address of `len` bytes, which lie in the mapping.
+    fn range(&self, at: usize, len: usize) -> *mut u8 {
+        let fits = at.checked_add(len).is_some_and(|end| end <= self.bytes);
+        assert!(fits, "the range lies in the mapping");
+        self.base.as_ptr().wrapping_add(at)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !self.is_here() {
+            return;
+        }
+        // SAFETY:
+        // * The range is exactly the mapping made in `new`, which this value owns, in a process that has it.
+        // * References into it borrow a value that keeps this one.
+        // A failure would leak the mapping; there is nothing better to do with it.
+        let _ = unsafe { munmap(self.base.as_ptr().cast::<c_void>(), self.bytes) };
+    }
+}
+
+impl WriterMapping for Mapping {
+    fn map(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+        Self::new(fd, bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)
+    }
+}
+
+/// A slot of a pool of this process.
+#[derive(Debug)]
+struct OwnSlot {
+    pool: Arc<Mapping>,
+    /// Offset and length of the slot in the pool: no other `OwnSlot` has these bytes.
+    at: usize,
+    len: usize,
+}
+
+impl SlotMemory for OwnSlot {
+    fn bytes(&self) -> &[u8] {
+        if !self.pool.is_here() {
+            return &[];
+        }
+        let start = self.pool.range(self.at, self.len);
+        // SAFETY:
+        // * `start` begins `len` mapped, readable bytes (`range`), which the kernel has set to zero at least, for as long as
+        //   `self.pool`, and so `self`, lives.
+        // * Nobody else writes them: no other process can, and in this one only `bytes_mut` of the same value does, which
+        //   borrows it alone. What other processes read is outside of the abstract machine.
+        unsafe { slice::from_raw_parts(start, self.len) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        if !self.pool.is_here() {
+            return &mut [];
+        }
+        let start = self.pool.range(self.at, self.len);
+        // SAFETY:
+        // * As in `bytes`; the mapping is writable (`WriterMapping`), and `&mut self` is the only way to these bytes in this
+        //   process, since each byte of a pool belongs to one `OwnSlot`.
+        unsafe { slice::from_raw_parts_mut(start, self.len) }
+    }
+}
+
+/// A pool of a peer.
+#[derive(Debug)]
+struct PeerPool(Mapping);
+
+impl ReaderMapping for PeerPool {
+    fn map(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
+        Mapping::new(fd, bytes, ProtFlags::READ, MapFlags::SHARED).map(Self)
+    }
+
+    fn populate(&self) -> Result<(), Errno> {
+        self.0.advise(Advice::LinuxPopulateRead)
+    }
+}
+
+impl PeerMemory for PeerPool {
+    fn copy(&self, at: usize, into: &mut [u8]) {
+        let from = self.0.range(at, into.len());
+        if self.0.is_here() {
+            copy_out(from, into);
+        }
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        let from = self.0.range(at, 8);
+        assert!(at.is_multiple_of(8), "words are aligned");
+        if !self.0.is_here() {
+            return 0;
+        }
+        load(from.cast())
+    }
+
+    fn write_to(&self, at: usize, len: usize, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let from = self.0.range(at, len);
+        if !self.0.is_here() {
+            return Ok(0);
+        }
+        // SAFETY:
+        // * The kernel reads `len` mapped bytes (`range`); that the peer changes them meanwhile is nothing to it.
+        let written = unsafe { libc::write(fd.as_raw_fd(), from.cast(), len) };
+        usize::try_from(written).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// Loads an aligned word that is mapped and that another process may write.
+fn load(at: *mut u64) -> u64 {
+    // SAFETY:
+    // * Callers give an aligned address of eight mapped, readable bytes. The mapping may be read-only: the access is a
+    //   relaxed load, which `core::sync::atomic` allows there ("Atomic accesses to read-only memory").
+    // * The reference ends with the statement.
+    let word = unsafe { AtomicU64::from_ptr(at) };
+    word.load(Ordering::Relaxed)
+}
+
+/// Copies mapped bytes that another process may write meanwhile; `from` begins `into.len()` of them.
+#[cfg(target_arch = "x86_64")]
+fn copy_out(from: *const u8, into: &mut [u8]) {
+    // SAFETY:
+    // * The instruction reads `into.len()` bytes from `from`, which are mapped and readable, and writes as many to `into`,
+    //   which is borrowed alone: the two do not overlap. It leaves the flags and the stack as they are; the direction flag is
+    //   clear at every `asm!`.
+    // * To the compiler this is no access to the memory of the peer, but the arrival of unknown bytes in `into`.
+    unsafe {
+        core::arch::asm!(
+            "rep movsb",
+            inout("rcx") into.len() => _,
+            inout("rsi") from => _,
+            inout("rdi") into.as_mut_ptr() => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Copies mapped bytes that another process may write meanwhile; `from` begins `into.len()` of them, in a mapping of whole
+/// words.
+#[cfg(not(target_arch = "x86_64"))]
+fn copy_out(from: *const u8, into: &mut [u8]) {
+    let (mut word, mut skip) = (from.map_addr(|at| at & !7), from.addr() % 8);
+    let mut rest = into;
+    while !rest.is_empty() {
+        let bytes = load(word.cast_mut().cast()).to_ne_bytes();
+        let count = (8 - skip).min(rest.len());
+        let (now, later) = rest.split_at_mut(count);
+        now.copy_from_slice(&bytes[skip..skip + count]);
+        (rest, word, skip) = (later, word.wrapping_add(8), 0);
+    }
+}
+
+impl BulkMemory for Mapped {
+    fn make(&self, slots: usize, slot_bytes: usize) -> io::Result<(Vec<Box<dyn SlotMemory>>, Cap)> {
+        let bytes = (slots * slot_bytes).next_multiple_of(PAGE);
+        let (pool, fd, _) = seal::create::<Mapping>(bytes)?;
+        let pool = Arc::new(pool);
+        let slot = |slot| {
+            let own = OwnSlot { pool: Arc::clone(&pool), at: slot * slot_bytes, len: slot_bytes };
+            Box::new(own) as Box<dyn SlotMemory>
+        };
+        Ok(((0..slots).map(slot).collect(), fd.into()))
+    }
+
+    fn accept(&self, cap: Cap, bytes: usize) -> Result<Box<dyn PeerMemory>, &'static str> {
+        let pages = bytes.div_ceil(PAGE);
+        let size = RegionSize::Pages(pages, "the pool has another size than its slots");
+        let accepted = seal::accept::<PeerPool>(&cap, pages * PAGE, size);
+        accepted.map(|(pool, _)| Box::new(pool) as Box<dyn PeerMemory>).map_err(in_words)
+    }
+
+    fn accept_sealed(&self, cap: Cap, len: usize) -> Result<Arc<dyn SealedMemory>, &'static str> {
+        seal::check_sealed(&cap, len).map_err(in_words)?;
+        let sealed = Sealed::map(cap, len).map_err(|_| "it cannot be mapped")?;
+        Ok(Arc::new(sealed))
+    }
+}
+
+fn in_words(error: ConnectError) -> &'static str {
+    match error {
+        ConnectError::Refused(why) => why,
+        _ => "a system call failed",
+    }
+}
+
+/// Memory that nobody writes any more.
+#[derive(Debug)]
+struct Sealed {
+    memory: Mapping,
+    len: usize,
+    fd: Cap,
+}
+
+impl Sealed {
+    /// Maps memory that `seal` has made or checked.
+    fn map(fd: Cap, len: usize) -> Result<Self, Errno> {
+        let bytes = len.next_multiple_of(PAGE);
+        let memory = Mapping::new(fd.as_fd(), bytes, ProtFlags::READ, MapFlags::PRIVATE)?;
+        Ok(Self { memory, len, fd })
+    }
+}
+
+impl SealedMemory for Sealed {
+    fn bytes(&self) -> &[u8] {
+        let start = self.memory.range(0, self.len);
+        // SAFETY:
+        // * `start` begins `len` mapped, readable bytes (`range`), for as long as `self` lives; a forked child has them, too.
+        // * They never change: the kernel lets nobody write sealed memory, shrink it or punch holes into it, and no mapping
+        //   for writing is left (`F_SEAL_WRITE` is refused while there is one).
+        unsafe { slice::from_raw_parts(start, self.len) }
+    }
+
+    fn cap(&self) -> io::Result<Cap> {
+        self.fd.try_clone()
+    }
+}
+
+/// Bytes that never change, in memory that any number of processes share: made once, sent many times without a copy.
+///
+/// ```
+/// use flounder_drivers::Blob;
+///
+/// let blob = Blob::build(5, |bytes| bytes.copy_from_slice(b"hello"))?;
+/// assert_eq!(&blob[..], b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Blob(Arc<Sealed>);
+
+impl Blob {
+    /// Makes memory of `len` bytes, has `fill` write it, and seals it.
+    ///
+    /// # Errors
+    /// `EINVAL` if `len` is 0, `EFBIG` if the process may not have a file of that size; the errors of the system calls.
+    pub fn build(len: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
+        let fd = seal::create_unsealed(len)?;
+        let mapping = Arc::new(Mapping::map(fd.as_fd(), len.next_multiple_of(PAGE))?);
+        fill(OwnSlot { pool: mapping, at: 0, len }.bytes_mut());
+        seal::seal_contents(&fd)?;
+        Ok(Self(Arc::new(Sealed::map(fd.into(), len)?)))
+    }
+}
+
+impl core::ops::Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl IntoBulk for &Blob {
+    fn into_bulk<'a>(self) -> BulkBody<'a>
+    where
+        Self: 'a,
+    {
+        BulkBody::sealed(Arc::clone(&self.0) as Arc<dyn SealedMemory>)
+    }
+}

@@ -1,0 +1,180 @@
+//! Pools of the peer, and the slots of them that this end reads.
+
+use core::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use super::end::BulkEnd;
+use super::memory::{PeerMemory, SlotMemory};
+use super::pool::{PoolInner, Slots};
+use crate::account::Charge;
+
+/// A pool of the peer.
+pub(super) struct ReceivedPool {
+    number: u8,
+    slots: Slots,
+    memory: ReceivedMemory,
+    /// A bit for each slot that messages have named and that was not released since.
+    held: Bits,
+    /// A bit for each slot that was released and that the peer has not been told of.
+    released: Bits,
+    end: Weak<BulkEnd>,
+    /// What the pool costs on the account of the peer.
+    _charges: Vec<Charge>,
+}
+
+/// Memory of a pool of the peer.
+#[derive(Debug)]
+pub(super) enum ReceivedMemory {
+    Mapped(Box<dyn PeerMemory>),
+    /// The peer is in this process.
+    Process(Arc<PoolInner>),
+}
+
+impl fmt::Debug for PoolInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolInner").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}
+
+/// One bit for each slot.
+struct Bits(Box<[AtomicU64]>);
+
+impl Bits {
+    fn new(count: usize) -> Self {
+        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Sets a bit. Returns false if it was set.
+    fn set(&self, bit: u16) -> bool {
+        let mask = 1 << (bit % 64);
+        // SYNC slot-release: Release, pairs with the Acquire in `take`: what a thread has read of a slot, it has read before
+        // the peer is told that the slot is free.
+        self.0[usize::from(bit / 64)].fetch_or(mask, Ordering::Release) & mask == 0
+    }
+
+    fn clear(&self, bit: u16) {
+        self.0[usize::from(bit / 64)].fetch_and(!(1 << (bit % 64)), Ordering::Release);
+    }
+
+    /// Takes bits out, up to 64 of them. Returns the number of the first one, and the bits from there.
+    fn take(&self) -> impl Iterator<Item = (u64, u64)> {
+        // SYNC slot-release: Acquire, pairs with the Release in `set`.
+        let taken = self.0.iter().map(|bits| bits.swap(0, Ordering::Acquire));
+        (0..).step_by(64).zip(taken).filter(|(_, mask)| *mask != 0)
+    }
+}
+
+impl ReceivedPool {
+    pub(super) fn new(
+        number: u8,
+        slots: Slots,
+        memory: ReceivedMemory,
+        end: Weak<BulkEnd>,
+        charges: Vec<Charge>,
+    ) -> Self {
+        let (held, released) = (Bits::new(slots.count), Bits::new(slots.count));
+        Self { number, slots, memory, held, released, end, _charges: charges }
+    }
+
+    pub(super) const fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// A message names `len` bytes of a slot.
+    ///
+    /// # Errors
+    /// What is wrong with that, in words.
+    pub(super) fn lease(self: &Arc<Self>, slot: u16, len: u32) -> Result<Lease, &'static str> {
+        let len = len as usize;
+        if usize::from(slot) >= self.slots.count {
+            return Err("the pool has no such slot");
+        }
+        if len > self.slots.bytes {
+            return Err("the data is longer than a slot");
+        }
+        if !self.held.set(slot) {
+            return Err("the slot is lent already");
+        }
+        let at = usize::from(slot) * self.slots.bytes;
+        let memory = match &self.memory {
+            ReceivedMemory::Mapped(memory) => {
+                memory.refresh(at, len);
+                None
+            }
+            ReceivedMemory::Process(pool) => match pool.take_lent(slot) {
+                Some(memory) => Some(memory),
+                None => {
+                    self.held.clear(slot);
+                    return Err("the slot is not lent");
+                }
+            },
+        };
+        Ok(Lease { pool: Arc::clone(self), slot, at, len, memory })
+    }
+
+    /// Takes the slots out that were released: each time the first one, and a bit for each of the next 64.
+    pub(super) fn take_released(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.released.take()
+    }
+}
+
+impl fmt::Debug for ReceivedPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedPool").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// A slot that a message has named, until it is dropped. Then its writer gets it back.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pool: Arc<ReceivedPool>,
+    slot: u16,
+    /// Offset of the slot in the memory of the pool.
+    at: usize,
+    len: usize,
+    /// The memory itself, if the peer is in this process.
+    memory: Option<Box<dyn SlotMemory>>,
+}
+
+impl Lease {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns true if this is the lease of this slot.
+    pub(super) fn is_of(&self, pool: u8, slot: u16) -> bool {
+        self.pool.number == pool && self.slot == slot
+    }
+
+    /// Returns the bytes, which nobody writes, if the peer is in this process.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.memory.as_ref().map(|memory| &memory.bytes()[..self.len])
+    }
+
+    /// Returns the memory that the peer may write, and where the bytes are in it.
+    pub(super) fn foreign(&self) -> Option<(&dyn PeerMemory, usize)> {
+        match &self.pool.memory {
+            ReceivedMemory::Mapped(memory) => Some((&**memory, self.at)),
+            ReceivedMemory::Process(_) => None,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let pool = &self.pool;
+        // First, because the peer may name the slot again as soon as it knows that it is free.
+        pool.held.clear(self.slot);
+        match (&pool.memory, self.memory.take()) {
+            (ReceivedMemory::Process(own), Some(memory)) => own.return_lent(self.slot, memory),
+            (ReceivedMemory::Mapped(_), _) => {
+                pool.released.set(self.slot);
+                if let Some(end) = pool.end.upgrade() {
+                    end.released();
+                }
+            }
+            (ReceivedMemory::Process(_), None) => {}
+        }
+    }
+}
