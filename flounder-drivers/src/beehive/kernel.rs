@@ -20,13 +20,17 @@
 //! * Every use of the kernel ends with [`Kernel::flush`], which returns credit, sends control frames, and publishes whether
 //!   this core needs interrupts.
 //! * A core needs interrupts while an end sleeps, or a control frame waits for credit.
+//! * An end that may have a control frame due, wake up, or be freed is in `changed`. So a use of the kernel costs nothing for
+//!   the ends at rest, which are most of the 32.
 
 use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
 
 use crate::beehive::credit::{Credit, HEADERS};
 use crate::beehive::endpoint::{CreditShare, Endpoint, SHORT};
-use crate::beehive::frame::{MAX_FRAME, kernel_header, parse_kernel_header};
+use crate::beehive::frame::{
+    FrameHeader, FrameKind, MAX_FRAME, kernel_header, parse_kernel_header,
+};
 use crate::beehive::hardware::{Core, FIFO_WORDS, Hardware, MAX_MESSAGE};
 
 /// Maximum number of channels that end at one core.
@@ -46,6 +50,11 @@ pub(crate) struct Kernel {
     credits: Vec<Credit>,
     /// By index of their associations; grows up to [`ASSOCIATIONS`].
     associations: Vec<AssociationEntry>,
+    /// Ends that the next flush looks at, one bit for each index: those that were used since, that
+    /// are blocked, or whose control frame waits for credit.
+    changed: u32,
+    /// Ends that sleep, one bit for each index; as of the last look at each.
+    armed: u32,
     /// Association for which other ends reserve some credit, and the core toward which; its end is
     /// blocked.
     first_in_line: Option<(u16, Core)>,
@@ -81,6 +90,8 @@ impl Kernel {
             hardware: None,
             credits: Vec::new(),
             associations: Vec::new(),
+            changed: 0,
+            armed: 0,
             first_in_line: None,
             failure: None,
             listens: false,
@@ -96,6 +107,7 @@ impl Kernel {
         self.hardware = Some(hardware);
         // What was asked for before went nowhere.
         self.listens = false;
+        self.changed = self.all();
     }
 
     /// Returns an association for a new channel, if one is free.
@@ -115,21 +127,39 @@ impl Kernel {
         Some(entry.generation << INDEX_BITS | index as u16)
     }
 
-    /// Returns the end with this association. It exists from `open` until `abandon`.
+    /// Returns the end with this association, which the next flush looks at. It exists from `open`
+    /// until `abandon`.
     pub(crate) fn endpoint(&mut self, association: u16) -> &mut Endpoint {
+        self.changed |= 1 << (association & INDEX);
         self.lookup(association).expect("a channel keeps its association as long as it lives")
     }
 
     fn lookup(&mut self, association: u16) -> Option<&mut Endpoint> {
-        let entry = self.associations.get_mut(usize::from(association & INDEX))?;
-        let is_same = entry.generation == association >> INDEX_BITS;
-        entry.endpoint.as_mut().filter(|_| is_same)
+        self.entry_of(association)?;
+        self.associations[usize::from(association & INDEX)].endpoint.as_mut()
+    }
+
+    /// Returns the entry of an association, unless it is of an earlier generation.
+    fn entry_of(&self, association: u16) -> Option<&AssociationEntry> {
+        let entry = self.associations.get(usize::from(association & INDEX))?;
+        (entry.generation == association >> INDEX_BITS).then_some(entry)
+    }
+
+    /// Returns the association that has this index now.
+    fn association(&self, index: usize) -> u16 {
+        self.associations[index].generation << INDEX_BITS | index as u16
+    }
+
+    /// Returns the bits of all indices in use.
+    const fn all(&self) -> u32 {
+        ((1_u64 << self.associations.len()) - 1) as u32
     }
 
     /// Returns true if the other end of an abandoned one was sent its close, after
     /// [`flush`](Self::flush).
-    pub(crate) fn close_is_reported(&mut self, association: u16) -> bool {
-        self.failure.is_none() && self.lookup(association).is_none_or(|end| end.control().is_none())
+    pub(crate) fn close_is_reported(&self, association: u16) -> bool {
+        let endpoint = self.entry_of(association).and_then(|entry| entry.endpoint.as_ref());
+        self.failure.is_none() && endpoint.is_none_or(|endpoint| endpoint.control().is_none())
     }
 
     /// Returns the permanent error of the core.
@@ -138,8 +168,9 @@ impl Kernel {
     }
 
     /// Returns the credit that the end with this association may use.
-    pub(crate) fn share_of(&mut self, association: u16) -> CreditShare {
-        let Some(peer) = self.endpoint(association).peer() else {
+    pub(crate) fn share_of(&self, association: u16) -> CreditShare {
+        let endpoint = self.entry_of(association).and_then(|entry| entry.endpoint.as_ref());
+        let Some(peer) = endpoint.and_then(Endpoint::peer) else {
             return CreditShare { words: 0, is_reduced: false };
         };
         let words = self.credits[peer.core.index()].room();
@@ -204,28 +235,31 @@ impl Kernel {
         }
         match self.lookup(association) {
             Some(endpoint) => endpoint.deliver(from, frame),
-            None => self.dropped += 1,
+            None => return self.dropped += 1,
         }
+        self.changed |= 1 << (association & INDEX);
     }
 
     /// Sends a frame of a message, for which [`Endpoint::room`] has found room.
     pub(crate) fn send(&mut self, association: u16, frame: &[u32]) {
-        self.put(association, frame, true);
-        for (index, entry) in self.associations.iter_mut().enumerate() {
-            let Some(endpoint) = &mut entry.endpoint else { continue };
+        self.put(association, frame);
+        // Those that are blocked are among them.
+        for index in indices(self.changed) {
+            let association = self.association(index);
+            let Some(endpoint) = &mut self.associations[index].endpoint else { continue };
             if endpoint.overtake() && self.first_in_line.is_none() {
-                let association = entry.generation << INDEX_BITS | index as u16;
                 self.first_in_line = endpoint.peer().map(|peer| (association, peer.core));
             }
         }
     }
 
     /// Sends a frame with the latest acknowledgement in it.
-    fn put(&mut self, association: u16, frame: &[u32], is_counted: bool) {
-        let endpoint = self.endpoint(association);
+    fn put(&mut self, association: u16, frame: &[u32]) {
+        let Some(endpoint) = self.lookup(association) else { return };
         let Some(peer) = endpoint.peer() else { return };
-        if is_counted {
-            endpoint.sent(frame.len());
+        match FrameHeader::from_raw(frame[0]).kind() {
+            FrameKind::Control => endpoint.note_claims_sent(),
+            _ => endpoint.sent(frame.len()),
         }
         let ack = u32::from(endpoint.into.report());
         let mut message = [0; 1 + MAX_FRAME];
@@ -249,7 +283,8 @@ impl Kernel {
     #[cold]
     fn fail(&mut self, error: ProtocolError) {
         self.failure.get_or_insert(error);
-        self.wake(true);
+        self.changed = self.all();
+        self.wake_all();
     }
 
     /// Requests interrupts when the kernel is left, even if they were requested before.
@@ -273,8 +308,7 @@ impl Kernel {
     /// have been missed.
     fn listen(&mut self, waits: bool) -> bool {
         let Some(hardware) = &mut self.hardware else { return false };
-        let wanted = waits
-            || self.associations.iter().flat_map(|entry| &entry.endpoint).any(Endpoint::is_armed);
+        let wanted = waits || self.armed != 0;
         let asks_again = core::mem::take(&mut self.asks_again);
         if wanted == self.listens && !(wanted && asks_again) {
             return false;
@@ -300,21 +334,21 @@ impl Kernel {
             }
         }
         let mut waits = false;
-        for index in 0..self.associations.len() {
-            let entry = &self.associations[index];
-            let association = entry.generation << INDEX_BITS | index as u16;
-            let Some(endpoint) = &entry.endpoint else { continue };
+        let changed = core::mem::take(&mut self.changed);
+        for index in indices(changed) {
+            let association = self.association(index);
+            let Some(endpoint) = &self.associations[index].endpoint else { continue };
             if let Some(frame) = endpoint.control() {
                 if self.has_credit(endpoint, frame.words().len()) && self.failure.is_none() {
-                    self.endpoint(association).note_claims_sent();
-                    self.put(association, frame.words(), false);
-                } else {
-                    waits = self.failure.is_none();
+                    self.put(association, frame.words());
+                } else if self.failure.is_none() {
+                    waits = true;
+                    self.changed |= 1 << index;
                 }
             }
             self.free_if_over(index);
         }
-        self.wake(false);
+        self.wake(changed);
         waits
     }
 
@@ -333,17 +367,35 @@ impl Kernel {
         }
     }
 
-    /// Wakes all ends that sleep and have something to do, or `in_any_case` all that sleep.
-    pub(crate) fn wake(&mut self, in_any_case: bool) {
-        for index in 0..self.associations.len() {
-            let entry = &self.associations[index];
-            let association = entry.generation << INDEX_BITS | index as u16;
-            if entry.endpoint.as_ref().is_some_and(Endpoint::is_armed) {
-                let share = self.share_of(association);
-                let woken = self.endpoint(association).wake(share, in_any_case);
-                self.wakeups.wake.extend(woken);
-            }
+    /// Wakes those of the `changed` ends that sleep and have something to do. The blocked ones stay
+    /// changed: credit for them may come with any message.
+    fn wake(&mut self, changed: u32) {
+        for index in indices(changed) {
+            let share = self.share_of(self.association(index));
+            let endpoint = self.associations[index].endpoint.as_mut();
+            let woken = endpoint.and_then(|endpoint| endpoint.wake(share, false));
+            self.wakeups.wake.extend(woken);
+            self.note_rest(index);
         }
+    }
+
+    /// Wakes all ends that sleep.
+    pub(crate) fn wake_all(&mut self) {
+        for index in 0..self.associations.len() {
+            let share = CreditShare { words: 0, is_reduced: false };
+            let endpoint = self.associations[index].endpoint.as_mut();
+            let woken = endpoint.and_then(|endpoint| endpoint.wake(share, true));
+            self.wakeups.wake.extend(woken);
+            self.note_rest(index);
+        }
+    }
+
+    /// Notes whether an end sleeps, and whether it is blocked.
+    fn note_rest(&mut self, index: usize) {
+        let endpoint = self.associations[index].endpoint.as_ref();
+        self.armed &= !(1 << index);
+        self.armed |= u32::from(endpoint.is_some_and(Endpoint::is_armed)) << index;
+        self.changed |= u32::from(endpoint.is_some_and(Endpoint::is_blocked)) << index;
     }
 
     /// Returns the notifiers of all ends.
@@ -357,6 +409,15 @@ impl Kernel {
     }
 }
 
+/// Returns the positions of the bits that are set.
+fn indices(mut bits: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let index = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        Some(index as usize)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -367,7 +428,6 @@ mod tests {
     use super::*;
     use crate::beehive::credit::START;
     use crate::beehive::endpoint::PeerAddress;
-    use crate::beehive::frame::{FrameHeader, FrameKind};
     use crate::beehive::hardware::{Message, STALLED};
 
     const OTHER_CORE: Core = Core(1);
@@ -438,6 +498,42 @@ mod tests {
         assert_eq!(kernel.take_wakeups().wake.len(), 1);
         kernel.flush();
         assert!(!machine.0.lock().listens, "nobody sleeps any more");
+    }
+
+    #[test]
+    fn ends_at_rest_are_not_looked_at() {
+        let machine = Late::default();
+        let (mut kernel, association) = kernel(&machine);
+        let others: Vec<_> = (1..ASSOCIATIONS)
+            .map(|_| {
+                let other = kernel.open(Notifier::new()).unwrap();
+                let peer = PeerAddress { core: OTHER_CORE, association: 9 };
+                kernel.endpoint(other).connect(peer, 116, 116);
+                kernel.endpoint(other).arm();
+                other
+            })
+            .collect();
+        kernel.flush();
+        assert_eq!((kernel.changed, kernel.armed), (0, !(1 << association)), "all others sleep");
+        let frame = FrameHeader::new(FrameKind::Whole, 1, 0).raw();
+        for to in [association, others[30], others[0]] {
+            machine.0.lock().fifo.push_back(vec![kernel_header(0, to), frame]);
+            kernel.poll();
+            assert_eq!(kernel.changed, 1 << to);
+            kernel.flush();
+            let woken = kernel.take_wakeups().wake.len();
+            assert_eq!((kernel.changed, woken), (0, usize::from(to != association)));
+        }
+        // One that is blocked is looked at until it is not: credit for it may come with any message.
+        let no_credit = CreditShare { words: 0, is_reduced: false };
+        assert_eq!(kernel.endpoint(others[7]).room(2, no_credit), None);
+        for _ in 0..2 {
+            kernel.flush();
+            assert_eq!(kernel.changed, 1 << others[7]);
+        }
+        kernel.send(others[7], &[frame]);
+        kernel.flush();
+        assert_eq!(kernel.changed, 0);
     }
 
     /// Explicit returns answer messages, and not each other.

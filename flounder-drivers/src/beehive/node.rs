@@ -162,7 +162,7 @@ impl Node {
                 kernel.poll();
                 kernel.ask_again();
             } else {
-                kernel.wake(true);
+                kernel.wake_all();
             }
         });
     }
