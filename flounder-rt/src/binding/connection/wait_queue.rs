@@ -110,6 +110,12 @@ impl WaitQueue {
         self.queue.is_empty()
     }
 
+    /// Returns true if a task sleeps.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn has_sleeper(&self) -> bool {
+        self.queue.iter().any(|waiter| waiter.sleeping.is_some())
+    }
+
     /// Takes out the first sleeper. With `others`, [`Woken::pass_on`] is set if there are more and no job is under way.
     pub(super) fn next(&mut self, others: bool) -> Option<Woken> {
         self.changes += 1;

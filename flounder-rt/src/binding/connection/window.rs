@@ -51,6 +51,12 @@ impl Window {
         self.has_room() && !self.queue.must_wait(position)
     }
 
+    /// Number of places that are taken.
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn taken(&self) -> usize {
+        self.taken
+    }
+
     #[inline]
     pub(super) const fn has_room(&self) -> bool {
         self.taken < CALL_WINDOW

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use super::super::backlog::MAX_QUEUED_WORDS;
-use super::super::notice::Notice;
 use super::*;
 use crate::binding::Received;
 use crate::channel::{ChannelError, Progress, RUNTIME_MESSAGE};
@@ -93,7 +92,7 @@ pub(super) struct End {
     pub(super) own_lost: BTreeSet<u64>,
     /// Calls of the other end that were lost here.
     pub(super) peers_lost: BTreeSet<u64>,
-    /// Errors that the error handler was given, and how many are due.
+    /// Number of errors that the error handler was given, and of those due for losses at this end.
     pub(super) errors: usize,
     pub(super) errors_due: usize,
     /// Messages of this end that were lost here.
@@ -176,7 +175,10 @@ impl End {
     pub(super) fn run_event(&mut self, event: Event<u64>) {
         match event {
             Event::Wake(waker) => waker.wake(),
-            Event::PassOn(line) => self.jobs.push(line),
+            Event::PassOn(line) => {
+                assert!(!self.jobs.contains(&line), "one job at a time passes a turn on");
+                self.jobs.push(line);
+            }
             Event::Report(receipt, result) => {
                 let note = self.receipts.remove(&receipt).expect("a receipt is settled once");
                 let is_lost = result == Err(TxError::Closed) && self.has_lost_peer;
@@ -218,6 +220,8 @@ impl End {
             _ => _ = self.peers_lost.insert(!words[1]),
         }
         self.errors_due += 1;
+        // The loss of a reply fails a call of the peer.
+        pipe.errors_due += usize::from(number != REPLY);
     }
 
     /// The words of the next message of this end.
@@ -321,9 +325,9 @@ impl End {
         {
             moved = true;
             if number == RUNTIME_MESSAGE {
-                self.runtime_message(&words);
+                self.machine.runtime_message(&words);
             } else if core::mem::take(&mut into.loses_next) {
-                self.lose(number, &words, into);
+                self.lose(number, &words, out, into);
             } else if intake == Intake::Replies && !self.machine.is_reply(number) {
                 self.machine.hold_back();
                 self.held_back = Some((number, words));
@@ -425,21 +429,16 @@ impl End {
         self.run_events();
     }
 
-    pub(super) fn runtime_message(&mut self, words: &[u64]) {
-        if let Some(Notice::CapsRefused(_, None)) = Notice::parse(words) {
-            self.errors_due += 1;
-        }
-        self.machine.runtime_message(words);
-    }
-
     /// A message was received whose capabilities are refused.
-    pub(super) fn lose(&mut self, number: u16, words: &[u64], into: &mut Pipe) {
+    pub(super) fn lose(&mut self, number: u16, words: &[u64], out: &mut Pipe, into: &mut Pipe) {
         match number {
             NOTE => self.count_note(words, into),
             CALL => _ = self.peers_lost.insert(words[1]),
             _ => _ = self.own_lost.insert(!words[1]),
         }
+        // A call that is lost, as a call or as a reply, fails at the end that made it.
         self.errors_due += usize::from(number != REPLY);
+        out.errors_due += usize::from(number != CALL);
         self.machine.lost_incoming(number, words, REFUSAL);
     }
 
@@ -487,6 +486,7 @@ impl End {
                         drop(self.machine.calls().keep(waker));
                     }
                 }
+                self.run_events();
             }
             other => panic!("message {other}"),
         }
@@ -507,6 +507,19 @@ impl End {
         self.machine.pass_on(line);
         self.run_events();
         true
+    }
+
+    /// While the slot, or a place, is free and tasks sleep until it is, a job will wake one of them.
+    pub(super) fn check_wake_ups(&self) {
+        let machine = &self.machine;
+        if machine.state() != State::Free {
+            return;
+        }
+        let places = machine.calls.window.has_room();
+        for (line, is_free) in [(Line::Slot, true), (Line::Place, places)] {
+            let sleeps = is_free && machine.line(line).has_sleeper();
+            assert!(!sleeps || self.jobs.contains(&line), "nothing wakes a task: {line:?}");
+        }
     }
 
     pub(super) fn random_task(&self, choices: &mut Choices<'_>) -> Option<u64> {

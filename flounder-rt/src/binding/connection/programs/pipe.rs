@@ -19,6 +19,8 @@ pub(super) struct Pipe {
     pub(super) refuses_next: bool,
     /// True if the receiver's side refuses the capabilities of the message that is received next.
     pub(super) loses_next: bool,
+    /// Number of errors due at the receiver for losses at the sender.
+    pub(super) errors_due: usize,
     /// Messages that the sender's side has lost, of those that carry a number.
     pub(super) lost_notes: BTreeSet<u64>,
 }
