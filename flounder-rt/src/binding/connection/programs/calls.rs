@@ -161,6 +161,11 @@ impl End {
         None
     }
 
+    /// Returns true if the reply to the blocking call was read where it lay.
+    pub(super) fn has_read_in_place(&self) -> bool {
+        self.blocking.as_ref().is_some_and(|call| call.reply.is_some())
+    }
+
     /// Goes on with the blocking call. Returns true if anything happened.
     pub(super) fn poll_blocking(&mut self, pipe: &mut Pipe, peer: &Self) -> bool {
         let Some(mut call) = self.blocking.take() else { return false };

@@ -105,7 +105,13 @@ fn step(end: &mut End, peer: &mut End, out: &mut Pipe, into: &mut Pipe, choices:
             let at_sender = choices.one_in(2);
             *(if at_sender { &mut out.refuses_next } else { &mut into.loses_next }) = true;
         }
-        _ => _ = end.step(out, into),
+        _ => {
+            end.step(out, into);
+            if end.has_read_in_place() {
+                // The thread that waits for the reply does nothing else before it goes on.
+                end.poll_blocking(out, peer);
+            }
+        }
     }
     end.check_wake_ups();
 }
