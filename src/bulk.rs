@@ -46,5 +46,5 @@
 pub use flounder_drivers::Blob;
 pub use flounder_rt::bulk::{
     BufferMut, Bulk, BulkBody, BulkOwned, IntoBulk, MAX_POOL_BYTES, MAX_SLOTS, Pool, PoolError,
-    PoolOwner, SealedMemory, Slots, Taking,
+    PoolOwner, SealedMemory, Slots, Taking, Words,
 };

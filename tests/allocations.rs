@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use flounder::Waitset;
+use flounder::bulk::{Bulk, Pool, Slots};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -13,14 +14,20 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 flounder::flounder! {
     interface sums "Adds" {
         rpc add(in uint32 a, in uint64 b, out uint64 sum);
+        message frame(bulk data[65536]);
     };
 }
 
-struct Service;
+/// With the sum of the words of the last frame.
+struct Service(Rc<Cell<u64>>);
 
 impl sums::Rx for Service {
     fn add(&mut self, _: &sums::Binding, a: u32, b: u64, reply: sums::AddReply) {
         reply.send(u64::from(a) + b);
+    }
+
+    fn frame(&mut self, _: &sums::Binding, data: Bulk<'_>) {
+        self.0.set(data.words().fold(0, u64::wrapping_add));
     }
 }
 
@@ -33,10 +40,13 @@ const TASKS: u32 = 8;
 fn calls_allocate_nothing_in_the_long_run() {
     for driver in ["loopback", "ump"] {
         let ws = Waitset::new();
-        let export = sums::export(&ws, |_| Ok(Service));
+        let seen = Rc::new(Cell::new(0));
+        let theirs = Rc::clone(&seen);
+        let export = sums::export(&ws, move |_| Ok(Service(Rc::clone(&theirs))));
         let iref = export.wait().expect("it can be exported").iref();
         let bind = sums::bind(iref, &ws, sums::RxVtbl::default()).driver(driver);
-        let rpc = Rc::new(sums::RpcClient::new(&bind.wait().expect("it can be bound to")));
+        let binding = bind.wait().expect("it can be bound to");
+        let rpc = Rc::new(sums::RpcClient::new(&binding));
 
         let awaited = || {
             for n in 0..CALLS {
@@ -75,6 +85,23 @@ fn calls_allocate_nothing_in_the_long_run() {
         tasks();
         let counted = allocations(tasks);
         assert!(counted <= 4 * TASKS as usize, "{counted} for the tasks, over {driver}");
+
+        let pool = Pool::new(&binding, Slots { count: 2, bytes: 1 << 16 }).expect("a pool");
+        while !pool.is_open() {
+            ws.dispatch().expect("no callback fails");
+        }
+        let frames = || {
+            for n in 1..=u64::from(CALLS) {
+                let mut buffer = pool.take(1 << 16).expect("both slots come back");
+                buffer[..8].copy_from_slice(&n.to_ne_bytes());
+                binding.tx_frame(buffer).expect("there is room");
+                while seen.get() != n {
+                    ws.dispatch().expect("no callback fails");
+                }
+            }
+        };
+        frames();
+        assert_eq!(allocations(frames), 0, "frames, over {driver}");
     }
 }
 

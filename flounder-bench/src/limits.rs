@@ -110,7 +110,16 @@ impl Limit {
             ("lmp", _) if one_core => Self::SeqpacketBlocking,
             // Not an eventfd: the doorbell of the drivers is a datagram.
             (_, _) if one_core => Self::DatagramBlocking,
-            (_, Work::Bind | Work::FanIn(_))
+            // To be compared with each other, and with round trips and streams of messages.
+            (
+                _,
+                Work::Glance(_)
+                | Work::FrameRoundTrip(_)
+                | Work::Frames(_)
+                | Work::FramesInline(_)
+                | Work::Blob(_),
+            )
+            | (_, Work::Bind | Work::FanIn(_))
             | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return Vec::new(),
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
                 if size < 64 << 10 {

@@ -6,9 +6,10 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use flounder::bulk::{Blob, BufferMut, Bulk, Pool, PoolError, Slots};
 use flounder::error::ConnectError;
 use flounder::limits::DEFAULT_SPIN;
-use flounder::{BindError, BindingError, Cap, Iref, TxError, Waitset, flounder};
+use flounder::{BindError, BindingError, Cap, Iref, Rejected, TxError, Waitset, flounder};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -36,6 +37,13 @@ flounder! {
         message count(uint64 n);
         message count_words(words w);
         message count_bytes(uint8 data[length, 1048576]);
+        /// Frames: the service reads 64 bytes and answers with `pong`; sums and returns a frame; sums and counts.
+        message glance(bulk data[1048576]);
+        message ping_frame(bulk data[1048576]);
+        message pong_frame(bulk data[1048576]);
+        message count_frame(uint64 sum, bulk data[1048576]);
+        /// The service reads 4 KiB.
+        message count_part(bulk data[1048576]);
         /// Returns the number of messages since the last call, and how many of them were wrong.
         rpc counted(out uint64 right, out uint64 wrong);
 
@@ -63,6 +71,22 @@ fn pattern() -> Rc<[u8]> {
     (0..LONGEST).map(|i| (i * 7 % 251) as u8).collect()
 }
 
+/// Returns a pool for frames.
+fn frame_pool(binding: &bench::Binding) -> Result<Pool, PoolError> {
+    Pool::new(binding, Slots { count: 8, bytes: LONGEST })
+}
+
+/// Fills a frame, every word of it.
+fn fill(frame: &mut [u8], seed: u64) -> u64 {
+    let mut sum = 0_u64;
+    for (i, word) in frame.chunks_exact_mut(8).enumerate() {
+        let value = seed.wrapping_add(i as u64);
+        sum = sum.wrapping_add(value);
+        word.copy_from_slice(&value.to_ne_bytes());
+    }
+    sum
+}
+
 /// Returns the processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -88,11 +112,13 @@ struct Seen {
 struct Handlers {
     seen: Rc<Seen>,
     pattern: Rc<[u8]>,
+    /// Buffers for frames that are returned, once one was.
+    pool: Option<Option<Pool>>,
 }
 
 impl Handlers {
     const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>) -> Self {
-        Self { seen, pattern }
+        Self { seen, pattern, pool: None }
     }
 
     #[inline]
@@ -169,6 +195,42 @@ impl bench::Rx for Handlers {
         self.saw_bytes(data);
     }
 
+    fn glance(&mut self, b: &bench::Binding, data: Bulk<'_>) {
+        let mut line = [0; 64];
+        data.copy_to(0, &mut line);
+        self.sent(b.tx_pong(black_box(line)[0].into()).map(drop));
+    }
+
+    fn ping_frame(&mut self, b: &bench::Binding, data: Bulk<'_>) {
+        let sum = data.words().fold(0, u64::wrapping_add);
+        let pool = self.pool.get_or_insert_with(|| frame_pool(b).ok());
+        let Some(Ok(mut buffer)) = pool.as_ref().map(|pool| pool.take(data.len())) else {
+            return self.sent(b.tx_pong_frame(data).map(drop).map_err(|rejected| rejected.error));
+        };
+        fill(&mut buffer, sum);
+        self.sent(b.tx_pong_frame(buffer).map(drop).map_err(|rejected| rejected.error));
+    }
+
+    fn pong_frame(&mut self, _b: &bench::Binding, data: Bulk<'_>) {
+        self.seen.number.set(data.words().fold(0, u64::wrapping_add));
+        self.seen.length.set(data.len());
+        self.saw();
+    }
+
+    fn count_frame(&mut self, _b: &bench::Binding, sum: u64, data: Bulk<'_>) {
+        if data.words().fold(0, u64::wrapping_add) != sum {
+            self.seen.wrong.set(self.seen.wrong.get() + 1);
+        }
+        self.saw();
+    }
+
+    fn count_part(&mut self, _b: &bench::Binding, data: Bulk<'_>) {
+        let mut part = [0; 4096];
+        data.copy_to(0, &mut part);
+        black_box(part);
+        self.saw();
+    }
+
     fn counted(&mut self, _b: &bench::Binding, reply: bench::CountedReply) {
         reply.send(self.seen.count.take(), self.seen.wrong.take());
     }
@@ -239,6 +301,8 @@ pub(crate) struct Client {
     seen: Rc<Seen>,
     data: Rc<[u8]>,
     driver: &'static str,
+    /// Buffers for frames, once there were some.
+    pool: Rc<RefCell<Option<Pool>>>,
 }
 
 impl Client {
@@ -263,7 +327,7 @@ impl Client {
         if binding.driver() != driver {
             return Err(format!("asked for {driver}, got {}", binding.driver()).into());
         }
-        Ok(Some(Self { ws, iref, binding, seen, data, driver }))
+        Ok(Some(Self { ws, iref, binding, seen, data, driver, pool: Rc::default() }))
     }
 
     /// Binds once more, for a binding that is held but not used.
@@ -295,6 +359,13 @@ impl Client {
                 let data = &client.data[..size];
                 client.stream(amount, |b, _| b.tx_count_bytes(data).map(drop))
             }),
+            Work::Glance(size) => Box::new(move |amount| client.glances(amount, size)),
+            Work::FrameRoundTrip(size) => {
+                Box::new(move |amount| client.frame_round_trips(amount, size))
+            }
+            Work::Frames(size) => Box::new(move |amount| client.frames(amount, size)),
+            Work::FramesInline(size) => Box::new(move |amount| client.inline_frames(amount, size)),
+            Work::Blob(size) => Box::new(move |amount| client.blobs(amount, size)),
             Work::Blocking => Box::new(move |amount| client.blocking(amount)),
             Work::Rpc => Box::new(move |amount| client.calls(amount)),
             Work::RpcAsync => Box::new(move |amount| client.calls_async(amount)),
@@ -408,6 +479,134 @@ impl Client {
             let started = Instant::now();
             for n in 0..count {
                 self.send(|| send(&self.binding, n))?;
+            }
+            let (right, wrong) = rpc.counted()?;
+            let time = started.elapsed();
+            if (right, wrong) != (count, 0) {
+                return Err(format!("{count} sent, {right} received, {wrong} of them wrong").into());
+            }
+            Ok(time)
+        })
+    }
+
+    /// Returns a pool that the service reads in place.
+    fn pool(&self) -> Result<Pool> {
+        if let Some(pool) = &*self.pool.borrow() {
+            return Ok(pool.clone());
+        }
+        let pool = frame_pool(&self.binding)?;
+        while !pool.is_open() {
+            self.ws.dispatch()?;
+        }
+        Ok(self.pool.borrow_mut().insert(pool).clone())
+    }
+
+    /// Returns a buffer, dispatching while all are with the service.
+    #[inline]
+    fn buffer(&self, pool: &Pool, size: usize) -> Result<BufferMut> {
+        loop {
+            match pool.take(size) {
+                Ok(buffer) => return Ok(buffer),
+                Err(PoolError::Busy) => self.ws.dispatch()?,
+                Err(error) => return Err(self.why(error.into())),
+            }
+        }
+    }
+
+    /// Sends with a buffer, which comes back while the binding is busy.
+    #[inline]
+    fn send_buffer(
+        &self,
+        buffer: BufferMut,
+        attempt: impl Fn(BufferMut) -> Result<(), Rejected<Option<BufferMut>>>,
+    ) -> Result {
+        let mut left = Some(buffer);
+        self.send(|| {
+            let Some(buffer) = left.take() else { return Err(TxError::Closed) };
+            attempt(buffer).map_err(|Rejected { error, given }| {
+                left = given;
+                error
+            })
+        })
+    }
+
+    fn glances(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let pool = self.pool()?;
+        let sample = amount.time(|| {
+            let buffer = self.buffer(&pool, size)?;
+            self.seen.count.set(1);
+            self.send_buffer(buffer, |buffer| self.binding.tx_glance(buffer).map(drop))?;
+            self.wait_for_one()
+        })?;
+        self.check(sample)
+    }
+
+    fn wait_for_one(&self) -> Result {
+        while self.seen.count.get() == 1 {
+            self.ws.dispatch()?;
+            if self.seen.ended.borrow().is_some() {
+                return Err(self.why("the binding has ended".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn frame_round_trips(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let (pool, seed) = (self.pool()?, Cell::new(0));
+        let sample = amount.time(|| {
+            let mut buffer = self.buffer(&pool, size)?;
+            fill(&mut buffer, seed.get());
+            seed.set(seed.get() + 1);
+            self.seen.count.set(1);
+            self.send_buffer(buffer, |buffer| self.binding.tx_ping_frame(buffer).map(drop))?;
+            self.wait_for_one()
+        })?;
+        let sent = fill(&mut vec![0; size], seed.get() - 1);
+        if self.seen.number.get() != fill(&mut vec![0; size], sent) {
+            return Err("the frame that came back is not of the one that was sent".into());
+        }
+        self.check(sample)
+    }
+
+    fn frames(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let pool = self.pool()?;
+        self.stream_of(amount, |n| {
+            let mut buffer = self.buffer(&pool, size)?;
+            let sum = fill(&mut buffer, n);
+            self.send_buffer(buffer, |buffer| self.binding.tx_count_frame(sum, buffer).map(drop))
+        })
+    }
+
+    fn inline_frames(&self, amount: Amount, size: usize) -> Result<Sample> {
+        // A binding without a pool: bytes go into messages.
+        *self.pool.borrow_mut() = None;
+        let mut frame = vec![0; size];
+        self.stream_of(amount, |n| {
+            let sum = fill(&mut frame, n);
+            self.send(|| {
+                let sent = self.binding.tx_count_frame(sum, &frame);
+                sent.map(drop).map_err(|rejected| rejected.error)
+            })
+        })
+    }
+
+    fn blobs(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let blob = Blob::build(size, |bytes| _ = fill(bytes, 1))?;
+        self.stream_of(amount, |_| {
+            self.send(|| {
+                let sent = self.binding.tx_count_part(&blob);
+                sent.map(drop).map_err(|rejected| rejected.error)
+            })
+        })
+    }
+
+    /// Measures until the service has received everything.
+    fn stream_of(&self, amount: Amount, mut send: impl FnMut(u64) -> Result) -> Result<Sample> {
+        let rpc = self.rpc();
+        amount.time_whole(|count| {
+            let started = Instant::now();
+            for n in 0..count {
+                send(n)?;
             }
             let (right, wrong) = rpc.counted()?;
             let time = started.elapsed();

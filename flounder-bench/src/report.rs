@@ -351,7 +351,8 @@ fn fastest<'a>(rows: &'a [LimitRow], limits: &[Limit]) -> Option<&'a LimitRow> {
 const fn table_of(work: Work) -> &'static str {
     match work {
         Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,
-        Work::Stream(_) => ONE_WAY,
+        Work::Glance(_) | Work::FrameRoundTrip(_) => THERE_AND_BACK,
+        Work::Stream(_) | Work::Frames(_) | Work::FramesInline(_) | Work::Blob(_) => ONE_WAY,
         Work::FanIn(_) => FAN_IN,
         Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
     }
@@ -409,7 +410,9 @@ impl MemoryRow {
 /// Returns the throughput in bytes a second, for long messages.
 fn rate(work: Work, nanoseconds: f64) -> Option<f64> {
     match work {
-        Work::Stream(size) => Some(size as f64 / nanoseconds * 1e9),
+        Work::Stream(size) | Work::Frames(size) | Work::FramesInline(size) => {
+            Some(size as f64 / nanoseconds * 1e9)
+        }
         _ => None,
     }
 }

@@ -9,6 +9,16 @@ pub(crate) enum Work {
     RoundTrip(usize),
     /// Stream of messages of this many bytes.
     Stream(usize),
+    /// A frame of this many bytes in a slot, of which the receiver reads 64; it answers with eight.
+    Glance(usize),
+    /// Round trip of a frame of this many bytes in slots, filled in place and summed in place by both sides.
+    FrameRoundTrip(usize),
+    /// Stream of frames of this many bytes in slots, filled in place and summed in place.
+    Frames(usize),
+    /// Stream of frames of this many bytes in messages, filled and summed.
+    FramesInline(usize),
+    /// The same sealed memory of this many bytes, sent over and over; the receiver reads 4 KiB.
+    Blob(usize),
     /// Round trip of eight bytes over a driver that waits in the kernel; neither side polls before it blocks.
     Blocking,
     /// A call by a client that blocks.
@@ -32,7 +42,7 @@ pub(crate) const OUTSTANDING: usize = 4;
 
 impl Work {
     /// All kinds, in the order of the report.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
@@ -50,6 +60,14 @@ impl Work {
         Self::Stream(4 << 10),
         Self::Stream(64 << 10),
         Self::Stream(1 << 20),
+        Self::Glance(64 << 10),
+        Self::Glance(1 << 20),
+        Self::FrameRoundTrip(1 << 20),
+        Self::Frames(64 << 10),
+        Self::Frames(1 << 20),
+        Self::FramesInline(64 << 10),
+        Self::FramesInline(1 << 20),
+        Self::Blob(1 << 20),
         Self::Wake,
         Self::Paced,
         Self::Cap,
@@ -85,6 +103,11 @@ impl Work {
         match self {
             Self::RoundTrip(_) => "round trip",
             Self::Stream(_) => "one way",
+            Self::Glance(_) => "slot, one line read",
+            Self::FrameRoundTrip(_) => "slots, filled and summed there and back",
+            Self::Frames(_) => "slots, filled and summed one way",
+            Self::FramesInline(_) => "inline, filled and summed one way",
+            Self::Blob(_) => "blob sent again, 4 KiB read",
             Self::Blocking => "round trip, blocking",
             Self::Rpc => "rpc",
             Self::RpcAsync => "rpc, async",
@@ -99,7 +122,13 @@ impl Work {
     /// Returns the length of a message in bytes, for work with several.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {
-            Self::RoundTrip(size) | Self::Stream(size) => Some(size),
+            Self::RoundTrip(size)
+            | Self::Stream(size)
+            | Self::Glance(size)
+            | Self::FrameRoundTrip(size)
+            | Self::Frames(size)
+            | Self::FramesInline(size)
+            | Self::Blob(size) => Some(size),
             _ => None,
         }
     }
@@ -171,7 +200,8 @@ mod tests {
         assert_eq!(names[0], "round trip, 8 B");
         assert_eq!(names[3], "round trip, 1 KiB");
         assert_eq!(names[16], "one way, 1 MiB");
-        assert_eq!(names[23], "fan-in, 128 clients");
+        assert_eq!(names[17], "slot, one line read, 64 KiB");
+        assert_eq!(names[31], "fan-in, 128 clients");
         assert_eq!(Size(1500).to_string(), "1500 B");
     }
 }

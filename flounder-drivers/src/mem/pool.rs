@@ -6,9 +6,9 @@
 //! * A mapping for writing is of memory that this process has made, and that nobody else can map for writing or write
 //!   through a descriptor: `seal` has seen to that before the descriptor leaves this module. It is divided among the
 //!   [`OwnSlot`]s of the pool, each of which alone hands out references to its part.
-//! * A mapping of a peer's pool is read-only, and the peer writes it whenever it likes. No Rust reference into it is made
-//!   except the `&AtomicU64` that lives for one relaxed load, and no memory access of Rust's reads it otherwise: bytes are
-//!   copied out by an instruction that the compiler does not look into, or word by word.
+//! * A mapping of a peer's pool is read-only, and the peer writes it whenever it likes. Bytes are copied out of it by an
+//!   instruction that the compiler does not look into; on other processors than x86-64 by relaxed loads of words, through an
+//!   `&AtomicU64` that lives for one load. No other Rust reference into it is made.
 //! * A mapping of sealed memory is private and read-only, of memory that the kernel lets nobody write, shrink or punch: it
 //!   never changes, so that references to it are sound.
 //! * `seal` has checked or made the memory, so that no access faults: it can neither shrink nor lose pages.
@@ -17,6 +17,7 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use core::slice;
+#[cfg(not(target_arch = "x86_64"))]
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -172,15 +173,6 @@ impl PeerMemory for PeerPool {
         }
     }
 
-    fn word(&self, at: usize) -> u64 {
-        let from = self.0.range(at, 8);
-        assert!(at.is_multiple_of(8), "words are aligned");
-        if !self.0.is_here() {
-            return 0;
-        }
-        load(from.cast())
-    }
-
     fn write_to(&self, at: usize, len: usize, fd: BorrowedFd<'_>) -> io::Result<usize> {
         let from = self.0.range(at, len);
         if !self.0.is_here() {
@@ -194,6 +186,7 @@ impl PeerMemory for PeerPool {
 }
 
 /// Loads an aligned word that is mapped and that another process may write.
+#[cfg(not(target_arch = "x86_64"))]
 fn load(at: *mut u64) -> u64 {
     // SAFETY:
     // * Callers give an aligned address of eight mapped, readable bytes. The mapping may be read-only: the access is a

@@ -466,8 +466,9 @@ pub struct CapsToSend<'a> {
     caps: Vec<Cap>,
     /// Capabilities that are moved, with their positions in the message.
     gifts: Vec<(usize, &'a CapToMove)>,
-    /// Bulk arguments, which may name slots.
-    bulks: Vec<&'a BulkToSend<'a>>,
+    /// Bulk arguments, which may name slots. Most messages have one at most, which needs no memory.
+    bulk: Option<&'a BulkToSend<'a>>,
+    more_bulks: Vec<&'a BulkToSend<'a>>,
 }
 
 impl<'s> CapsToSend<'s> {
@@ -479,7 +480,7 @@ impl<'s> CapsToSend<'s> {
         reason = "generated code cannot count on traits in scope"
     )]
     pub const fn new() -> Self {
-        Self { caps: Vec::new(), gifts: Vec::new(), bulks: Vec::new() }
+        Self { caps: Vec::new(), gifts: Vec::new(), bulk: None, more_bulks: Vec::new() }
     }
 
     /// Copies the capabilities that `list` adds to its argument, at most `most`.
@@ -496,12 +497,20 @@ impl<'s> CapsToSend<'s> {
         Ok(())
     }
 
+    #[inline]
+    fn bulks(&self) -> impl Iterator<Item = &'s BulkToSend<'s>> {
+        self.bulk.into_iter().chain(self.more_bulks.iter().copied())
+    }
+
     /// Adds a bulk argument.
     pub(crate) fn bulk(&mut self, bulk: &'s BulkToSend<'s>) -> io::Result<()> {
         if let Some(cap) = bulk.cap() {
             self.caps.push(cap?);
         }
-        self.bulks.push(bulk);
+        match self.bulk {
+            None => self.bulk = Some(bulk),
+            Some(_) => self.more_bulks.push(bulk),
+        }
         Ok(())
     }
 
@@ -517,10 +526,10 @@ impl<'s> CapsToSend<'s> {
                 self.caps.insert(*at, cap);
             }
         }
-        self.bulks.iter().for_each(|bulk| bulk.lend());
+        self.bulks().for_each(BulkToSend::lend);
         let result = send(&mut self.caps);
         if result.is_err() {
-            self.bulks.iter().for_each(|bulk| bulk.unlend());
+            self.bulks().for_each(BulkToSend::unlend);
         }
         if result.is_err() && !self.caps.is_empty() {
             for (at, gift) in self.gifts.into_iter().rev() {

@@ -52,6 +52,8 @@ pub struct BulkEnd {
     own: Mutex<OwnPools>,
     received: Mutex<ReceivedPools>,
     news: Mutex<Vec<News>>,
+    /// Memory of places that decoders have emptied.
+    spare: Mutex<Vec<Place>>,
     /// True if there may be released slots or news that the thread of the binding has not seen.
     is_told: AtomicBool,
     /// Has the thread of the binding look.
@@ -113,6 +115,7 @@ impl BulkEnd {
             own: Mutex::default(),
             received: Mutex::default(),
             news: Mutex::default(),
+            spare: Mutex::default(),
             is_told: AtomicBool::new(false),
             tell: OnceLock::new(),
             myself: Weak::clone(myself),
@@ -343,9 +346,19 @@ impl BulkEnd {
                     Found::Memory(self.memory, charges)
                 }
             };
-            message.caps.push(Cap::holding(Box::new(found)));
+            let mut place = self.spare.lock().pop().unwrap_or_default();
+            *place = Some(found);
+            message.caps.push(Cap::holding(place));
         }
         Ok(())
+    }
+
+    /// Takes back the memory of a place.
+    pub(super) fn reuse(&self, place: Place) {
+        let mut spare = self.spare.lock();
+        if spare.len() < MAX_SPARE {
+            spare.push(place);
+        }
     }
 
     /// Runs a handler of the binding: slots that it releases in this thread are not told of one by one.
@@ -354,6 +367,12 @@ impl BulkEnd {
         handler()
     }
 }
+
+/// A place beside the capabilities of a message: what was found for a bulk argument, until the argument is decoded.
+pub(super) type Place = Box<Option<Found>>;
+
+/// The most empty places that are kept.
+const MAX_SPARE: usize = 8;
 
 /// What a bulk argument of a received message needs to be read.
 pub(super) enum Found {

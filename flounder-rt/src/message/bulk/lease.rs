@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::end::BulkEnd;
+use super::end::{BulkEnd, Place};
 use super::memory::{PeerMemory, SlotMemory};
 use super::pool::{PoolInner, Slots};
 use crate::account::Charge;
@@ -145,6 +145,13 @@ impl Lease {
     /// Returns true if this is the lease of this slot.
     pub(super) fn is_of(&self, pool: u8, slot: u16) -> bool {
         self.pool.number == pool && self.slot == slot
+    }
+
+    /// Gives back the memory of the place that the lease was in.
+    pub(super) fn reuse(&self, place: Place) {
+        if let Some(end) = self.pool.end.upgrade() {
+            end.reuse(place);
+        }
     }
 
     /// Returns the bytes, which nobody writes, if the peer is in this process.

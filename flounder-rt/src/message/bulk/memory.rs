@@ -28,12 +28,6 @@ pub trait PeerMemory: Send + Sync + fmt::Debug {
     /// If they do not lie in the memory.
     fn copy(&self, at: usize, into: &mut [u8]);
 
-    /// Loads the word at offset `at`, a multiple of 8.
-    ///
-    /// # Panics
-    /// If it does not lie in the memory.
-    fn word(&self, at: usize) -> u64;
-
     /// Has the kernel write bytes from offset `at` on to `fd`. Returns the number of bytes written.
     ///
     /// # Errors

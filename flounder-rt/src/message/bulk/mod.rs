@@ -27,7 +27,7 @@ use std::io;
 use crate::message::arg::{Arg, CapsToSend};
 use crate::wire::{BULK_PLACE, DecodeError, Decoder, TooLong};
 
-pub use data::{Bulk, BulkOwned};
+pub use data::{Bulk, BulkOwned, Words};
 pub use end::BulkEnd;
 pub use memory::{BulkMemory, PeerMemory, SealedMemory, SlotMemory};
 pub use pool::{BufferMut, MAX_POOL_BYTES, MAX_SLOTS, Pool, PoolError, PoolOwner, Slots, Taking};
