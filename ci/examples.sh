@@ -24,6 +24,7 @@ timeout 30 "$bin/tokio_service"
 timeout 30 "$bin/foreign"
 timeout 30 "$bin/async_echo"
 timeout 30 "$bin/pipeline"
+timeout 30 "$bin/frames"
 timeout 30 "$bin/record_replay"
 if timeout 30 "$bin/record_replay" --differ >/dev/null; then
     echo "record_replay does not see a wrong answer" >&2
