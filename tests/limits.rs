@@ -257,7 +257,7 @@ fn clients_wait_while_the_connect_callback_runs() {
 #[test]
 fn silent_connections_of_one_process_are_few() {
     let system = TestSystem::new();
-    let mut root = system.spawn();
+    let (mut root, began) = (system.spawn_with_log(), Instant::now());
     root.join();
     let silent: Vec<_> = (0..300).map(|_| support::raw_monitor::connect(&system)).collect();
     let mut newcomer = system.spawn();
@@ -270,6 +270,11 @@ fn silent_connections_of_one_process_are_few() {
     let open = silent.iter().filter(|socket| is_open(socket)).count();
     assert_eq!(open, 16, "others of 300 were hung up on");
     assert_eq!(root.used_by_peers(Resource::Connections), 16);
+    let log = system.log();
+    let lines =
+        log.lines().filter(|line| line.contains("a connection could not be set up")).count();
+    let most = 16 + usize::try_from(began.elapsed().as_secs()).expect("the test is short");
+    assert!((1..=most).contains(&lines), "{lines} lines of 284 refusals: {log}");
     drop(silent);
     until(|| root.used_by_peers(Resource::Connections) == 0);
 }

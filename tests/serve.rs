@@ -121,6 +121,7 @@ fn role() {
         "dropped" => dropped(),
         "given up" => given_up(),
         "late" => late(),
+        "silent root" => silent_root(),
         "client" => client(),
         "panics" => panics(),
         "own thread" => own_thread(),
@@ -215,7 +216,8 @@ fn twice() {
     let alive = Arc::default();
     let again = kv::serve("kv", move || Server::new(&alive)).wait();
     let error = again.expect_err("the name is taken");
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    let this = format!("this process, {}, has another service", std::process::id());
+    assert!(error.to_string().starts_with(&this), "{error}");
     assert_eq!(connect("kv").add(2), Ok(2), "the first one goes on");
     assert_eq!(nameservice::lookup("kv").wait(), Ok(service.iref()));
 }
@@ -290,6 +292,28 @@ fn late() {
     thread::yield_now();
     let (_service, _) = serve("kv");
     assert_eq!(client.join().expect("it does not panic"), Ok(5));
+}
+
+/// The root answers that a name is missing, and then answers nothing.
+fn silent_root() {
+    let root = connect("kv").pid().expect("it lives");
+    let missing = || kv::connect("nobody").timeout(Duration::from_millis(400)).wait();
+    let error = missing().expect_err("no service has the name");
+    assert!(matches!(error, ServiceError::NoService { .. }), "{error:?}");
+    let signal = |signal| {
+        let process = rustix::process::Pid::from_raw(root.cast_signed()).expect("a pid");
+        rustix::process::kill_process(process, signal).expect("it lives");
+    };
+    signal(rustix::process::Signal::STOP);
+    let stat = || std::fs::read_to_string(format!("/proc/{root}/stat"));
+    until("it stops", || stat().is_ok_and(|stat| stat.contains(") T ")));
+    let error = missing().expect_err("the root is stopped");
+    signal(rustix::process::Signal::CONT);
+    let ServiceError::Name(NameError::Deadline { awaited, .. }) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*awaited, nameservice::Awaited::Root);
+    assert!(error.to_string().contains(&format!("process {root} ")), "{error}");
 }
 
 /// Outlives its service, and finds the next.
@@ -468,6 +492,15 @@ fn dropped_futures_leave_nothing() {
 #[test]
 fn client_may_start_before_its_service() {
     run("late");
+}
+
+#[test]
+fn missing_service_is_told_from_a_silent_root() {
+    in_directory(|dir| {
+        let service = Process::start("service", dir);
+        service.says("ready");
+        Process::start("silent root", dir).ends_well();
+    });
 }
 
 #[test]

@@ -234,7 +234,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Taken { pid: Some(pid), request } if *pid == std::process::id() => write!(
                 f,
-                "this process itself, {pid}, has {request}, for another service; unregister it first"
+                "this process, {pid}, has another service with {request}; unregister the name first"
             ),
             Self::Taken { pid: Some(pid), request } => write!(f, "process {pid} has {request}"),
             Self::Taken { pid: None, request } => {
@@ -372,7 +372,7 @@ mod tests {
     fn name_of_this_process_for_another_service_is_said_so() {
         let taken = |pid| RequestError::Taken { pid: Some(pid) }.of(NameRequest::new(None, None));
         let own = std::process::id();
-        assert!(taken(own).to_string().contains("itself"));
-        assert!(!taken(own + 1).to_string().contains("itself"));
+        assert!(taken(own).to_string().contains("has another service"));
+        assert!(!taken(own + 1).to_string().contains("has another service"));
     }
 }
