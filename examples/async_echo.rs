@@ -31,7 +31,7 @@ impl echo::AsyncRx for Service {
         milliseconds: u32,
     ) -> Result<String, CallbackError> {
         if text.is_empty() {
-            // The caller learns that there is no reply, the log why.
+            // The caller gets an error, and the reason is logged.
             return Err("there is nothing to say".into());
         }
         self.0.sleep(Duration::from_millis(milliseconds.into())).await;

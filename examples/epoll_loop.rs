@@ -1,4 +1,4 @@
-//! A waitset in an event loop that is there already: `cargo run --release --example epoll_loop`.
+//! A waitset in an existing event loop: `cargo run --release --example epoll_loop`.
 //!
 //! The program has an epoll loop, as many have, with a descriptor of its own in it: a pipe on which a child process writes
 //! lines. It also is a client of a service in another process. Both are served by the one loop: the waitset is one
@@ -28,7 +28,7 @@ flounder! {
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What the loop knows its descriptors by.
+/// Keys of the descriptors in the epoll set.
 const WAITSET: u64 = 0;
 const LINES: u64 = 1;
 
@@ -63,7 +63,7 @@ fn service(name: &str) -> Result {
     }
 }
 
-/// The own work of the program: a source of lines.
+/// Work of the program itself: a source of lines.
 fn writer() -> Result<Child> {
     let script = "for line in 'one' 'one two' 'one two three'; do echo \"$line\"; sleep 0.01; done";
     Ok(Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn()?)
@@ -123,13 +123,13 @@ fn program() -> Result {
                     break;
                 }
                 binding.tx_line(line.trim_end())?;
-                // What was read ahead makes no event.
+                // Lines that were read ahead cause no further event.
                 if !lines.buffer().contains(&b'\n') {
                     break;
                 }
             }
         }
-        // In turns, so that a flood of messages does not keep the program from its own business.
+        // In turns, so that a flood of messages does not starve the other sources of the program.
         for _ in 0..TURN {
             if !ws.try_dispatch()? {
                 break;

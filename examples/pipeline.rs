@@ -20,7 +20,7 @@ flounder! {
 const CALLS: u32 = 10_000;
 const WINDOW: u32 = 64;
 
-/// Replies to the calls that it has collected, the last one first, as soon as they are eight.
+/// Collects calls, and replies to eight at a time, the last one first.
 struct Service {
     held: Vec<(u32, square::SquareReply)>,
     ended: Rc<Cell<bool>>,
@@ -61,7 +61,7 @@ fn call(iref: flounder::Iref) -> Result<(), Box<dyn Error>> {
     let (next, order) = (Cell::new(0), RefCell::new(Vec::new()));
     let shared = Rc::new((rpc, next, order));
     let started = Instant::now();
-    // As many tasks as calls may be under way: each makes one after the other.
+    // One task for each call that may be under way. Each makes one call after the other.
     let tasks: Vec<_> = (0..WINDOW)
         .map(|_| {
             let shared = Rc::clone(&shared);

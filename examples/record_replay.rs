@@ -1,8 +1,7 @@
 //! Records the traffic of a binding and replays it: `cargo run --release --example record_replay [-- --differ]`.
 //!
-//! A client talks to a service over a channel that notes every message in either direction, and the recording goes to a
-//! file. Then the file is read, its requests are sent to a fresh service, and what that one answers is compared with what
-//! the first one had answered. With `--differ` the second service returns one wrong balance; the difference is printed, and the
+//! A client uses a service over a channel that records every message in both directions, and the recording goes to a file.
+//! Then the requests of the file are sent to a new service, and its answers are compared with those of the first service. With `--differ` the second service returns one wrong balance; the difference is printed, and the
 //! program fails, as `diff` does.
 
 use std::cell::RefCell;
@@ -35,7 +34,7 @@ flounder! {
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The longest that an answer may take.
+/// Maximum time for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The service.
@@ -70,24 +69,24 @@ impl bank::Rx for Bank {
     }
 }
 
-/// Where a message went, as seen by the client.
+/// Direction of a message, from the view of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Out = b'>' as isize,
     In = b'<' as isize,
 }
 
-/// What has gone over a channel.
+/// Recorded messages of a channel.
 type Record = Rc<RefCell<Vec<(Way, MessageBuffer)>>>;
 
-/// A channel that notes what goes over it.
+/// A channel that records its messages.
 struct Tap {
     inner: Box<dyn Channel>,
     record: Record,
 }
 
 impl Tap {
-    /// Notes a message, unless it is one of the runtime's own. Capabilities stay with the message.
+    /// Records a message, unless it belongs to the runtime. Capabilities stay with the message.
     fn note(&self, way: Way, number: u16, words: Vec<u64>) {
         if bank::INTERFACE.message(number).is_some() {
             let buffer = MessageBuffer { number, words, caps: Vec::new() };
@@ -108,7 +107,7 @@ impl Channel for Tap {
     ) -> std::result::Result<Progress, ChannelError> {
         let (number, body) = (message.number, message.body);
         let progress = self.inner.send(message, from)?;
-        // What is left of a message comes again: it is noted when the last of it is taken.
+        // The rest of a partly sent message is passed again: it is recorded when the last word is taken.
         if progress == Progress::Done {
             let mut words = vec![0; body.len()];
             body.reader(0).read(&mut words);
@@ -158,7 +157,7 @@ impl Channel for Tap {
     }
 }
 
-/// A service, and a client whose traffic is noted.
+/// A service, and a client whose messages are recorded.
 fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::Binding, bank::Binding, Record)> {
     let end = || End { notifier: Notifier::new(), connection: 0, buffer: 64 << 10 };
     let (client, service) = flounder::drivers::loopback::Loopback.pair_local(&end(), &end())?;
@@ -169,7 +168,7 @@ fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::Binding, bank::Binding, Re
     Ok((client, service, record))
 }
 
-/// A client's day, noted in `file`.
+/// Runs a client, and records its messages in `file`.
 fn record(ws: &Waitset, file: &mut fs::File) -> Result {
     let (binding, _service, record) = connect(ws, Bank::default())?;
     let client = bank::RpcClient::new(&binding);
@@ -194,7 +193,7 @@ fn record(ws: &Waitset, file: &mut fs::File) -> Result {
     Ok(())
 }
 
-/// What a file holds.
+/// Content of a file.
 fn read(file: &mut fs::File) -> Result<Vec<(Way, bank::Message)>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;

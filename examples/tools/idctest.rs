@@ -27,7 +27,7 @@ flounder! {
         message buf(uint8 buf[buflen]);
         message one_cap(uint32 arg, cap cap1);
         rpc basic_rpc(in uint32 arg, out uint32 result);
-        /// What the service found: the number of steps that were as they should be, and the first that was not.
+        /// Result of the service: the number of correct steps, and the first wrong one.
         rpc verdict(in uint64 inode1, in uint64 inode2, out uint32 passed, out string wrong);
     };
 }

@@ -1,6 +1,6 @@
 //! A service and its clients in one multi-threaded tokio program: `cargo run --release -p event-loops --example tokio_service`.
 //!
-//! Both ends need no more than a name: a thread of the library is behind them. Clients are tasks on any thread, which call
+//! Both ends need only a name: a thread of the library serves them. Clients are tasks on any thread, which call
 //! through a `RpcClient<Shared>`; the service has its work done by tasks, and replies where its binding lives.
 
 use std::error::Error;
@@ -77,7 +77,7 @@ async fn main() -> Result {
     assert_eq!(primes, 1229);
     assert_eq!(client.notes_async().await?, 100);
 
-    // A future that is dropped gives its call up, here by its deadline.
+    // A dropped future gives its call up; here the deadline drops it.
     let much = client.count_async(0, 1_000_000);
     match tokio::time::timeout(Duration::from_millis(1), much).await {
         Ok(counted) => assert_eq!(counted?, 78498),

@@ -6,7 +6,7 @@ use flounder::{DispatchError, Waitset};
 /// Dispatches for ever: for an executor of one thread, beside the program's other futures.
 ///
 /// # Errors
-/// What a callback gave back, or the kernel.
+/// The error of a callback, or of a system call.
 pub async fn drive(ws: &Waitset) -> Result<(), DispatchError> {
     let descriptor = Async::new_nonblocking(ws.clone())?;
     loop {

@@ -12,7 +12,7 @@ const WAITSET: Token = Token(0);
 /// Dispatches until `done`.
 ///
 /// # Errors
-/// What a callback gave back, or the kernel.
+/// The error of a callback, or of a system call.
 pub fn run_until(ws: &Waitset, done: impl Fn() -> bool) -> Result<(), DispatchError> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(64);
@@ -25,7 +25,7 @@ pub fn run_until(ws: &Waitset, done: impl Fn() -> bool) -> Result<(), DispatchEr
             }
             _ => {}
         }
-        // Here the program would look which of its other tokens are among the events.
+        // Here the program would handle the events of its other tokens.
         while !done() && ws.try_dispatch()? {}
     }
     Ok(())

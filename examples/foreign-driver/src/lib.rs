@@ -1,7 +1,7 @@
 //! A driver from another crate: whole messages in a mailbox between two threads, behind one lock.
 //!
-//! The crate shows the parts of a driver and nothing else: no ring, no descriptor, no quick ways. It needs
-//! `flounder::driver` only. `docs/drivers.md` explains it step by step; `tests/conformance.rs` holds it to the driver contract. The comments
+//! The crate shows the parts of a driver and nothing else: no ring, no descriptor, no fast paths. It needs
+//! `flounder::driver` only. `docs/drivers.md` explains it step by step; `tests/conformance.rs` tests it against the driver contract. The comments
 //! here name the clauses of that contract.
 //!
 //! ```
@@ -28,10 +28,10 @@ use parking_lot::Mutex;
 
 const NAME: &str = "mailbox";
 
-/// Messages that a queue holds (clause 3).
+/// Maximum number of messages in a queue (clause 3).
 const MAX_MESSAGES: usize = 32;
 
-/// Words that a queue holds, except that one message may have more.
+/// Maximum number of words in a queue; a message of more words is queued alone.
 const MAX_WORDS: usize = 1 << 16;
 
 /// The driver.
@@ -51,22 +51,22 @@ impl Connector for Mailbox {
     }
 }
 
-/// What both ends share.
+/// State that both ends share.
 struct Shared {
     state: Mutex<State>,
-    /// For each end, what wakes its waitset.
+    /// Notifier of each end.
     doorbells: [Notifier; 2],
 }
 
 #[derive(Default)]
 struct State {
-    /// For each end, the messages to it.
+    /// Queue of messages to each end.
     queues: [Queue; 2],
     /// True once either end is closed.
     closed: bool,
 }
 
-/// Messages to one end, and what that end waits for.
+/// Messages to one end, and the events that it waits for.
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,

@@ -1,15 +1,15 @@
-//! Accounts of what peers make this process hold, and the limits on it.
+//! Accounts of the resources that this process holds for peers, and their limits.
 //!
 //! Each peer process has an [`Account`]. A charge to the account of a process is also charged to the account of its user
-//! and to the total of all peers, and is refused with [`OverLimit`] if one of the three would exceed its limit. Whatever
-//! holds a resource on behalf of a peer keeps the [`Charge`], which gives the amount back when it is dropped.
+//! and to the total of all peers, and is refused with [`OverLimit`] if one of the three would exceed its limit. The holder
+//! of a resource keeps the [`Charge`], which returns the amount when it is dropped.
 //!
 //! ```text
 //!   Charge --> Account of a process --> account of its user --> total of all peers
 //!              Scope::Process           Scope::User             Scope::All
 //! ```
 //!
-//! [`Limits::default`] derives the limits from what the kernel gives this process; [`set_limits`] changes them:
+//! [`Limits::default`] derives the limits from the kernel's limits of this process; [`set_limits`] changes them:
 //!
 //! ```
 //! use flounder_rt::account::{Limits, Resource, Scope, set_limits};
@@ -38,7 +38,7 @@ use rustix::process::{Resource as Rlimit, getrlimit};
 use crate::log_limited;
 use crate::log_rate::LogRate;
 
-/// A thing that a peer can make this process hold.
+/// A resource that this process can hold for a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -53,7 +53,7 @@ pub enum Resource {
     Descriptors,
     /// Bind requests that have not been answered.
     Requests,
-    /// Connections to the root monitor that have not said hello.
+    /// Connections to the root monitor that have not sent `hello`.
     Connections,
     /// Services published at the root monitor.
     Services,
@@ -86,7 +86,7 @@ impl Resource {
         Self::Reports,
     ];
 
-    /// Returns the resource with this number, as [`number`](Self::number) gives it.
+    /// Returns the resource with this [`number`](Self::number).
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
@@ -140,7 +140,7 @@ impl Scope {
     /// All scopes, from the narrowest to the widest.
     pub const ALL: [Self; 3] = [Self::Process, Self::User, Self::All];
 
-    /// Returns the scope with this number, as [`number`](Self::number) gives it.
+    /// Returns the scope with this [`number`](Self::number).
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
@@ -166,7 +166,7 @@ impl fmt::Display for Scope {
 /// Limit of a resource that is not limited.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// How much peers may make this process hold.
+/// Limits on the resources that this process holds for peers.
 ///
 /// A limit that is not set has its default:
 ///
@@ -184,8 +184,8 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// | names | 4,096 | unlimited; 65,536 of a user |
 /// | pending reports | 512 | unlimited |
 ///
-/// Where the table names no limit for a user, it is half of that of all peers. User 0 and the user of this process have no
-/// limit but that of all peers.
+/// If the table names no limit for a user, it is half of the limit of all peers. User 0 and the user of this process have only
+/// the limit of all peers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     set: [[Option<u64>; 3]; RESOURCES],
@@ -199,7 +199,7 @@ impl Limits {
         self
     }
 
-    /// Returns the limit in force for peers of user `uid`: the one that was set, or the default.
+    /// Returns the effective limit for peers of user `uid`: the one that was set, or the default.
     #[must_use]
     pub fn get(&self, resource: Resource, scope: Scope, uid: Option<u32>) -> u64 {
         self.get_from(&Given::now(), resource, scope, uid)
@@ -231,7 +231,7 @@ impl Limits {
     }
 }
 
-/// Sets the limits of this process. What peers hold already stays, also where it exceeds the new limits.
+/// Sets the limits of this process. Resources that are held already stay, even if they exceed the new limits.
 pub fn set_limits(limits: Limits) {
     let mut set = LIMITS.lock();
     set.limits = limits;
@@ -244,14 +244,14 @@ pub fn limits() -> Limits {
     LIMITS.lock().limits
 }
 
-/// Returns what all peers together make this process hold of `resource`.
+/// Returns the amount of `resource` that this process holds for all peers together.
 #[must_use]
 pub fn used_by_all(resource: Resource) -> u64 {
     ALL.get(resource)
 }
 
 /// Warns, at most once a second, if this process is near its limit of descriptors. `newest` is a descriptor that it has
-/// just been given: the kernel gives out the lowest free number, so that many are in use.
+/// just received: the kernel assigns the lowest free number, so at least that many are in use.
 pub fn watch_descriptors(newest: BorrowedFd<'_>) {
     let Some(limit) = getrlimit(Rlimit::Nofile).current else { return };
     let open = u64::from(newest.as_raw_fd().unsigned_abs()) + 1;
@@ -274,7 +274,7 @@ pub fn watch_descriptors(newest: BorrowedFd<'_>) {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OverLimit {
-    /// The resource.
+    /// Resource that was to be charged.
     pub resource: Resource,
     /// The limit.
     pub limit: u64,
@@ -283,7 +283,7 @@ pub struct OverLimit {
 }
 
 impl OverLimit {
-    /// Returns a refusal, as one of another process that came over the wire.
+    /// Returns a refusal of another process that came over the wire.
     #[must_use]
     pub const fn new(resource: Resource, limit: u64, of: Scope) -> Self {
         Self { resource, limit, of }
@@ -318,12 +318,12 @@ pub struct ProcessId {
     pub inode: u64,
 }
 
-/// The account of a peer process. Clones are the same account; so are all that are opened for the same process.
+/// The account of a peer process. Clones are the same account, and so are all accounts that are opened for one process.
 #[derive(Clone)]
 pub struct Account(Arc<Process>);
 
 struct Process {
-    /// `None` for an account outside of the books.
+    /// `None` for an account that is not counted among those of peers.
     id: Option<ProcessId>,
     /// Number of the process at the root monitor; 0 while it is not known.
     domain: AtomicU64,
@@ -337,7 +337,7 @@ struct User {
 }
 
 impl Account {
-    /// Returns the account of a peer process, the same one for as long as somebody keeps it.
+    /// Returns the account of a peer process: the same one for as long as a clone of it exists.
     #[must_use]
     pub fn of(id: ProcessId) -> Self {
         let mut books = BOOKS.lock();
@@ -361,7 +361,7 @@ impl Account {
         Self(process)
     }
 
-    /// Returns an account that counts and never refuses: of a peer that is part of this process.
+    /// Returns an account that counts and never refuses, for a peer that is part of this process.
     #[must_use]
     pub fn unlimited() -> Self {
         let (domain, used) = (AtomicU64::new(0), Counters::new());
@@ -374,19 +374,19 @@ impl Account {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns the process, unless this is an account outside of the books.
+    /// Returns the process; `None` for an account that is not counted among those of peers.
     #[must_use]
     pub fn process(&self) -> Option<ProcessId> {
         self.0.id
     }
 
-    /// Notes the number that the root monitor knows the process by.
+    /// Sets the number of the process at the root monitor.
     pub fn set_domain(&self, domain: u64) {
         // SYNC domain: a number for reports; nothing else depends on it.
         self.0.domain.store(domain, Ordering::Relaxed);
     }
 
-    /// Returns what the process makes this one hold of `resource`.
+    /// Returns the amount of `resource` that this process holds for the peer.
     #[must_use]
     pub fn used(&self, resource: Resource) -> u64 {
         self.0.used.get(resource)
@@ -395,13 +395,13 @@ impl Account {
     /// Charges `amount` of `resource` until the charge is dropped.
     ///
     /// # Errors
-    /// [`OverLimit`] if the process, its user or all peers together would hold more than they may. Nothing is charged then.
+    /// [`OverLimit`] if the process, its user or all peers together would exceed a limit. Nothing is charged then.
     pub fn charge(&self, resource: Resource, amount: u64) -> Result<Charge, OverLimit> {
         self.add(resource, amount).inspect_err(|refusal| self.log(*refusal))?;
         Ok(Charge { account: self.clone(), resource, amount })
     }
 
-    /// Charges `amount` of `resource` that the process holds already, also beyond the limits, until the charge is dropped.
+    /// Charges `amount` of `resource` that is held already until the charge is dropped, even beyond the limits.
     ///
     /// ```
     /// use flounder_rt::account::{Account, Limits, ProcessId, Resource, Scope, set_limits};
@@ -526,7 +526,7 @@ impl Charge {
     /// Changes the amount.
     ///
     /// # Errors
-    /// [`OverLimit`] as from [`Account::charge`]; the amount stays as it was.
+    /// [`OverLimit`], as from [`Account::charge`]. The amount is unchanged then.
     pub fn resize(&mut self, amount: u64) -> Result<(), OverLimit> {
         if amount > self.amount {
             let more = amount - self.amount;
@@ -553,7 +553,7 @@ impl fmt::Debug for Charge {
     }
 }
 
-/// Resources that one peer process holds; see [`usage`].
+/// Resources that are held for one peer process; see [`usage`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -565,14 +565,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Returns the amount of `resource` that the process holds.
+    /// Returns the amount of `resource` that is held for the process.
     #[must_use]
     pub const fn used(&self, resource: Resource) -> u64 {
         self.used[resource as usize]
     }
 }
 
-/// Returns what each peer process makes this process hold.
+/// Returns the resources that this process holds for each peer process.
 #[must_use]
 pub fn usage() -> Vec<Usage> {
     let kept: Vec<_> = match &*BOOKS.lock() {
@@ -595,7 +595,7 @@ pub fn usage() -> Vec<Usage> {
 struct Books {
     processes: HashMap<ProcessId, Weak<Process>>,
     users: HashMap<Option<u32>, Weak<User>>,
-    /// At this many accounts, those that nobody keeps are removed.
+    /// Number of accounts at which unused ones are removed.
     sweep_at: usize,
 }
 
@@ -624,7 +624,7 @@ impl Counters {
     }
 
     // SYNC counters: each is an amount of its own, and no other memory is published through it; a read-modify-write never
-    // loses one of two changes. So `Relaxed` does throughout.
+    // loses one of two changes. So `Relaxed` is enough throughout.
 
     fn get(&self, resource: Resource) -> u64 {
         self.0[resource as usize].load(Ordering::Relaxed)
@@ -650,8 +650,8 @@ struct InForce {
 }
 
 impl InForce {
-    /// Fills the table, unless that was done a moment ago: the kernel's limits can change, and a peer that is refused
-    /// again and again is not to have files read each time.
+    /// Fills the table, unless it was filled a moment ago. The kernel's limits can change, but a peer that is refused again
+    /// and again must not cause files to be read each time.
     fn refresh_if_old(&mut self) {
         if self.refreshed.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {
             self.refresh();
@@ -664,10 +664,10 @@ impl InForce {
     }
 }
 
-/// [`Limits`], one by one.
+/// The effective [`Limits`], as a table.
 struct Table([[AtomicU64; RESOURCES]; 4]);
 
-/// Whose limits they are.
+/// Kind of user for which limits are valid.
 #[derive(Clone, Copy)]
 enum Row {
     Process,
@@ -677,7 +677,7 @@ enum Row {
 }
 
 impl Table {
-    // SYNC limits: each stands for itself; a charge that runs beside a change may see the old limit or the new one.
+    // SYNC limits: each stands for itself; a charge that runs at the same time as a change may use the old limit or the new one.
 
     fn get(&self, resource: Resource, row: Row) -> u64 {
         self.0[row as usize][resource as usize].load(Ordering::Relaxed)
@@ -705,12 +705,12 @@ fn is_own(uid: Option<u32>) -> bool {
     uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
-/// Half of a limit, if there is one.
+/// Returns half of a limit, if there is one.
 const fn half(limit: u64) -> u64 {
     if limit == UNLIMITED { UNLIMITED } else { limit / 2 }
 }
 
-/// Resources that the kernel allows this process.
+/// Limits of the kernel for this process.
 struct Given {
     mappings: u64,
     descriptors: u64,
@@ -723,7 +723,7 @@ impl Given {
         Self { mappings: max_map_count(), descriptors, bytes: memory() }
     }
 
-    /// The default for all peers: half of it.
+    /// Returns the default limit for all peers: half of the kernel's.
     fn half(&self, resource: Resource) -> u64 {
         match resource {
             Resource::Mappings => self.mappings / 2,
@@ -736,20 +736,20 @@ impl Given {
     }
 }
 
-/// Mappings that the kernel lets a process have.
+/// Returns the maximum number of mappings of a process.
 fn max_map_count() -> u64 {
     const KERNEL_DEFAULT: u64 = 65_530;
     read_number("/proc/sys/vm/max_map_count").unwrap_or(KERNEL_DEFAULT)
 }
 
-/// Bytes of memory that this process may use: the physical memory, or less where a control group limits it.
+/// Returns the number of bytes of memory that this process may use: the physical memory, or less if a control group limits it.
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     let physical = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
     control_group_limit().map_or(physical, |limit| limit.min(physical))
 }
 
-/// The least memory limit of the control groups that this process is in, of version 2 or 1.
+/// Returns the least memory limit of the control groups of this process, of version 2 or 1.
 fn control_group_limit() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let limits = groups.lines().flat_map(|line| {
@@ -771,7 +771,7 @@ fn read_number(path: impl AsRef<std::path::Path>) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Rate of the warnings that descriptors are nearly used up: one line says it all.
+/// Rate of the warnings that descriptors are nearly used up: one line is enough.
 static NEAR: LogRate = LogRate::with_burst(1);
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Limit on how often a place in the code writes to the log.
 //!
-//! What one event of a peer writes to the log, a hostile peer writes as often as it likes: thousands of bindings that die
-//! at once, a connection after the other that is refused. So each place that logs what a peer did has a [`LogRate`], which
-//! lets [`BURST`] lines through at once and after these one a second. A line says how many the place has held back since
-//! the line before (`held_back`). What is held back after the last line is counted in the next one, whenever that is.
+//! A hostile peer can repeat an event that is logged as often as it likes: thousands of bindings die at once, or connection
+//! after connection is refused. So each place that logs an action of a peer has a [`LogRate`], which permits [`BURST`] lines at
+//! once and then one a second. The field `held_back` of a line is the number of lines that the place has held back since the
+//! previous one. Lines held back after the last line are counted in the next one, however late.
 //!
 //! [`log_limited`](crate::log_limited) is an event of `tracing` with a rate of its own.
 
