@@ -18,6 +18,7 @@ use flounder::{Call, Waitset};
 use flounder_conformance::TestLink;
 use flounder_rt::channel::{Channel, Connector, End};
 use flounder_rt::notify::Notifier;
+use flounder_rt::waitset::MAX_RUN;
 
 flounder::flounder! {
     interface work "What is counted" {
@@ -50,11 +51,15 @@ const LINE: usize = 7;
 
 fn main() {
     let cases = [
+        "ump-alone",
+        "ump-run",
         "ump-ping",
         "ump-note",
         "ump-large",
         "ump-long",
         "ump-call",
+        "mapped-alone",
+        "mapped-run",
         "mapped-ping",
         "mapped-large",
         "loopback-ping",
@@ -79,7 +84,7 @@ fn run(case: &str) -> usize {
             let note = [7; SMALL_NOTE];
             for _ in 0..WARM_UP + BATCHES {
                 send_notes(&ends.client, &note, BATCH);
-                receive_batch(&ends.served, BATCH);
+                receive_until(&ends, BATCH);
             }
             ends.finish((WARM_UP + BATCHES) * BATCH)
         }
@@ -107,12 +112,26 @@ fn run(case: &str) -> usize {
             }
             ends.finish(CALLS as usize)
         }
+        "alone" => {
+            for _ in 0..BATCHES * BATCH {
+                send_batch(&ends.client, 1);
+                receive_until(&ends, 1);
+            }
+            ends.finish(BATCHES * BATCH)
+        }
+        "run" => {
+            for _ in 0..BATCHES {
+                send_batch(&ends.client, MAX_RUN);
+                receive_until(&ends, MAX_RUN);
+            }
+            ends.finish(BATCHES * MAX_RUN)
+        }
         _ => {
             for _ in 0..WARM_UP + BATCHES {
                 // A loopback queue has 64 places.
                 for _ in 0..BATCH / 50 {
                     send_batch(&ends.client, 50);
-                    receive_batch(&ends.served, 50);
+                    receive_until(&ends, 50);
                 }
             }
             ends.finish((WARM_UP + BATCHES) * BATCH)
@@ -158,13 +177,6 @@ fn send_batch(binding: &work::Binding, count: usize) {
 fn send_notes(binding: &work::Binding, note: &[u8], count: usize) {
     for _ in 0..count {
         binding.tx_note(black_box(note)).expect("there is room");
-    }
-}
-
-#[inline(never)]
-fn receive_batch(waitset: &Waitset, count: usize) {
-    for _ in 0..count {
-        waitset.dispatch().expect("the waitset works");
     }
 }
 

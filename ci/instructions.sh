@@ -44,21 +44,28 @@ count() {
         hundredths=$(count "$case" "$function")
         printf '%-14s %-14s %d.%02d\n' "$case" "$function" $((hundredths / 100)) $((hundredths % 100))
     done <<'CASES'
+ump-alone send_batch
+ump-alone receive_until
+ump-run send_batch
+ump-run receive_until
+mapped-alone receive_until
+mapped-run send_batch
+mapped-run receive_until
 ump-ping send_batch
-ump-ping receive_batch
+ump-ping receive_until
 ump-note send_notes
-ump-note receive_batch
+ump-note receive_until
 ump-large send_notes
 ump-large receive_until
 ump-long exchange
 ump-call ask
 ump-call answer
 mapped-ping send_batch
-mapped-ping receive_batch
+mapped-ping receive_until
 mapped-large send_notes
 mapped-large receive_until
 loopback-ping send_batch
-loopback-ping receive_batch
+loopback-ping receive_until
 CASES
 } >"$out/counted"
 

@@ -164,7 +164,7 @@ impl Client {
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let limited = self.ws.timeout(TIMEOUT, Box::pin(future));
-        self.ws.block_on(limited).expect("no callback fails").ok().expect("in time")
+        self.ws.block_on(limited).expect("no callback fails").expect("in time")
     }
 }
 

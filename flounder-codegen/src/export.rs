@@ -9,20 +9,17 @@ use crate::rt::Rt;
 pub(crate) fn items(rt: &Rt) -> TokenStream {
     quote! {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-        pub fn export<W: #rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
+        pub fn export<C, X>(waitset: &#rt::Waitset, mut connect: C) -> #rt::Export
         where
-            C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + #rt::Connects<W::End, X>,
-            X: Handlers<W::End>,
+            C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + 'static,
+            X: Handlers,
         {
-            #rt::export(waitset, INTERFACE, #rt::broker(), connect, X::__deliver)
+            let __connect = move |__p: &#rt::Peer| connect(__p).map(Handlers::__deliver);
+            #rt::export(waitset, INTERFACE, #rt::broker(), __connect)
         }
 
         /// Connects to the service that `iref` names; `rx` handles what it sends.
-        pub fn bind<W: #rt::AnyWaitset, X: Handlers<W::End>>(
-            iref: #rt::Iref,
-            waitset: &W,
-            rx: X,
-        ) -> W::Bind<Binding<W::End>> {
+        pub fn bind<X: Handlers>(iref: #rt::Iref, waitset: &#rt::Waitset, rx: X) -> #rt::Bind<Binding> {
             #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
         }
 
@@ -38,7 +35,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         /// Connects to the service called `name`, once there is one, for any thread.
         #[inline]
         pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
-            #rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+            #rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
         }
     }
 }

@@ -313,6 +313,10 @@ impl Channel for HeldLink {
         self.channel.recv_now(incoming)
     }
 
+    fn recv_row(&mut self, incoming: &mut Incoming) -> bool {
+        self.channel.recv_row(incoming)
+    }
+
     fn ready(&mut self) -> bool {
         self.channel.ready()
     }

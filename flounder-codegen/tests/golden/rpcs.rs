@@ -268,33 +268,27 @@ pub mod rpcs {
     }
     /// What one end of `rpcs` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
-    pub trait Rx<E: __rt::End = __rt::Local> {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
+    pub trait Rx {
         /// Nothing in, nothing out.
-        fn ping(&mut self, binding: &Binding<E>, reply: PingReply<E>);
+        fn ping(&mut self, binding: &Binding, reply: PingReply);
         /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
         fn one(
             &mut self,
-            __binding: &Binding<E>,
+            __binding: &Binding,
             reply: u32,
             binding: &str,
-            __reply: OneReply<E>,
+            __reply: OneReply,
         );
         /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
-        fn many(
-            &mut self,
-            binding: &Binding<E>,
-            e: Entry,
-            key: &[u8],
-            reply: ManyReply<E>,
-        );
+        fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply);
         /// Handles `ask(uint32 token)`.
-        fn ask(&mut self, binding: &Binding<E>, token: u32);
+        fn ask(&mut self, binding: &Binding, token: u32);
         /// Handles `answer(uint32 token, errval err)`.
-        fn answer(&mut self, binding: &Binding<E>, token: u32, err: __rt::Errval);
+        fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
-            __rt::unhandled_error(&binding.0, error);
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            __rt::unhandled_error(binding, error);
         }
     }
     /// Handlers of `rpcs` as closures, each of them optional.
@@ -363,85 +357,78 @@ pub mod rpcs {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(&binding.0, error),
+                __rt::None => __rt::unhandled_error(binding, error),
             }
         }
     }
     /// What handles the messages of `rpcs`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
+    pub trait Handlers: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
     }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
+    impl Handlers for () {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+            <RxVtbl as __rt::Default>::default().__deliver()
         }
     }
     #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
+    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::BoxDispatch {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
-    #[automatically_derived]
-    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
-        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
-        }
-    }
     #[inline(always)]
-    fn __deliver<E: __rt::End, __R: Rx<E>>(
+    fn __deliver<__R: Rx>(
         __rx: &mut __R,
-        __b: &Binding<E>,
+        __b: &Binding,
+        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            2 => return __PingResponse::answer(&__b.0, __m),
-            4 => return __OneResponse::answer(&__b.0, __m),
-            6 => return __ManyResponse::answer(&__b.0, __m),
+            2 => return __PingResponse::answer(__raw, __m),
+            4 => return __OneResponse::answer(__raw, __m),
+            6 => return __ManyResponse::answer(__raw, __m),
             _ => {}
         }
         match __m.number {
             1 => {
-                __PingCall::deliver_call(
+                __PingCall::deliver(
                     __m,
-                    &__b.0,
-                    2,
-                    |__reply, (__id,)| Rx::ping(__rx, __b, PingReply(__reply)),
+                    |(__id,)| Rx::ping(
+                        __rx,
+                        __b,
+                        PingReply(__rt::ReplyToken::new(__raw, __id, 2)),
+                    ),
                 )
             }
             3 => {
-                __OneCall::deliver_call(
+                __OneCall::deliver(
                     __m,
-                    &__b.0,
-                    4,
-                    |__reply, (__id, reply, binding)| Rx::one(
+                    |(__id, reply, binding)| Rx::one(
                         __rx,
                         __b,
                         reply,
                         binding,
-                        OneReply(__reply),
+                        OneReply(__rt::ReplyToken::new(__raw, __id, 4)),
                     ),
                 )
             }
             5 => {
-                __ManyCall::deliver_call(
+                __ManyCall::deliver(
                     __m,
-                    &__b.0,
-                    6,
-                    |__reply, (__id, e, key)| Rx::many(
+                    |(__id, e, key)| Rx::many(
                         __rx,
                         __b,
                         e,
                         key,
-                        ManyReply(__reply),
+                        ManyReply(__rt::ReplyToken::new(__raw, __id, 6)),
                     ),
                 )
             }
@@ -481,30 +468,32 @@ pub mod rpcs {
         async fn answer(&self, binding: &Binding, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(&binding.0, error);
+            __rt::unhandled_error(binding, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::BoxDispatch {
+        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
+        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            2 => return __PingResponse::answer(&__b.0, __m),
-            4 => return __OneResponse::answer(&__b.0, __m),
-            6 => return __ManyResponse::answer(&__b.0, __m),
+            2 => return __PingResponse::answer(__raw, __m),
+            4 => return __OneResponse::answer(__raw, __m),
+            6 => return __ManyResponse::answer(__raw, __m),
             _ => {}
         }
         match __m.number {
             1 => {
                 __PingCall::serve(
                     __m,
+                    __raw,
                     __rx,
                     __b,
                     __R::ping,
@@ -515,6 +504,7 @@ pub mod rpcs {
             3 => {
                 __OneCall::serve(
                     __m,
+                    __raw,
                     __rx,
                     __b,
                     __R::one,
@@ -525,6 +515,7 @@ pub mod rpcs {
             5 => {
                 __ManyCall::serve(
                     __m,
+                    __raw,
                     __rx,
                     __b,
                     __R::many,
@@ -534,8 +525,8 @@ pub mod rpcs {
                     },
                 )
             }
-            7 => __Ask::spawn(__m, __rx, __b, __R::ask),
-            8 => __Answer::spawn(__m, __rx, __b, __R::answer),
+            7 => __Ask::spawn(__m, __raw, __rx, __b, __R::ask),
+            8 => __Answer::spawn(__m, __raw, __rx, __b, __R::answer),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -544,8 +535,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct PingReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
-    impl<E: __rt::End> PingReply<E> {
+    pub struct PingReply(__rt::ReplyToken);
+    impl PingReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -558,7 +549,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
             self.0.cancelled()
         }
     }
@@ -572,8 +563,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct OneReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
-    impl<E: __rt::End> OneReply<E> {
+    pub struct OneReply(__rt::ReplyToken);
+    impl OneReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -586,7 +577,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
             self.0.cancelled()
         }
     }
@@ -600,8 +591,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct ManyReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
-    impl<E: __rt::End> ManyReply<E> {
+    pub struct ManyReply(__rt::ReplyToken);
+    impl ManyReply {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -617,7 +608,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
             self.0.cancelled()
         }
     }
@@ -825,20 +816,20 @@ pub mod rpcs {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
+    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
-            + __rt::Connects<W::End, X>,
-        X: Handlers<W::End>,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
+        X: Handlers,
     {
-        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
+        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
+        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+    pub fn bind<X: Handlers>(
         iref: __rt::Iref,
-        waitset: &W,
+        waitset: &__rt::Waitset,
         rx: X,
-    ) -> W::Bind<Binding<W::End>> {
+    ) -> __rt::Bind<Binding> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -852,6 +843,6 @@ pub mod rpcs {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
+#[cfg(not(loom))]
+use crate::mem::prefetch;
+use crate::mem::{LINE_WORDS, Line, LineMemory, OwnLine, OwnMemory, acquire};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The writer's end of a memory.
@@ -35,20 +37,12 @@ macro_rules! line_memory {
 
             #[inline]
             fn load(&self, line: usize, word: usize, order: Ordering) -> u64 {
-                let value = self.0[line].0[word].load(Ordering::Relaxed);
-                acquire(order);
-                value
+                self.line(line).load(word, order)
             }
 
             #[inline(always)]
-            fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
-                let mut found = 0;
-                for (word, (value, mask)) in self.0[line].0.iter().zip(into.iter_mut().zip(mask)) {
-                    // SYNC line-publish: as in the trait.
-                    *value = word.load(Ordering::Relaxed);
-                    found |= *value & mask;
-                }
-                found
+            fn line(&self, line: usize) -> impl Line {
+                &self.0[line]
             }
         }
     )*};
@@ -56,16 +50,42 @@ macro_rules! line_memory {
 
 line_memory!(HeapOwn, HeapPeer);
 
+impl Line for &HeapLine {
+    #[inline]
+    fn load(&self, word: usize, order: Ordering) -> u64 {
+        let value = self.0[word].load(Ordering::Relaxed);
+        acquire(order);
+        value
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn will_read(&self, ahead: usize) {
+        prefetch::for_reading(self.0.as_ptr().wrapping_add(ahead * LINE_WORDS));
+    }
+}
+
 impl OwnMemory for HeapOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
-        self.0[line].0[word].store(value, order);
+        self.own_line(line).store(word, value, order);
     }
 
     #[inline(always)]
-    fn store_payload(&self, line: usize, payload: &Payload) {
-        for (word, value) in self.0[line].0.iter().zip(payload) {
-            word.store(*value, Ordering::Relaxed);
-        }
+    fn own_line(&self, line: usize) -> impl OwnLine {
+        &self.0[line]
+    }
+}
+
+impl OwnLine for &HeapLine {
+    #[inline(always)]
+    fn store(&self, word: usize, value: u64, order: Ordering) {
+        self.0[word].store(value, order);
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn will_write(&self, ahead: usize) {
+        prefetch::for_writing(self.0.as_ptr().wrapping_add(ahead * LINE_WORDS));
     }
 }

@@ -17,6 +17,7 @@
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
+use core::num::NonZero;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicU64;
 use std::os::fd::BorrowedFd;
@@ -25,7 +26,7 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use crate::mem::seal::{ReaderMapping, WriterMapping};
-use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, Payload, acquire};
+use crate::mem::{LINE_WORDS, Line, LineMemory, OwnLine, OwnMemory, acquire, prefetch};
 use crate::sync::Ordering;
 use flounder_rt::fork::ForkGeneration;
 
@@ -67,7 +68,7 @@ macro_rules! line_memory {
         impl LineMemory for $end {
             #[inline]
             fn lines(&self) -> usize {
-                self.0.lines
+                self.0.lines.get()
             }
 
             #[inline]
@@ -76,14 +77,8 @@ macro_rules! line_memory {
             }
 
             #[inline(always)]
-            fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
-                let (line, mut found) = (self.0.line(line), 0);
-                for (word, (value, mask)) in into.iter_mut().zip(mask).enumerate() {
-                    // SYNC line-publish: as in the trait.
-                    *value = line.load(word, Ordering::Relaxed);
-                    found |= *value & mask;
-                }
-                found
+            fn line(&self, line: usize) -> impl Line {
+                self.0.line(line)
             }
         }
     )*};
@@ -94,31 +89,34 @@ line_memory!(MappedOwn, MappedPeer);
 impl OwnMemory for MappedOwn {
     #[inline]
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering) {
-        self.store_in(&self.0.line(line), word, value, order);
+        self.own_line(line).store(word, value, order);
     }
 
     #[inline(always)]
-    fn store_payload(&self, line: usize, payload: &Payload) {
-        let line = self.0.line(line);
-        for (word, value) in payload.iter().enumerate() {
-            // SYNC line-publish: as in the trait.
-            self.store_in(&line, word, *value, Ordering::Relaxed);
-        }
+    fn own_line(&self, line: usize) -> impl OwnLine {
+        MappedOwnLine(self.0.line(line))
     }
 }
 
-impl MappedOwn {
-    /// Stores into a line of this mapping.
-    #[inline]
-    fn store_in(&self, line: &MappedLine<'_>, word: usize, value: u64, order: Ordering) {
-        let at = line.word(word);
+/// A line of a mapping that is writable: only [`MappedOwn`] makes one.
+struct MappedOwnLine<'a>(MappedLine<'a>);
+
+impl OwnLine for MappedOwnLine<'_> {
+    #[inline(always)]
+    fn store(&self, word: usize, value: u64, order: Ordering) {
+        let at = self.0.word(word);
         // SAFETY:
-        // * `at` is aligned and inside a live mapping (`MappedLine::word`), which is writable: lines are only handed here from
-        //   `self.0`, which `MappedOwn::new` has mapped for writing.
+        // * `at` is aligned and inside a live mapping (`MappedLine::word`), which is writable: this line is of a `MappedOwn`,
+        //   which was mapped for writing (`MappedOwn::new`).
         // * All accesses to the word are atomic and of this size: ours by this module, the readers' by the wire format.
         // * The reference ends with the statement, before the mapping can.
         let word = unsafe { AtomicU64::from_ptr(at) };
         word.store(value, order);
+    }
+
+    #[inline(always)]
+    fn will_write(&self, ahead: usize) {
+        prefetch::for_writing(self.0.start.wrapping_add(ahead * LINE_WORDS));
     }
 }
 
@@ -137,6 +135,17 @@ impl MappedLine<'_> {
         self.start.wrapping_add(word)
     }
 
+    #[cfg(feature = "scc")]
+    #[inline]
+    fn address<'a>(&self, word: usize) -> WordAddress<'a>
+    where
+        Self: 'a,
+    {
+        WordAddress { at: self.word(word), _mapping: PhantomData }
+    }
+}
+
+impl Line for MappedLine<'_> {
     #[inline]
     fn load(&self, word: usize, order: Ordering) -> u64 {
         let at = self.word(word);
@@ -152,13 +161,9 @@ impl MappedLine<'_> {
         value
     }
 
-    #[cfg(feature = "scc")]
-    #[inline]
-    fn address<'a>(&self, word: usize) -> WordAddress<'a>
-    where
-        Self: 'a,
-    {
-        WordAddress { at: self.word(word), _mapping: PhantomData }
+    #[inline(always)]
+    fn will_read(&self, ahead: usize) {
+        prefetch::for_reading(self.start.wrapping_add(ahead * LINE_WORDS));
     }
 }
 
@@ -193,7 +198,8 @@ impl<'a> WordAddress<'a> {
 struct Mapping {
     /// Page-aligned start of `lines` mapped lines.
     base: NonNull<u64>,
-    lines: usize,
+    /// Not zero: then the compiler knows that there is a first line.
+    lines: NonZero<usize>,
     born: ForkGeneration,
 }
 
@@ -203,12 +209,13 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     fn new(fd: BorrowedFd<'_>, bytes: usize, access: ProtFlags) -> Result<Self, Errno> {
+        let lines = NonZero::new(bytes / (LINE_WORDS * 8)).ok_or(Errno::INVAL)?;
         let born = ForkGeneration::now();
         // SAFETY:
         // * The address is left to the kernel, so no existing mapping is touched.
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd, 0)? };
         let base = NonNull::new(base.cast::<u64>()).ok_or(Errno::NOMEM)?;
-        let mapping = Self { base, lines: bytes / (LINE_WORDS * 8), born };
+        let mapping = Self { base, lines, born };
         mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
     }
@@ -218,7 +225,7 @@ impl Mapping {
         // SAFETY:
         // * The range is exactly this mapping; `MADV_DONTFORK` and `MADV_POPULATE_READ`, which it is called with, change
         //   nothing that this process can see in it.
-        unsafe { madvise(self.start(), self.lines * LINE_WORDS * 8, advice) }
+        unsafe { madvise(self.start(), self.lines.get() * LINE_WORDS * 8, advice) }
     }
 
     fn start(&self) -> *mut c_void {
@@ -227,7 +234,7 @@ impl Mapping {
 
     #[inline]
     fn line(&self, line: usize) -> MappedLine<'_> {
-        assert!(line < self.lines, "positions are private and wrap at the last line");
+        assert!(line < self.lines.get(), "positions are private and wrap at the last line");
         let start = self.base.as_ptr().wrapping_add(line * LINE_WORDS);
         MappedLine { start, _mapping: PhantomData }
     }
@@ -242,6 +249,6 @@ impl Drop for Mapping {
         // * The range is exactly the mapping made in `new`, which this value owns, in the process that made it.
         // * No pointer into it is left: a `WordAddress` borrows this value.
         // A failure would leak the mapping; there is nothing better to do with it.
-        let _ = unsafe { munmap(self.start(), self.lines * LINE_WORDS * 8) };
+        let _ = unsafe { munmap(self.start(), self.lines.get() * LINE_WORDS * 8) };
     }
 }

@@ -57,16 +57,61 @@ pub trait LineMemory {
     /// If the memory has no such word.
     fn load(&self, line: usize, word: usize, order: Ordering) -> u64;
 
-    /// Loads the payload of a line, each word once. Returns the bits of `mask` that are set in it.
+    /// Returns a line, which is looked up once for all its words.
+    ///
+    /// # Panics
+    /// If there is no such line.
     #[inline(always)]
-    fn payload(&self, line: usize, into: &mut Payload, mask: &Payload) -> u64 {
-        let mut found = 0;
-        for (word, (value, mask)) in into.iter_mut().zip(mask).enumerate() {
+    fn line(&self, line: usize) -> impl Line
+    where
+        Self: Sized,
+    {
+        LineOf { memory: self, line }
+    }
+}
+
+/// A line to read.
+pub trait Line {
+    /// Loads one word; `order` is `Relaxed` or `Acquire`.
+    ///
+    /// # Panics
+    /// If there is no such word.
+    fn load(&self, word: usize, order: Ordering) -> u64;
+
+    /// Hints that the line `ahead` places behind this one will be read soon.
+    #[inline(always)]
+    fn will_read(&self, ahead: usize) {
+        let _ = ahead;
+    }
+
+    /// Copies the first `USED` words of the payload into `into`. Loads each word of the payload once. Returns false if one of
+    /// the others is not zero.
+    #[inline(always)]
+    fn copy<const USED: usize>(&self, into: &mut Payload) -> bool {
+        let mut rest = 0;
+        for (word, value) in into.iter_mut().enumerate() {
             // SYNC line-publish: ordered by the Acquire of the header that the caller has loaded before.
-            *value = self.load(line, word, Ordering::Relaxed);
-            found |= *value & mask;
+            let loaded = self.load(word, Ordering::Relaxed);
+            if word < USED {
+                *value = loaded;
+            } else {
+                rest |= loaded;
+            }
         }
-        found
+        rest == 0
+    }
+}
+
+/// A line of a memory, looked up for each word.
+struct LineOf<'a, M> {
+    memory: &'a M,
+    line: usize,
+}
+
+impl<M: LineMemory> Line for LineOf<'_, M> {
+    #[inline(always)]
+    fn load(&self, word: usize, order: Ordering) -> u64 {
+        self.memory.load(self.line, word, order)
     }
 }
 
@@ -78,29 +123,52 @@ pub trait OwnMemory: LineMemory {
     /// If the memory has no such word.
     fn store(&self, line: usize, word: usize, value: u64, order: Ordering);
 
-    /// Stores the payload of a line: `words`, at most seven, and zeroes after them.
+    /// Returns a line to write, which is looked up once for all its words.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    fn own_line(&self, line: usize) -> impl OwnLine
+    where
+        Self: Sized;
+}
+
+/// A line to write.
+pub trait OwnLine {
+    /// Stores one word.
+    ///
+    /// # Panics
+    /// If there is no such word.
+    fn store(&self, word: usize, value: u64, order: Ordering);
+
+    /// Hints that the line `ahead` places behind this one will be written soon.
+    #[inline(always)]
+    fn will_write(&self, ahead: usize) {
+        let _ = ahead;
+    }
+
+    /// Stores the payload: `words`, at most seven, and zeroes after them.
     ///
     /// # Panics
     /// If there are more words.
-    #[inline]
-    fn store_words(&self, line: usize, words: &[u64]) {
+    #[inline(always)]
+    fn store_words(&self, words: &[u64]) {
         if let Ok(payload) = <&Payload>::try_from(words) {
-            return self.store_payload(line, payload);
+            return self.store_payload(payload);
         }
         assert!(words.len() < PAYLOAD_WORDS, "a line has seven words");
         // Zeroes first: seven stores in a row are cheaper than finding out where to begin with them.
-        self.store_payload(line, &[0; PAYLOAD_WORDS]);
+        self.store_payload(&[0; PAYLOAD_WORDS]);
         for (word, value) in words.iter().enumerate() {
-            self.store(line, word, *value, Ordering::Relaxed);
+            self.store(word, *value, Ordering::Relaxed);
         }
     }
 
-    /// Stores the payload of a line.
+    /// Stores the payload.
     #[inline(always)]
-    fn store_payload(&self, line: usize, payload: &Payload) {
+    fn store_payload(&self, payload: &Payload) {
         for (word, value) in payload.iter().enumerate() {
             // SYNC line-publish: ordered by the Release of the header that the caller stores after.
-            self.store(line, word, *value, Ordering::Relaxed);
+            self.store(word, *value, Ordering::Relaxed);
         }
     }
 }

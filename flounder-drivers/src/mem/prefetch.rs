@@ -31,12 +31,12 @@ pub fn for_reading<T>(address: *const T) {
 #[inline(always)]
 pub fn for_writing<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY:
-        // * Processors of x86-64 without `prefetchw` execute the instruction as a no-op, and it accepts any address (module
-        //   doc).
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) };
+    // SAFETY:
+    // * Processors of x86-64 without `prefetchw` execute the instruction as a no-op, and it accepts any address (module doc);
+    //   it changes no register, flag or memory. The intrinsic would give the hint for reading where the target's features do
+    //   not name the instruction.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY:

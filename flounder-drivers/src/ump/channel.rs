@@ -11,7 +11,7 @@ use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
-use flounder_rt::waitset::{Watched, Watcher};
+use flounder_rt::waitset::{MAX_RUN, Watched, Watcher};
 
 use crate::assembler::{LineWriter, MessageAssembler};
 use crate::caps::Caps;
@@ -19,8 +19,8 @@ use crate::doorbell::Doorbell;
 use crate::mem::pool::MAPPED;
 use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS};
 use crate::process_pair::ChannelResources;
-use crate::ump::line::{LineInfo, LineKind, padding};
-use crate::ump::ring::{EndState, Ring, WakeCause};
+use crate::ump::line::{LineInfo, LineKind};
+use crate::ump::ring::{Ring, WakeCause, copy};
 use crate::ump::signalled_ring::SignalledRing;
 
 /// One end of a channel.
@@ -60,7 +60,9 @@ impl<W: OwnMemory, R: LineMemory> UmpChannel<W, R> {
     /// Signals the peer after `send_now`. Returns false if the peer is closed: then `send` reports
     /// it, and does not send the line again.
     #[cold]
-    fn signal_now(&mut self, state: EndState) -> bool {
+    #[inline(never)]
+    fn signal_now(&mut self) -> bool {
+        let state = self.ring.inner.look_twice();
         let is_open = self.ring.signal(state, WakeCause::Line).is_ok();
         if !is_open {
             self.assembler.stop_sending();
@@ -147,10 +149,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             return false;
         }
         ring.publish(words, LineInfo::new(LineKind::Whole, number, words.len(), 0));
-        match ring.look() {
-            None => true,
-            Some(state) => self.signal_now(state),
-        }
+        ring.is_peer_quiet() || self.signal_now()
     }
 
     #[inline]
@@ -159,18 +158,30 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
             return RecvNow::Unsure;
         }
         let ring = &mut self.ring.inner;
-        let Some(info) = ring.info() else { return self.nothing_now() };
+        let Some((info, line)) = ring.next() else { return self.nothing_now() };
         if !info.is_plain() || !incoming.may_be_whole(info.number(), info.used()) {
             return RecvNow::Unsure;
         }
         // The line is copied, and the copy is checked. If the check fails, `recv` starts again with a copy of its own.
-        if ring.copy(incoming.line(), padding(info.used())) != 0 {
+        if !copy(&line, info.used(), incoming.line()) {
             return RecvNow::Unsure;
         }
+        drop(line);
         ring.taken(1);
         incoming.put_whole(info.number(), info.used());
         self.ring.acknowledge();
         RecvNow::Message
+    }
+
+    fn recv_row(&mut self, incoming: &mut Incoming) -> bool {
+        if !self.assembler.may_receive_now() {
+            return false;
+        }
+        let (messages, may_be) = incoming.row(MAX_RUN);
+        let taken = self.ring.inner.take_row(messages, may_be);
+        incoming.put_row(taken);
+        self.ring.acknowledge();
+        taken > 0
     }
 
     #[inline]

@@ -17,11 +17,11 @@
 //! * A reader owes at most a quarter of a ring in acks. So a writer that sees no free line has at least three quarters of
 //!   a ring under way, the reading of which brings an ack: no line is kept in reserve and no ack is ever forced.
 
-use flounder_rt::channel::ProtocolError;
+use flounder_rt::channel::{LineMessage, MayBeWhole, ProtocolError};
 
 use crate::assembler::PeerEnd;
 use crate::caps::CAPS_AHEAD;
-use crate::mem::{LineMemory, OwnMemory, PAYLOAD_WORDS, Payload, tag};
+use crate::mem::{Line, LineMemory, OwnLine, OwnMemory, PAYLOAD_WORDS, Payload, tag};
 use crate::sync::{Ordering, compiler_fence, fence};
 use crate::ump::line::{HEADER, LineInfo, header};
 
@@ -44,6 +44,13 @@ const EXPECTED: usize = 1;
 /// Word of the flow line: the number of messages with capabilities that its writer has handed to
 /// the brokers.
 const HANDED: usize = 2;
+
+/// How far ahead a reader that has seen a stream fetches lines, and how far a writer in one: `docs/performance.md`.
+const READ_AHEAD: usize = 6;
+const WRITE_AHEAD: usize = 8;
+
+/// Lines sent without an answer that make a stream.
+const STREAM: u64 = 4;
 
 /// "flounder" without its vowels, and the version of the format in the last byte.
 pub const MAGIC_1: u64 = u64::from_be_bytes(*b"flndr_u\x01");
@@ -112,6 +119,9 @@ struct SendPosition {
     next: u64,
     /// Its place: `DATA <= line < lines`.
     line: usize,
+    /// Sequence number from which on what is sent is a stream: it is sent without an answer. Where the numbers wrap around,
+    /// the lines of a lap are not fetched, or in vain.
+    stream: u64,
     /// `next <= limit`, and `limit` is the last checked ack plus `capacity`.
     limit: u64,
     capacity: u64,
@@ -151,6 +161,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             tx: SendPosition {
                 next: start,
                 line: DATA,
+                stream: start.wrapping_add(STREAM),
                 limit: start.wrapping_add(capacity),
                 capacity,
                 caps_ready: 0,
@@ -212,7 +223,12 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     pub fn publish(&mut self, payload: &[u64], info: LineInfo) {
         assert!(self.has_room(), "a line is published only into room");
         let line = self.tx.line;
-        self.store(line, header(self.tx.next, info), |mine| mine.store_words(line, payload));
+        let mine = self.mine.own_line(line);
+        if self.tx.next >= self.tx.stream {
+            mine.will_write(WRITE_AHEAD);
+        }
+        store(&mine, header(self.tx.next, info), |mine| mine.store_words(payload));
+        drop(mine);
         self.tx.next = self.tx.next.wrapping_add(1);
         self.tx.line = following(line, self.mine.lines());
     }
@@ -229,46 +245,38 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         for payload in payloads {
             let (words, _) = payload.as_chunks();
             let words = core::array::from_fn(|word| u64::from_ne_bytes(words[word]));
-            self.store(line, header(next, info), |mine| mine.store_payload(line, &words));
+            let mine = self.mine.own_line(line);
+            store(&mine, header(next, info), |mine| mine.store_payload(&words));
             next = next.wrapping_add(1);
             line = following(line, self.mine.lines());
         }
         (self.tx.next, self.tx.line) = (next, line);
     }
 
-    /// Stores a line: calls `store` for the payload, then stores the header.
-    #[inline(always)]
-    fn store(&self, line: usize, header: u64, store: impl FnOnce(&W)) {
-        if cfg!(flounder_bug = "header_first") {
-            self.mine.store(line, HEADER, header, Ordering::Release);
-        }
-        store(&self.mine);
-        // SYNC line-publish: Release, pairs with the Acquire in `info` and `lines`.
-        let order = if cfg!(flounder_bug = "relaxed_header") {
-            Ordering::Relaxed
-        } else {
-            Ordering::Release
-        };
-        self.mine.store(line, HEADER, header, order);
-    }
-
     /// Loads the state of the peer after publishing. Returns `None` if it requires nothing of a
     /// sender.
     #[inline]
     pub fn look(&self) -> Option<EndState> {
+        if self.is_peer_quiet() { None } else { Some(self.look_twice()) }
+    }
+
+    /// Loads the state of the peer after publishing. Returns true if it requires nothing of a sender; otherwise
+    /// [`look_twice`](Self::look_twice) tells what.
+    #[inline(always)]
+    pub fn is_peer_quiet(&self) -> bool {
         // SYNC sleep: the loads of `state` must come after the stores before this call, for all to see. Either this end
         // fences, or the sleeper has the kernel run the barrier here; for that the compiler must keep the order.
         compiler_fence(Ordering::SeqCst);
         if self.fences && !cfg!(flounder_bug = "no_fence") {
             fence(Ordering::SeqCst);
         }
-        let state = self.peer_state(Ordering::Relaxed);
-        if state.is_quiet() { None } else { Some(self.look_twice(state)) }
+        self.peer_state(Ordering::Relaxed).is_quiet()
     }
 
     /// Fences in place of a peer that cannot run the barrier, and loads its state again.
     #[cold]
-    fn look_twice(&self, state: EndState) -> EndState {
+    pub fn look_twice(&self) -> EndState {
+        let state = self.peer_state(Ordering::Relaxed);
         if state.0 & EndState::FENCE == 0 || self.fences {
             return state;
         }
@@ -297,12 +305,13 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Takes a line out of the peer's memory into private memory, unchecked.
     #[inline]
     pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
-        let mut payload = [0; 7];
-        let info = self.info()?;
+        let mut payload = [0; PAYLOAD_WORDS];
+        let (info, line) = self.next()?;
         if cfg!(flounder_bug = "early_ack") {
             self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
         }
-        self.copy(&mut payload, &[0; 7]);
+        line.copy::<PAYLOAD_WORDS>(&mut payload);
+        drop(line);
         self.taken(1);
         Some((info, payload))
     }
@@ -311,10 +320,9 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// no ack between them.
     #[inline]
     pub fn lines(&self, info: LineInfo, most: usize) -> usize {
-        let unacknowledged = self.rx.next.wrapping_sub(self.rx.acked);
-        let until_ack = usize::try_from(self.rx.quarter - unacknowledged).unwrap_or(usize::MAX);
+        let most = most.min(self.until_ack());
         let (mut line, mut found) = (self.rx.line, 0);
-        while found < most.min(until_ack) {
+        while found < most {
             // SYNC line-publish: Acquire, pairs with the Release in `store`; the payloads are loaded after.
             let there = self.theirs.load(line, HEADER, Ordering::Acquire);
             if there != header(self.rx.next.wrapping_add(found as u64), info) {
@@ -330,34 +338,109 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// the next one.
     #[inline]
     pub fn line(&self, behind: usize) -> Payload {
-        let (mut payload, lines) = ([0; PAYLOAD_WORDS], self.theirs.lines());
-        let line = self.rx.line + behind;
-        let line = if line < lines { line } else { line - lines + DATA };
-        self.theirs.payload(line, &mut payload, &[0; PAYLOAD_WORDS]);
+        let mut payload = [0; PAYLOAD_WORDS];
+        self.theirs.line(self.place(self.rx.line, behind)).copy::<PAYLOAD_WORDS>(&mut payload);
         payload
     }
 
-    /// Returns the info of the next line, unchecked, if there is a next line.
+    /// Copies the next lines that are whole messages without capabilities into `messages`, as many as there are and need no
+    /// ack between them. `may_be` tells which may be copied; a line with anything else in it is left. Returns the number of
+    /// messages, which are [taken](Self::taken).
     #[inline]
-    pub fn info(&self) -> Option<LineInfo> {
-        // SYNC line-publish: Acquire, pairs with the Release in `store`.
-        let header = self.theirs.load(self.rx.line, HEADER, Ordering::Acquire);
-        ((header >> 32) as u32 == tag(self.rx.next)).then_some(LineInfo::from_raw(header as u32))
+    pub fn take_row(&mut self, messages: &mut [LineMessage], may_be: MayBeWhole<'_>) -> usize {
+        let most = messages.len().min(self.until_ack());
+        // A copy, because a load of a line may be from memory that anything is in, for all the compiler knows.
+        let (mut line, mut taken) = (self.rx.line, 0);
+        while taken < most {
+            // SYNC line-publish: Acquire, pairs with the Release in `store`.
+            let header = self.theirs.load(line, HEADER, Ordering::Acquire);
+            let info = LineInfo::from_raw(header as u32);
+            let (number, used) = (info.number(), info.used());
+            let tag = tag(self.rx.next.wrapping_add(taken as u64));
+            if (header >> 32) as u32 != tag || !info.is_plain() || !may_be.ask(number, used) {
+                break;
+            }
+            // In a stream most messages are like the one before: then the header of each is known.
+            let rest = &mut messages[taken..most];
+            let alike = match used {
+                0 => self.copy_alike::<0>(number, header, line, rest),
+                1 => self.copy_alike::<1>(number, header, line, rest),
+                2 => self.copy_alike::<2>(number, header, line, rest),
+                3 => self.copy_alike::<3>(number, header, line, rest),
+                4 => self.copy_alike::<4>(number, header, line, rest),
+                5 => self.copy_alike::<5>(number, header, line, rest),
+                6 => self.copy_alike::<6>(number, header, line, rest),
+                _ => self.copy_alike::<PAYLOAD_WORDS>(number, header, line, rest),
+            };
+            if alike == 0 {
+                break;
+            }
+            (line, taken) = (self.place(line, alike), taken + alike);
+        }
+        self.rx.next = self.rx.next.wrapping_add(taken as u64);
+        self.rx.line = line;
+        self.tx.stream = self.tx.next.wrapping_add(STREAM);
+        taken
     }
 
-    /// Copies the payload of the next line, after [`info`](Self::info) has found it. Returns the
-    /// bits of `mask` that are set in it.
+    /// Copies lines that are messages of `USED` words, from `line` on, as long as there are and their headers follow `header`,
+    /// that of the first. Returns how many.
+    #[inline(always)]
+    fn copy_alike<const USED: usize>(
+        &self,
+        number: u16,
+        mut header: u64,
+        mut line: usize,
+        messages: &mut [LineMessage],
+    ) -> usize {
+        let lines = self.theirs.lines();
+        let mut alike = 0;
+        for message in messages {
+            message.set(number, USED);
+            let there = self.theirs.line(line);
+            there.will_read(READ_AHEAD);
+            // SYNC line-publish: Acquire, pairs with the Release in `store`. The line is copied, and what was loaded is checked.
+            if there.load(HEADER, Ordering::Acquire) != header
+                || !there.copy::<USED>(message.payload())
+            {
+                break;
+            }
+            (line, alike) = (following(line, lines), alike + 1);
+            header = header.wrapping_add(1 << 32);
+        }
+        alike
+    }
+
+    /// Returns the place `behind` lines after `line`, less than a lap.
     #[inline]
-    pub fn copy(&self, into: &mut Payload, mask: &Payload) -> u64 {
-        self.theirs.payload(self.rx.line, into, mask)
+    fn place(&self, line: usize, behind: usize) -> usize {
+        let (place, lines) = (line + behind, self.theirs.lines());
+        if place < lines { place } else { place - lines + DATA }
+    }
+
+    /// Returns the number of lines that may be read before the next ack.
+    #[inline]
+    fn until_ack(&self) -> usize {
+        let unacknowledged = self.rx.next.wrapping_sub(self.rx.acked);
+        usize::try_from(self.rx.quarter - unacknowledged).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the next line and its info, unchecked, if there is a next line.
+    #[inline(always)]
+    pub fn next(&self) -> Option<(LineInfo, impl Line)> {
+        let line = self.theirs.line(self.rx.line);
+        // SYNC line-publish: Acquire, pairs with the Release in `store`.
+        let header = line.load(HEADER, Ordering::Acquire);
+        let is_next = (header >> 32) as u32 == tag(self.rx.next);
+        is_next.then_some((LineInfo::from_raw(header as u32), line))
     }
 
     /// Notes that the next `lines` lines were copied.
     #[inline]
     pub fn taken(&mut self, lines: usize) {
         self.rx.next = self.rx.next.wrapping_add(lines as u64);
-        let (line, end) = (self.rx.line + lines, self.theirs.lines());
-        self.rx.line = if line < end { line } else { line - end + DATA };
+        self.rx.line = self.place(self.rx.line, lines);
+        self.tx.stream = self.tx.next.wrapping_add(STREAM);
     }
 
     /// Returns true if it is time for an ack.
@@ -495,6 +578,34 @@ fn data_lines(memory: &impl LineMemory) -> usize {
     let lines = memory.lines();
     assert!(lines > DATA, "a ring has a line of data at least");
     lines - DATA
+}
+
+/// Stores a line: calls `payload` for the payload, then stores the header.
+#[inline(always)]
+fn store<L: OwnLine>(mine: &L, header: u64, payload: impl FnOnce(&L)) {
+    if cfg!(flounder_bug = "header_first") {
+        mine.store(HEADER, header, Ordering::Release);
+    }
+    payload(mine);
+    // SYNC line-publish: Release, pairs with the Acquire in `next`, `lines` and `copy_alike`.
+    let order =
+        if cfg!(flounder_bug = "relaxed_header") { Ordering::Relaxed } else { Ordering::Release };
+    mine.store(HEADER, header, order);
+}
+
+/// Copies the first `used` words of a line into `into`. Returns false if one of the others is not zero.
+#[inline(always)]
+pub fn copy(line: &impl Line, used: usize, into: &mut Payload) -> bool {
+    match used {
+        0 => line.copy::<0>(into),
+        1 => line.copy::<1>(into),
+        2 => line.copy::<2>(into),
+        3 => line.copy::<3>(into),
+        4 => line.copy::<4>(into),
+        5 => line.copy::<5>(into),
+        6 => line.copy::<6>(into),
+        _ => line.copy::<PAYLOAD_WORDS>(into),
+    }
 }
 
 #[inline]

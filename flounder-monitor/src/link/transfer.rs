@@ -72,6 +72,10 @@ impl Channel for NotingChannel {
         self.channel.recv_now(incoming)
     }
 
+    fn recv_row(&mut self, incoming: &mut Incoming) -> bool {
+        self.channel.recv_row(incoming)
+    }
+
     fn ready(&mut self) -> bool {
         self.channel.ready()
     }

@@ -23,13 +23,13 @@ use crate::account::Charge;
 use crate::binding::closing_list::ClosingList;
 use crate::binding::combiner::Combiner;
 use crate::binding::connection::{self, Message, State};
-use crate::binding::inbox::Mail;
+use crate::binding::reply::Token;
 use crate::binding::shared::{Jobs, Link};
 use crate::binding::shell::{AfterEnd, Ended, Parts, Receiver, Shell};
+use crate::binding::step::DeliveredRow;
 use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
-use crate::binding::{
-    BindingError, BoxDispatch, Dispatch, Received, Rest, RpcError, Shared, SharedEndpoint,
-};
+use crate::binding::{BindingError, Received, Rest, RpcError, SharedEndpoint};
+use crate::cap::Cap;
 use crate::channel::{Channel, Incoming, Readiness};
 use crate::exit;
 use crate::interface::Interface;
@@ -38,9 +38,22 @@ use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::waitset::{
-    Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, WeakSharedWaitset,
+    Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, Turned,
+    WeakSharedWaitset,
 };
 use crate::wire::DecodeError;
+
+/// What a generated module gives to its binding on a [`SharedWaitset`]: handlers that are `Send`.
+pub trait SharedDispatch: Send {
+    /// Decodes `message` and runs its handler.
+    ///
+    /// # Errors
+    /// If the words are not those of a message of the interface; the binding ends then.
+    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError>;
+
+    /// Runs the error handler.
+    fn error(&mut self, end: &SharedEndpoint, error: BindingError);
+}
 
 /// The binding belongs to no thread.
 pub(crate) struct AnyThread;
@@ -107,7 +120,7 @@ impl Threading for AnyThread {
     type Channel = dyn Channel + Send;
     /// Calls have alarms instead.
     type Timer = ();
-    type Handler = dyn Dispatch<Shared> + Send;
+    type Handler = dyn SharedDispatch;
     type Raw = SharedEndpoint;
     type Waitset = WeakSharedWaitset;
     type Callback = Callback;
@@ -122,16 +135,18 @@ impl Threading for AnyThread {
         weak.upgrade()
     }
 
-    fn deliver(
-        handler: &mut (dyn Dispatch<Shared> + Send + 'static),
+    fn deliver<'a>(
+        handler: &mut (dyn SharedDispatch + 'static),
         raw: &SharedEndpoint,
-        message: Received<'_>,
+        message: Received<'a>,
+        rest: Option<&mut DeliveredRow<'a, Self>>,
     ) -> Result<(), DecodeError> {
+        debug_assert!(rest.is_none(), "the turns of a shared waitset are of one message");
         handler.deliver(raw, message)
     }
 
     fn error(
-        handler: &mut (dyn Dispatch<Shared> + Send + 'static),
+        handler: &mut (dyn SharedDispatch + 'static),
         raw: &SharedEndpoint,
         error: BindingError,
     ) {
@@ -190,11 +205,12 @@ impl Threading for AnyThread {
         shell.own.jobs.settle(shell, call, result);
     }
 
-    fn mail(shell: &Shell<Self>) -> Option<&Arc<Mail>> {
-        shell.own.jobs.link().mail()
-    }
+    // There is no inbox.
+    fn mail_was_taken(_shell: &Shell<Self>) {}
 
-    // It has no pools: its bulk data is in messages.
+    fn bad_mail(_shell: &Shell<Self>, _number: u16, _error: DecodeError) {}
+
+    // Its handlers are not generated, and get no bulk data but what is in messages.
     fn bulk_end(_shell: &Shell<Self>) -> Option<Arc<BulkEnd>> {
         None
     }
@@ -395,19 +411,19 @@ impl Shell<AnyThread> {
 }
 
 impl Source for Shell<AnyThread> {
-    fn turn(&self) -> bool {
+    fn turn(&self) -> Turned {
         if self.own.must_serve.swap(false, Ordering::AcqRel)
             && let Some(shell) = self.myself.upgrade()
         {
             serve(&shell);
         }
         let running = Running::begin(self);
-        let worked = self.step(|_| false);
+        let worked = self.step::<true>(|_| false) == Turned::Work;
         drop(running);
         if !worked && self.own.is_untrimmed.swap(false, Ordering::Relaxed) {
             self.trim_now();
         }
-        worked
+        Turned::of(worked)
     }
 
     fn ready(&self) -> bool {
@@ -447,21 +463,35 @@ impl SendSource for Shell<AnyThread> {
 }
 
 impl SharedEndpoint {
-    /// Attaches a connected channel, which was made with `notifier` and leads to `peer`, to a new binding that the threads of
-    /// `waitset` serve: the messages of the binding are handled one at a time and in order, each by whichever thread is free.
-    /// `charge` is returned to the account of the peer when the binding is gone.
+    /// Attaches a connected channel to a new binding, which the threads of `waitset` serve: the messages of the binding are
+    /// handled one at a time and in order, each by whichever thread is free.
     ///
-    /// The binding lives as long as its handles; as the end of a service, until either side tears it down. A blocking call in
-    /// a handler of the binding itself fails ([`RpcError::WouldDeadlock`]); elsewhere it needs another thread that
+    /// The binding lives as long as its handles; with [`keep`](Self::keep), until either side tears it down. A blocking call
+    /// in a handler of the binding itself fails ([`RpcError::WouldDeadlock`]); elsewhere it needs another thread that
     /// dispatches.
     ///
     /// # Errors
     /// The error of the system call with which the waitset failed to watch the channel.
-    pub(crate) fn attach_from(
+    pub fn attach(
+        channel: Box<dyn Channel + Send>,
+        waitset: &SharedWaitset,
+        interface: &'static Interface,
+        handler: Box<dyn SharedDispatch>,
+    ) -> io::Result<Self> {
+        let notifier = channel.notifier().unwrap_or_default();
+        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
+    }
+
+    /// Attaches a connected channel that was made with `notifier` and leads to `peer`. `charge` is
+    /// returned to the account of the peer when the binding is gone.
+    ///
+    /// # Errors
+    /// The error of the system call with which the waitset failed to watch the channel.
+    pub fn attach_from(
         mut channel: Box<dyn Channel + Send>,
         waitset: &SharedWaitset,
         interface: &'static Interface,
-        mut handler: BoxDispatch<Shared>,
+        handler: Box<dyn SharedDispatch>,
         notifier: Notifier,
         peer: Peer,
         charge: Option<Charge>,
@@ -489,10 +519,9 @@ impl SharedEndpoint {
         let link = shell.own.jobs.link();
         let end = Self::counted(link);
         let raw = Self::lent(link);
-        handler.attached(&raw);
-        let incoming = Incoming::charged(interface.limits, account).from_peer(&shell.peer);
+        let incoming = Incoming::charged(interface.limits, account).sent_by(&shell.peer);
         // Nothing was there before.
-        let none = shell.receiver.put(Box::new(Receiver { incoming, handler, raw }));
+        let none = shell.receiver.put(Box::new(Receiver { incoming, in_a_row: 0, handler, raw }));
         debug_assert!(none.is_none(), "the binding is new");
         let inner = waitset.inner();
         let place = {
@@ -510,21 +539,28 @@ impl SharedEndpoint {
         Ok(end)
     }
 
-    /// Makes this the end of a service, as [`RawBinding::serve`](crate::binding::RawBinding::serve) does: the binding lives
-    /// without handles. Does nothing to a handle of a binding that belongs to one thread.
-    pub(crate) fn serve(&self) {
+    /// Keeps the binding alive without handles, until either side tears it down. Does nothing to a handle of a binding that
+    /// belongs to one thread.
+    pub fn keep(&self) {
         if let Some(shell) = self.shell() {
-            Lock::lock(&shell.io).connection.is_service = true;
             shell.own.is_kept.store(true, Ordering::Release);
         }
     }
 
+    /// Makes this the end of a service, as [`RawBinding::serve`](crate::binding::RawBinding::serve) does.
+    pub fn serve(&self) {
+        if let Some(shell) = self.shell() {
+            Lock::lock(&shell.io).connection.is_service = true;
+        }
+        self.keep();
+    }
+
     /// Passes a reply to the call that waits for it. The record of the reply has `words` words, and the
-    /// id of the call at byte `at`.
+    /// id of the call at byte `at`. Used by generated code.
     ///
     /// # Errors
     /// [`DecodeError::Short`] if the reply has fewer words.
-    pub(super) fn answer(
+    pub fn answer(
         &self,
         message: &mut Received<'_>,
         at: usize,
@@ -535,5 +571,53 @@ impl SharedEndpoint {
             AnyThread::settle_call(&shell, id, || Ok(Message::keep(message.reborrow())));
         }
         Ok(())
+    }
+}
+
+/// A call that is to be answered, from any thread. See [`ReplyToken`](crate::binding::ReplyToken), which it is to a binding
+/// of one thread.
+#[must_use = "a reply that is dropped reports to the caller that there will be none"]
+pub struct SharedReplyToken(Token<AnyThread>);
+
+impl SharedReplyToken {
+    /// Notes that call `id` is to be answered with message `number`. `None` if the binding belongs to one thread, or is gone.
+    pub fn new(end: &SharedEndpoint, id: u32, number: u16) -> Option<Self> {
+        let shell = end.shell().filter(|shell| AnyThread::may_lock(shell))?;
+        Some(Self(Token::new(shell, id, number)))
+    }
+
+    /// Returns the id of the call.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        if self.0.may_lock() { self.0.id() } else { 0 }
+    }
+
+    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended. So it is in a forked
+    /// child, where nothing can be sent.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        !self.0.may_lock() || self.0.is_cancelled()
+    }
+
+    /// Sends the reply.
+    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+        if self.0.may_lock() {
+            self.0.send(fixed, tails);
+        }
+    }
+
+    /// Sends the reply with capabilities.
+    pub fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+        if self.0.may_lock() {
+            self.0.send_caps(fixed, tails, caps);
+        }
+    }
+}
+
+impl core::fmt::Debug for SharedReplyToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SharedReplyToken")
+            .field("call", &self.0.call_name())
+            .finish_non_exhaustive()
     }
 }

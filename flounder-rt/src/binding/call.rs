@@ -25,7 +25,7 @@ use crate::binding::shell::Shell;
 use crate::binding::threading::{OneThread, Threading};
 use crate::binding::{BindingError, RawBinding, Received, RpcError, TxError};
 use crate::cap::Cap;
-use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Waitset};
+use crate::waitset::{DEFAULT_TIMEOUT, DispatchError, Source, Timeout, Timer, Turned, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 /// A remote procedure on the wire.
@@ -169,14 +169,15 @@ impl Shell {
         let (is_read, failed) = (Cell::new(false), Cell::new(None));
         // A reply that comes on the fast path while this waits is decoded in place; any other comes by `answer`.
         let mut turn = || {
-            self.step(|reply| {
+            let turned = self.step::<true>(|reply| {
                 let ours = reply.number == response && reply.id_at(at) == Some(id);
                 if ours {
                     is_read.set(true);
                     failed.set(read(reply).err());
                 }
                 ours
-            })
+            });
+            turned == Turned::Work
         };
         let is_answered = || is_read.get() || self.is_call_done(id);
         // This thread, which waits here, is the one that would empty the inbox.
@@ -225,7 +226,7 @@ impl Shell {
                         way.timeout = Timeout::Until(end);
                     }
                     let free = || self.io.borrow().connection.state() != State::Sending;
-                    self.wait_until(way, &mut || self.turn(), &free)?;
+                    self.wait_until(way, &mut || self.step_alone(), &free)?;
                     if way.timeout.is_over() {
                         return Err(RpcError::Deadline);
                     }
@@ -233,7 +234,7 @@ impl Shell {
                 // The binding is about to end, and knows why only then.
                 Err(TxError::Closed) => {
                     let ended = || self.has_ended() || self.is_mail_full();
-                    self.wait_until(way, &mut || self.turn(), &ended)?;
+                    self.wait_until(way, &mut || self.step_alone(), &ended)?;
                     return Err(self.call_error(TxError::Closed));
                 }
                 Err(error) => return Err(self.call_error(error)),
@@ -269,7 +270,7 @@ impl Shell {
         let mut deadline = None;
         let mut turns = 0_usize;
         while !done() {
-            let worked = Source::turn(&**peer) | self.turn();
+            let worked = peer.step_alone() | self.step_alone();
             turns += 1;
             if worked && !turns.is_multiple_of(TURNS_PER_LOOK) {
                 continue;

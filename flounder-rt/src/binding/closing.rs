@@ -36,7 +36,7 @@ use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, RawBinding, Timeout, TxError};
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
-use crate::waitset::{self, DispatchError, Sleep, Source, Waitset, WeakWaitset};
+use crate::waitset::{self, DispatchError, Sleep, Waitset, WeakWaitset};
 
 /// Panics of wakers after which a thread that ends no longer waits.
 const MAX_PANICS: usize = 1000;
@@ -115,7 +115,7 @@ impl<T: Threading> Shell<T> {
                 let fresh = receiver.incoming.another();
                 core::mem::replace(&mut receiver.incoming, fresh)
             }
-            None => Incoming::new(self.interface.limits).from_peer(&self.peer),
+            None => Incoming::new(self.interface.limits).sent_by(&self.peer),
         };
         io.discarded = Some(Box::new(incoming));
         let connection = &mut io.connection;
@@ -258,7 +258,7 @@ impl Shell {
         let result = match (peer, self.waitset()) {
             (Some(peer), _) => self.wait_with_local_peer(&peer, timeout, done),
             (None, Some(waitset)) => {
-                let mut turn = || Source::turn(self);
+                let mut turn = || self.step_alone();
                 waitset.wait_for(self.own.token.get(), self, timeout, &mut turn, done)
             }
             (None, None) => Ok(()),

@@ -9,8 +9,6 @@
 //! the peer runs into `Busy`, nothing is lost, and memory is bounded. A message leaves the inbox in
 //! the poll that returns it, so a future that is dropped, even after it was woken, has taken nothing.
 //!
-//! The inbox is that of a binding of either kind; any thread takes from it.
-//!
 //! A message is decoded when it is taken. The end of the binding is reported after every message that
 //! came before it.
 
@@ -30,14 +28,13 @@ use parking_lot::Mutex;
 
 use crate::binding::end::{End, Local, RawEnd};
 use crate::binding::shell::{Shell, wake_all};
-use crate::binding::threading::{Lock, Threading};
-use crate::binding::{AsRaw, BindingError, BoxDispatch, Dispatch, RawBinding, Received, Timeout};
+use crate::binding::{BindingError, Dispatch, RawBinding, Received, Timeout};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
 /// Callback that gets the new binding.
-pub(super) type OnBound<B> = Box<dyn FnOnce(B)>;
+type OnBound<B> = Box<dyn FnOnce(B)>;
 
 /// Keeps messages until the program takes them with `recv`: given to `bind` or `export` in place of handlers.
 ///
@@ -67,27 +64,38 @@ impl<B, X> Inbox<B, X> {
     }
 
     /// Runs `callback` from the waitset with the binding, once there is one: for a service, whose connect callback comes
-    /// before. A binding of a [`SharedWaitset`](crate::SharedWaitset) has none.
+    /// before.
     #[must_use]
-    pub fn on_bound(mut self, callback: impl FnOnce(B) + 'static) -> Self
-    where
-        B: AsRaw,
-    {
+    pub fn on_bound(mut self, callback: impl FnOnce(B) + 'static) -> Self {
         self.on_bound = Some(Box::new(callback));
         self
+    }
+
+    /// Returns the receiver to make a binding with.
+    pub(super) fn into_dispatch(
+        self,
+        binding: fn(RawEnd<Local>) -> B,
+        dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
+    ) -> Box<dyn Dispatch>
+    where
+        B: 'static,
+    {
+        let Self { bound, handlers, on_bound } = self;
+        let mail = Arc::new(Mail { bound, state: Mutex::default() });
+        let on_bound = on_bound.map(|on_bound| {
+            Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<RawBinding>
+        });
+        Box::new(Keep { mail, handler: dispatch(handlers), on_bound })
     }
 }
 
 /// Returns the receiver of an inbox. Used by generated code.
-pub fn inbox<E: End, B: 'static, X>(
+pub fn inbox<B: 'static, X>(
     inbox: Inbox<B, X>,
-    binding: fn(RawEnd<E>) -> B,
-    dispatch: impl FnOnce(X) -> BoxDispatch<E>,
-) -> BoxDispatch<E> {
-    let Inbox { bound, handlers, on_bound } = inbox;
-    let on_bound = on_bound
-        .map(|on_bound| Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<E::Raw>);
-    E::inbox(Keep::new(bound, dispatch(handlers)), on_bound)
+    binding: fn(RawEnd<Local>) -> B,
+    dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
+) -> Box<dyn Dispatch> {
+    inbox.into_dispatch(binding, dispatch)
 }
 
 impl<B, X> fmt::Debug for Inbox<B, X> {
@@ -98,7 +106,7 @@ impl<B, X> fmt::Debug for Inbox<B, X> {
 
 /// The messages of an inbox, and the tasks that wait for them. Any thread may take.
 #[derive(Debug)]
-pub struct Mail {
+pub(super) struct Mail {
     bound: usize,
     state: Mutex<MailState>,
 }
@@ -174,77 +182,37 @@ impl Mail {
     }
 }
 
-/// The receiver of a binding with an inbox: the inbox, and the handlers for what it does not keep.
-pub struct Keep<H: ?Sized> {
+/// The receiver of a binding with an inbox.
+struct Keep {
     mail: Arc<Mail>,
-    handler: Box<H>,
+    handler: Box<dyn Dispatch>,
+    on_bound: Option<OnBound<RawBinding>>,
 }
 
-impl<H: ?Sized> Keep<H> {
-    fn new(bound: usize, handler: Box<H>) -> Self {
-        Self { mail: Arc::new(Mail { bound, state: Mutex::default() }), handler }
-    }
-}
-
-impl<E: End, H: Dispatch<E> + ?Sized> Dispatch<E> for Keep<H> {
-    fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
-        let info = E::interface(raw).message(message.number);
+impl Dispatch for Keep {
+    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
+        let info = raw.shell().interface.message(message.number);
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
             return self.handler.deliver(raw, message);
         }
         if let Some(info) = info.filter(|info| !info.bulks.is_empty()) {
-            E::resolve(raw, &info.bulks, &mut message)?;
+            raw.resolve(&info.bulks, &mut message)?;
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };
         self.mail.put(kept);
-        E::check_inbox(raw, &self.mail);
+        raw.shell().check_inbox(&self.mail);
         Ok(())
     }
 
-    fn error(&mut self, raw: &E::Raw, error: BindingError) {
+    fn error(&mut self, raw: &RawBinding, error: BindingError) {
         self.handler.error(raw, error);
     }
 
-    fn attached(&mut self, raw: &E::Raw) {
-        self.handler.attached(raw);
-        E::set_inbox(raw, &self.mail);
-    }
-}
-
-impl<H: ?Sized> Drop for Keep<H> {
-    /// Wakes the waiting tasks: the binding has ended.
-    fn drop(&mut self) {
-        self.mail.wake();
-    }
-}
-
-/// The receiver of a binding of one thread with an inbox.
-pub(super) struct LocalKeep {
-    keep: Keep<dyn Dispatch>,
-    on_bound: Option<OnBound<RawBinding>>,
-}
-
-impl LocalKeep {
-    pub(super) const fn new(
-        keep: Keep<dyn Dispatch>,
-        on_bound: Option<OnBound<RawBinding>>,
-    ) -> Self {
-        Self { keep, on_bound }
-    }
-}
-
-impl Dispatch for LocalKeep {
-    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
-        self.keep.deliver(raw, message)
-    }
-
-    fn error(&mut self, raw: &RawBinding, error: BindingError) {
-        self.keep.error(raw, error);
-    }
-
     fn attached(&mut self, raw: &RawBinding) {
-        self.keep.attached(raw);
+        self.handler.attached(raw);
+        // A binding is attached once.
+        let _ = raw.shell().own.mail.set(Arc::clone(&self.mail));
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
             raw.shell().run_from_waitset(Box::new(move |_| {
@@ -255,36 +223,10 @@ impl Dispatch for LocalKeep {
     }
 }
 
-impl<T: Threading> Shell<T> {
-    /// An inbox has changed.
-    pub(super) fn check_inbox(&self, mail: &Mail) {
-        // Looked at with the lock held: another thread that takes a message does so as well.
-        let io = &mut *self.io.lock();
-        io.connection.set_inbox_full(mail.is_full());
-    }
-
-    /// The inbox was full, and a message was taken: the binding had stopped receiving.
-    pub(super) fn mail_was_taken(&self) {
-        if let Some(mail) = T::mail(self) {
-            self.check_inbox(mail);
-            self.poke();
-        }
-    }
-
-    /// A message was malformed, so nothing that the peer sent after it is trusted. Returns the error.
-    #[cold]
-    pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
-        let message = self.interface.message_name(number);
-        let error = BindingError::Decode { message, error };
-        if let Some(mail) = T::mail(self) {
-            mail.clear();
-            self.check_inbox(mail);
-        }
-        if !self.has_ended() {
-            self.note(error.clone());
-            self.poke();
-        }
-        error
+impl Drop for Keep {
+    /// Wakes the waiting tasks: the binding has ended.
+    fn drop(&mut self) {
+        self.mail.wake();
     }
 }
 
@@ -320,6 +262,30 @@ impl Shell {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// The inbox was full, and a message was taken: the binding had stopped receiving.
+    pub(super) fn mail_was_taken(&self) {
+        if let Some(mail) = self.own.mail.get() {
+            self.check_inbox(mail);
+            self.poke();
+        }
+    }
+
+    /// A message was malformed, so nothing that the peer sent after it is trusted. Returns the error.
+    #[cold]
+    pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
+        let message = self.interface.message_name(number);
+        let error = BindingError::Decode { message, error };
+        if let Some(mail) = self.own.mail.get() {
+            mail.clear();
+            self.check_inbox(mail);
+        }
+        if !self.has_ended() {
+            self.note(error.clone());
+            self.poke();
+        }
+        error
     }
 }
 

@@ -42,6 +42,7 @@ mod step;
 mod threading;
 mod transmit;
 
+pub use any_thread::{SharedDispatch, SharedReplyToken};
 pub use call::{Call, Procedure, Reply};
 pub use closing::Closing;
 use closing::Rest;
@@ -49,9 +50,8 @@ use connection::Owned;
 #[cfg(fuzzing)]
 pub use connection::run_program;
 pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
-pub(crate) use dispatcher::log_unhandled;
-pub use dispatcher::{async_dispatcher, dispatcher, nothing, shared_dispatcher};
-pub use end::{AsRaw, BoxDispatch, End, Local, RawEnd, Shared};
+pub use dispatcher::{async_dispatcher, dispatcher};
+pub use end::{AsRaw, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
 pub use message_type::{MessageType, Response};
@@ -63,20 +63,61 @@ pub use serve::{Async, Handler};
 pub use shared::{SHARED_QUEUE, SharedEndpoint};
 pub(crate) use shared::{block_on, slot::Slot};
 
-/// What a generated module gives to its binding: the receive handlers behind the decoder. [`BoxDispatch`] is the form in
-/// which a binding owns it.
-pub trait Dispatch<E: End = Local> {
+/// A message that is delivered, and those that were received together with it. `'r` is the borrow of the row, `'a` that of what
+/// the row borrows.
+pub struct Delivery<'r, 'a> {
+    message: Received<'a>,
+    rest: &'r mut step::DeliveredRow<'a, threading::OneThread>,
+}
+
+impl<'a> Delivery<'_, 'a> {
+    /// Returns the message.
+    #[inline(always)]
+    pub fn message(&mut self) -> &mut Received<'a> {
+        &mut self.message
+    }
+
+    /// Goes on to the next message. Returns false if there is none, or something else has to be done first.
+    #[inline(always)]
+    pub fn advance(&mut self) -> bool {
+        self.rest.next().is_some_and(|next| {
+            // No message of a row has capabilities.
+            (self.message.number, self.message.words) = (next.number(), next.words());
+            true
+        })
+    }
+}
+
+/// What a generated module gives to its binding: the receive handlers behind the decoder.
+pub trait Dispatch {
     /// Decodes `message` and runs its handler.
     ///
     /// # Errors
     /// If the words are not those of a message of the interface; the binding ends then.
-    fn deliver(&mut self, raw: &E::Raw, message: Received<'_>) -> Result<(), DecodeError>;
+    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError>;
+
+    /// [Delivers](Self::deliver) the messages of `delivery`.
+    ///
+    /// # Errors
+    /// The first one; no message is delivered after it.
+    fn deliver_all(
+        &mut self,
+        raw: &RawBinding,
+        delivery: &mut Delivery<'_, '_>,
+    ) -> Result<(), DecodeError> {
+        loop {
+            self.deliver(raw, delivery.message().reborrow())?;
+            if !delivery.advance() {
+                return Ok(());
+            }
+        }
+    }
 
     /// Runs the error handler.
-    fn error(&mut self, raw: &E::Raw, error: BindingError);
+    fn error(&mut self, raw: &RawBinding, error: BindingError);
 
     /// Learns of its binding, before anything is delivered.
-    fn attached(&mut self, raw: &E::Raw) {
+    fn attached(&mut self, raw: &RawBinding) {
         let _ = raw;
     }
 }

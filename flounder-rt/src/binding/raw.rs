@@ -9,7 +9,7 @@ use crate::binding::connection::State;
 use crate::binding::end::{Local, RawEnd};
 use crate::binding::sent::LocalSent;
 use crate::binding::shell::{Parts, Receiver, Shell};
-use crate::binding::{BindingError, BoxDispatch, ControlError, Rest, Sent, TxError, local_peers};
+use crate::binding::{BindingError, ControlError, Dispatch, Rest, Sent, TxError, local_peers};
 use crate::cap::Cap;
 use crate::channel::{Channel, Control, Incoming};
 use crate::interface::Interface;
@@ -68,7 +68,7 @@ impl RawBinding {
         channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        handler: BoxDispatch,
+        handler: Box<dyn Dispatch>,
     ) -> io::Result<Self> {
         let notifier = channel.notifier().unwrap_or_default();
         Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
@@ -83,7 +83,7 @@ impl RawBinding {
         mut channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        mut handler: BoxDispatch,
+        mut handler: Box<dyn Dispatch>,
         notifier: Notifier,
         peer: Peer,
         charge: Option<Charge>,
@@ -101,7 +101,8 @@ impl RawBinding {
         }
         // Last, because from here on the binding holds itself until it ends.
         shell.receiver.set(Some(Box::new(Receiver {
-            incoming: Incoming::charged(interface.limits, account).from_peer(&shell.peer),
+            in_a_row: 0,
+            incoming: Incoming::charged(interface.limits, account).sent_by(&shell.peer),
             handler,
             raw: Self::of(Rc::clone(&shell)),
         })));
@@ -178,7 +179,12 @@ impl RawBinding {
             }
             shared.attach(waitset);
         }
-        shell.io.borrow_mut().connection.moved();
+        {
+            let connection = &mut shell.io.borrow_mut().connection;
+            connection.moved();
+            // A run of messages ends here: the others are of the new waitset.
+            connection.look_at_everything();
+        }
         shell.own.untrimmed.set(false);
         shell.calls_moved(waitset);
         // The tasks that would have run these are in the queue of the old waitset.
@@ -311,7 +317,7 @@ pub fn attach(
     channel: Box<dyn Channel>,
     waitset: &Waitset,
     interface: &'static Interface,
-    handler: BoxDispatch,
+    handler: Box<dyn Dispatch>,
 ) -> io::Result<RawEnd<Local>> {
     RawBinding::attach(channel, waitset, interface, handler).map(RawEnd)
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::binding::connection::{self, Connection, Event, Intake, State};
+use crate::binding::inbox::Mail;
 use crate::binding::shared::SentSlot;
 use crate::binding::threading::{Lock, OneThread, Own, Slot, Threading};
 use crate::binding::{BindingError, closing};
@@ -26,7 +27,7 @@ use crate::exit::Unsent;
 use crate::interface::Interface;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
-use crate::waitset::{self, Outcome, Source, Waitset, WeakWaitset};
+use crate::waitset::{self, Outcome, Run, Source, Turned, Waitset, WeakWaitset};
 
 /// A task that a program has run after a message.
 pub(super) type SendCallback = Box<dyn FnOnce(&Waitset) -> Outcome>;
@@ -54,6 +55,8 @@ pub(crate) struct Shell<T: Threading = OneThread> {
 #[repr(align(128))]
 pub(super) struct Receiver<T: Threading = OneThread> {
     pub(super) incoming: Incoming,
+    /// Messages since a look found none: see [`STREAM`](super::step::STREAM).
+    pub(super) in_a_row: u32,
     pub(super) handler: Box<T::Handler>,
     /// What is lent to the handler. It does not count as a handle; the binding always ends, which drops it.
     pub(super) raw: T::Raw,
@@ -447,6 +450,11 @@ impl Shell {
         });
     }
 
+    /// The inbox has changed.
+    pub(super) fn check_inbox(&self, mail: &Mail) {
+        self.io.borrow_mut().connection.set_inbox_full(mail.is_full());
+    }
+
     /// Returns true if an inbox has no room.
     #[inline]
     pub(super) fn is_mail_full(&self) -> bool {
@@ -488,6 +496,7 @@ impl Channel for Ended {
 impl<T: Threading> Shell<T> {
     /// Returns true if a step would do something. `must_sleep` is called if a handler runs.
     pub(super) fn would_step(&self, must_sleep: impl FnOnce()) -> bool {
+        let has_row = self.has_row();
         let io = &mut *self.io.lock();
         let Io { connection, channel, .. } = io;
         if connection.state() == State::Closing {
@@ -500,14 +509,22 @@ impl<T: Threading> Shell<T> {
             return !connection.is_peer_gone(|| channel.is_over()) && channel.can_resume();
         }
         let something = match connection.intake(|| channel.is_over()) {
-            Intake::Everything => connection.has_held_back() || channel.ready(),
-            Intake::Replies => channel.ready(),
+            Intake::Everything => connection.has_held_back() || has_row || channel.ready(),
+            Intake::Replies => has_row || channel.ready(),
             // To a peer that is gone nothing gets through, and its end is reported when there is room for what came before.
             Intake::Nothing => {
                 !connection.is_peer_gone(|| channel.is_over()) && channel.can_resume()
             }
         };
         something || connection.has_news()
+    }
+
+    /// Returns true if messages that were received together are left.
+    fn has_row(&self) -> bool {
+        let Some(receiver) = self.receiver.take() else { return false };
+        let has_row = receiver.incoming.has_row();
+        self.put_back(receiver);
+        has_row
     }
 
     /// Frees the memory that large messages took.
@@ -525,8 +542,12 @@ impl<T: Threading> Shell<T> {
 
 impl Source for Shell {
     #[inline]
-    fn turn(&self) -> bool {
-        self.step(|_| false)
+    fn turn(&self) -> Turned {
+        self.step::<false>(|_| false)
+    }
+
+    fn run(&self, run: Run<'_>) -> bool {
+        self.run_stream(run)
     }
 
     fn ready(&self) -> bool {

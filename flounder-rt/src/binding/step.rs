@@ -1,4 +1,9 @@
-//! One step of a binding: at most one message is received and delivered.
+//! One step of a binding: a message is received and delivered, or several of a stream.
+//!
+//! A message that comes alone is received and delivered by the shortest way: nothing is looked at that the peer may be about
+//! to write. After [`STREAM`] messages in a row, messages are received together and delivered one after the other, up to
+//! [`MAX_RUN`] in one step, until something else has to be done: to send, to end, to report an error, to wait for room in an
+//! inbox, to go on with what the program dispatches for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,8 +11,15 @@ use crate::binding::connection::Intake;
 use crate::binding::shell::{Io, Receiver, Shell};
 use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, Received, Rest};
-use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, RUNTIME_MESSAGE, Recv, RecvNow};
+use crate::channel::{
+    CapRefusal, Channel, ChannelError, Incoming, LentRow, LineMessage, RUNTIME_MESSAGE, Recv,
+    RecvNow,
+};
+use crate::waitset::{Begun, MAX_RUN, Run, Turned};
 use crate::wire::DecodeError;
+
+/// Messages in a row, without a look in vain between them, that make a stream.
+pub(super) const STREAM: u32 = 16;
 
 impl<T: Threading> Io<T> {
     /// Receives a small message, if nothing else is to be done; [`RecvNow::Unsure`] if something is.
@@ -19,17 +31,67 @@ impl<T: Threading> Io<T> {
             RecvNow::Unsure
         }
     }
+
+    /// Returns [`RecvNow::Message`] if nothing else is to be done than to receive, else [`RecvNow::Unsure`].
+    #[inline(always)]
+    fn look(&self) -> RecvNow {
+        if self.connection.is_receive_only() { RecvNow::Message } else { RecvNow::Unsure }
+    }
+
+    /// Receives a row of small messages, or one alone.
+    fn receive_row(&mut self, incoming: &mut Incoming) -> RecvNow {
+        if self.channel.recv_row(incoming) {
+            RecvNow::Message
+        } else {
+            self.channel.recv_now(incoming)
+        }
+    }
+}
+
+/// Messages that are delivered one after the other, for as long as nothing else has to be done.
+pub(super) struct DeliveredRow<'a, T: Threading> {
+    lent: LentRow<'a>,
+    shell: &'a Shell<T>,
+    begun: Begun<'a>,
+}
+
+impl<'a, T: Threading> DeliveredRow<'a, T> {
+    /// Takes out the next message, if it may be delivered after the one before.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<&'a LineMessage> {
+        let goes_on =
+            self.begun.is_undisturbed() && self.shell.io.lock().connection.is_receive_only();
+        if goes_on { self.lent.next() } else { None }
+    }
 }
 
 impl<T: Threading> Shell<T> {
-    /// Runs one receive step. `taken` may consume the message instead of the handler; it is asked on the fast path only.
+    /// Runs one receive step. `taken` may consume the message instead of the handler; it is asked on the fast path only. A step
+    /// that is not `ALONE` leaves a stream to [`run_stream`](Self::run_stream).
     #[inline(always)]
-    pub(super) fn step(&self, taken: impl FnOnce(Received<'_>) -> bool) -> bool {
-        let Some(mut receiver) = self.receiver.take() else { return self.step_slowly() };
-        let received = self.io.lock().receive_now(&mut receiver.incoming);
+    pub(super) fn step<const ALONE: bool>(
+        &self,
+        taken: impl FnOnce(Received<'_>) -> bool,
+    ) -> Turned {
+        let Some(mut receiver) = self.receiver.take() else {
+            return Turned::of(self.step_slowly());
+        };
+        let received = if !T::MAY_END_ANYWHERE && receiver.in_a_row >= STREAM {
+            if !ALONE && receiver.in_a_row > STREAM {
+                self.put_back_alive(receiver);
+                return Turned::Stream;
+            }
+            self.receive_one(&mut receiver)
+        } else {
+            receiver.in_a_row += 1;
+            self.io.lock().receive_now(&mut receiver.incoming)
+        };
         if received != RecvNow::Message {
+            if received == RecvNow::Empty {
+                receiver.in_a_row = 0;
+            }
             self.put_back_alive(receiver);
-            return received == RecvNow::Unsure && self.step_slowly();
+            return Turned::of(received == RecvNow::Unsure && self.step_slowly());
         }
         if !taken(receiver.incoming.lend()) {
             self.deliver(&mut receiver);
@@ -37,11 +99,82 @@ impl<T: Threading> Shell<T> {
             if !self.io.lock().connection.is_receive_only() {
                 self.put_back(receiver);
                 self.finish_step();
-                return true;
+                return Turned::Work;
             }
         }
         self.put_back_alive(receiver);
-        true
+        Turned::Work
+    }
+
+    /// Runs one step that handles one message at most. Returns true if it did something.
+    pub(super) fn step_alone(&self) -> bool {
+        self.step::<true>(|_| false) == Turned::Work
+    }
+
+    /// Receives messages together and delivers them, after [`step`](Self::step) has found a stream.
+    #[inline(never)]
+    pub(super) fn run_stream(&self, mut run: Run<'_>) -> bool {
+        let Some(mut receiver) = self.receiver.take() else { return self.step_slowly() };
+        let begun = run.begin();
+        let mut received = self.io.lock().look();
+        let (mut messages, mut is_drained) = (0, false);
+        while received == RecvNow::Message && messages < MAX_RUN {
+            if receiver.incoming.has_row() {
+                let most = if run.has_condition() { 1 } else { MAX_RUN - messages };
+                messages += self.deliver_row(&mut receiver, &begun, most);
+                is_drained = !receiver.incoming.has_row();
+            } else if is_drained {
+                break;
+            } else {
+                received = self.io.lock().receive_row(&mut receiver.incoming);
+                if received != RecvNow::Message || receiver.incoming.has_row() {
+                    continue;
+                }
+                self.deliver(&mut receiver);
+                messages += 1;
+            }
+            if !self.io.lock().connection.is_receive_only() {
+                begun.end(messages);
+                self.put_back(receiver);
+                self.finish_step();
+                return true;
+            }
+            if !begun.is_undisturbed() {
+                break;
+            }
+            if run.has_condition() {
+                self.put_back_alive(receiver);
+                let is_done = run.is_done();
+                // The condition may have ended the binding, or sent.
+                let Some(again) = self.receiver.take() else { return true };
+                receiver = again;
+                if is_done || !begun.is_undisturbed() {
+                    break;
+                }
+                received = self.io.lock().look();
+            }
+        }
+        if messages < 2 && !receiver.incoming.has_row() {
+            receiver.in_a_row = 0;
+        }
+        self.put_back_alive(receiver);
+        begun.end(messages);
+        messages > 0 || received == RecvNow::Unsure && self.step_slowly()
+    }
+
+    /// Receives one message after [`STREAM`] in a row, and finds out whether another one follows.
+    #[cold]
+    fn receive_one(&self, receiver: &mut Receiver<T>) -> RecvNow {
+        let io = &mut *self.io.lock();
+        let received = match io.look() {
+            RecvNow::Message if receiver.incoming.take_next() => RecvNow::Message,
+            RecvNow::Message => io.channel.recv_now(&mut receiver.incoming),
+            other => return other,
+        };
+        // To ask a channel with a descriptor may cost a system call.
+        let follows = receiver.incoming.has_row() || !self.polled || io.channel.ready();
+        receiver.in_a_row = if follows { STREAM + 1 } else { 0 };
+        received
     }
 
     /// A step in which more may have to be done than to receive.
@@ -101,7 +234,11 @@ impl<T: Threading> Shell<T> {
                 io.connection.note(gone.map_or(BindingError::Closed, BindingError::from));
                 return true;
             }
-            io.channel.recv(&mut receiver.incoming)
+            if receiver.incoming.take_next() {
+                Ok(Recv::Message)
+            } else {
+                io.channel.recv(&mut receiver.incoming)
+            }
         };
         match result {
             Ok(Recv::Message) if receiver.incoming.number() == RUNTIME_MESSAGE => {
@@ -154,16 +291,44 @@ impl<T: Threading> Shell<T> {
         self.flush();
     }
 
+    /// Delivers the message that was received alone.
     #[inline(always)]
     fn deliver(&self, receiver: &mut Receiver<T>) {
-        let Receiver { incoming, handler, raw } = &mut *receiver;
-        let message = incoming.lend();
+        let Receiver { incoming, handler, raw, .. } = &mut *receiver;
+        self.run_handler(handler, raw, incoming.lend(), None);
+    }
+
+    /// Delivers at most `most` of the messages that were received together, until something else has to be done. Returns how
+    /// many.
+    fn deliver_row(&self, receiver: &mut Receiver<T>, begun: &Begun<'_>, most: usize) -> usize {
+        let Receiver { incoming, handler, raw, .. } = &mut *receiver;
+        let (mut lent, caps) = incoming.lend_row(most);
+        let Some(first) = lent.next() else { return 0 };
+        let message = Received { number: first.number(), words: first.words(), caps };
+        let mut row = DeliveredRow { lent, shell: self, begun: *begun };
+        self.run_handler(handler, raw, message, Some(&mut row));
+        let delivered = row.lent.taken();
+        incoming.taken(delivered);
+        delivered
+    }
+
+    #[inline(always)]
+    fn run_handler<'a>(
+        &self,
+        handler: &mut T::Handler,
+        raw: &T::Raw,
+        message: Received<'a>,
+        mut rest: Option<&mut DeliveredRow<'a, T>>,
+    ) {
+        let number = message.number;
         // The one place where a panic of user code stops: the binding ends, everything else goes on.
-        let run = || T::deliver(handler, raw, message).err().map(Box::new);
-        match catch_unwind(AssertUnwindSafe(run)) {
+        let run = || T::deliver(handler, raw, message, rest.as_deref_mut()).err().map(Box::new);
+        let result = catch_unwind(AssertUnwindSafe(run));
+        let number = || rest.and_then(|rest| rest.lent.last_number()).unwrap_or(number);
+        match result {
             Ok(None) => {}
-            Ok(Some(error)) => self.undecodable(receiver.incoming.number(), *error),
-            Err(_) => self.panicked(receiver.incoming.number()),
+            Ok(Some(error)) => self.undecodable(number(), *error),
+            Err(_) => self.panicked(number()),
         }
     }
 

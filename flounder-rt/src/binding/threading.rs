@@ -19,7 +19,8 @@ use crate::binding::connection::{self, Message};
 use crate::binding::inbox::Mail;
 use crate::binding::shared::SharedServer;
 use crate::binding::shell::{AfterEnd, SendCallback, Shell};
-use crate::binding::{BindingError, Dispatch, RawBinding, Received, RpcError};
+use crate::binding::step::DeliveredRow;
+use crate::binding::{BindingError, Delivery, Dispatch, RawBinding, Received, RpcError};
 use crate::channel::Channel;
 use crate::message::bulk::BulkEnd;
 use crate::waitset::{Source, Timer, WeakWaitset};
@@ -51,10 +52,12 @@ pub(super) trait Threading: Sized + 'static {
     /// Returns false in a forked child where locks of the binding may be held by threads that are not there.
     fn may_lock(shell: &Shell<Self>) -> bool;
 
-    fn deliver(
+    /// Delivers `message`, and then the messages of `rest`.
+    fn deliver<'a>(
         handler: &mut Self::Handler,
         raw: &Self::Raw,
-        message: Received<'_>,
+        message: Received<'a>,
+        rest: Option<&mut DeliveredRow<'a, Self>>,
     ) -> Result<(), DecodeError>;
 
     fn error(handler: &mut Self::Handler, raw: &Self::Raw, error: BindingError);
@@ -90,8 +93,11 @@ pub(super) trait Threading: Sized + 'static {
         result: impl FnOnce() -> Result<Message, RpcError>,
     );
 
-    /// Returns the inbox of the binding, if it has one.
-    fn mail(shell: &Shell<Self>) -> Option<&Arc<Mail>>;
+    /// The inbox was full, and a message was taken from another thread.
+    fn mail_was_taken(shell: &Shell<Self>);
+
+    /// Another thread found a malformed message in the inbox.
+    fn bad_mail(shell: &Shell<Self>, number: u16, error: DecodeError);
 
     /// Returns the pools of the binding, if it has any.
     fn bulk_end(shell: &Shell<Self>) -> Option<Arc<BulkEnd>>;
@@ -250,12 +256,16 @@ impl Threading for OneThread {
     }
 
     #[inline(always)]
-    fn deliver(
+    fn deliver<'a>(
         handler: &mut (dyn Dispatch + 'static),
         raw: &RawBinding,
-        message: Received<'_>,
+        message: Received<'a>,
+        rest: Option<&mut DeliveredRow<'a, Self>>,
     ) -> Result<(), DecodeError> {
-        handler.deliver(raw, message)
+        match rest {
+            None => handler.deliver(raw, message),
+            Some(rest) => handler.deliver_all(raw, &mut Delivery { message, rest }),
+        }
     }
 
     fn error(handler: &mut (dyn Dispatch + 'static), raw: &RawBinding, error: BindingError) {
@@ -335,8 +345,12 @@ impl Threading for OneThread {
         }
     }
 
-    fn mail(shell: &Shell) -> Option<&Arc<Mail>> {
-        shell.own.mail.get()
+    fn mail_was_taken(shell: &Shell) {
+        shell.mail_was_taken();
+    }
+
+    fn bad_mail(shell: &Shell, number: u16, error: DecodeError) {
+        let _ = shell.bad_mail(number, error);
     }
 
     fn bulk_end(shell: &Shell) -> Option<Arc<BulkEnd>> {

@@ -34,11 +34,12 @@
 //! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may return true although there is nothing to do, but not for
 //!     ever; they never return false if there is something to do. Effects of the other end in the same thread are visible
 //!     at once.
-//! 11. *Fast paths.* [`Channel::send_now`] and [`Channel::recv_now`] use the same queue as `send` and `recv`, and keep the
-//!     order of messages. Either may decline at any time without taking a message; `send` or `recv` is called then.
+//! 11. *Fast paths.* [`Channel::send_now`], [`Channel::recv_now`] and [`Channel::recv_row`] use the same queue as `send` and
+//!     `recv`, and keep the order of messages. Each may decline at any time without taking a message; `send` or `recv` is called then.
 //!     `recv_now` must leave to `recv`: messages that the interface lacks, messages of the runtime, messages with
 //!     capabilities, and partly received messages. It returns [`RecvNow::Empty`] only if `recv` would return
-//!     [`Recv::Empty`]. Both are optional.
+//!     [`Recv::Empty`]. [`Channel::recv_row`] takes the messages that as many calls of `recv_now` would take. All three are
+//!     optional.
 //! 12. *Done is sent.* Once `send` has returned [`Progress::Done`], the message needs nothing more from this end or its
 //!     broker: its words are published, and the kernel has its capabilities. The message arrives even if this process ends
 //!     at once.
@@ -65,8 +66,8 @@ mod caps;
 mod incoming;
 
 pub use caps::{CAPS_AHEAD, CapEvent, CapInbox, CapRefusal};
-pub(crate) use incoming::KEPT_WORDS;
-pub use incoming::{Incoming, ProtocolError};
+pub use incoming::{Incoming, LineMessage, MayBeWhole, ProtocolError};
+pub(crate) use incoming::{KEPT_WORDS, LentRow};
 
 /// A message to send.
 #[derive(Debug)]
@@ -160,6 +161,13 @@ pub trait Channel {
     /// [`recv`](Channel::recv) (clause 11), also for an empty channel.
     fn recv_now(&mut self, _incoming: &mut Incoming) -> RecvNow {
         RecvNow::Unsure
+    }
+
+    /// Receives the messages that are there and for which [`recv_now`](Channel::recv_now) would return [`RecvNow::Message`],
+    /// one after the other, into [`Incoming::row`] (clause 11). Returns false if it received none: only `recv_now` can decide
+    /// then. The driver may prepare for more messages to come: the caller has seen a stream.
+    fn recv_row(&mut self, _incoming: &mut Incoming) -> bool {
+        false
     }
 
     /// Returns true if `recv` or a blocked `send` may make progress. Cheap. A false result is exact (clause 10).

@@ -5,7 +5,7 @@ use core::fmt;
 use std::rc::Rc;
 
 use crate::waitset::queues::{Due, Item, Registrations};
-use crate::waitset::{Gone, Outcome, Source, Task, Waitset, WeakWaitset};
+use crate::waitset::{Gone, Outcome, Source, Task, Turned, Waitset, WeakWaitset};
 
 /// Where an event channel stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,9 +273,9 @@ impl Poller {
 }
 
 impl Source for Poller {
-    fn turn(&self) -> bool {
+    fn turn(&self) -> Turned {
         self.ask();
-        false
+        Turned::Nothing
     }
 
     fn ready(&self) -> bool {

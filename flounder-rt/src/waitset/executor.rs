@@ -107,10 +107,11 @@ impl<'a> Runner<'a> {
     /// Dispatches until the future is woken.
     fn wait(&self) -> Result<(), DispatchError> {
         let flag = &self.cached_waker().flag;
+        let mut is_woken = || flag.is_set();
         loop {
             // A future that wakes itself at once lets other events run first.
-            if !self.waitset.step()? && !flag.is_set() {
-                self.waitset.block(None, Visit::Run)?;
+            if !self.waitset.step(Some(&mut is_woken))? && !flag.is_set() {
+                self.waitset.block(None, &mut Visit::Run(Some(&mut is_woken)))?;
             }
             // A waker of an earlier future may set the flag: the future is then polled in vain.
             if flag.take() {

@@ -32,6 +32,7 @@
 //! 3. when nothing came for the spin time, it arms every polled source, looks once more, and
 //!    blocks.
 //!
+//! An event of a binding delivers one message, or up to [`MAX_RUN`] of a stream, which count as so many events here.
 //! After 64 events in a row without blocking it looks at descriptors, timers and other
 //! threads, so that a flood of one kind of event holds back no other kind.
 //!
@@ -69,6 +70,7 @@ mod gate;
 mod host_loop;
 mod queues;
 mod remote;
+mod run;
 mod shared;
 mod signals;
 mod sleep;
@@ -89,6 +91,9 @@ use host_loop::HostLoop;
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use remote::Signal;
+pub(crate) use run::Begun;
+use run::{Done, Turns};
+pub use run::{MAX_RUN, Run};
 pub(crate) use shared::{Place, SendSource, Target, WeakSharedWaitset};
 pub use shared::{SharedEvent, SharedTimer, SharedWaitset};
 pub use signals::{SignalWatch, UnixSignal};
@@ -131,8 +136,14 @@ pub(crate) type Task = Box<dyn FnOnce(&Waitset) -> Outcome>;
 
 /// Something that stays registered with a waitset: a binding.
 pub trait Source {
-    /// Does one piece of work, if there is any: receives one message and runs its handler, or gets on with a send.
-    fn turn(&self) -> bool;
+    /// Does one piece of work, if there is any: receives a message and runs its handler, or gets on with a send.
+    fn turn(&self) -> Turned;
+
+    /// Receives several messages and runs their handlers, as `run` allows, after [`turn`](Source::turn) has returned
+    /// [`Turned::Stream`]. Returns true if it did something.
+    fn run(&self, _run: Run<'_>) -> bool {
+        false
+    }
 
     /// Returns true if [`turn`](Source::turn) would do something. Cheap.
     fn ready(&self) -> bool;
@@ -163,6 +174,25 @@ pub trait Source {
     fn abandoned(&self);
 }
 
+/// What a turn of a [`Source`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// Nothing: there was nothing to do.
+    Nothing,
+    /// One piece of work.
+    Work,
+    /// Nothing yet: there are messages, which come in a stream, for [`Source::run`] to handle.
+    Stream,
+}
+
+impl Turned {
+    /// Returns what a turn did that did or did not work.
+    #[inline]
+    pub(crate) const fn of(worked: bool) -> Self {
+        if worked { Self::Work } else { Self::Nothing }
+    }
+}
+
 /// The events of a thread. Cheap to clone: clones are the same waitset.
 ///
 /// ```
@@ -189,8 +219,10 @@ struct Inner {
     backed_off: Cell<u32>,
     /// Sources that hold more memory than they need while the waitset sleeps.
     untrimmed: RefCell<Vec<Weak<dyn Source>>>,
-    /// Events since the last look at descriptors and other threads.
-    streak: Cell<u32>,
+    /// Counts events, for the next look at descriptors and other threads.
+    turns: Turns,
+    /// The polled source that [`Quick::Stream`] is about, and its place.
+    streaming: Cell<Option<(usize, Rc<dyn Source>)>>,
     /// Buffer for the polled sources that are about to be armed; empty otherwise.
     resting: Cell<Vec<Registered>>,
     /// The source with a descriptor that had work last: while it spins, the waitset looks at it as
@@ -317,7 +349,8 @@ impl Waitset {
             spin: Cell::new(DEFAULT_SPIN),
             backed_off: Cell::new(0),
             untrimmed: RefCell::default(),
-            streak: Cell::new(0),
+            turns: Turns::default(),
+            streaming: Cell::default(),
             resting: Cell::default(),
             last_ready: Cell::new(NO_TOKEN),
             extensions: Extensions::default(),
@@ -384,7 +417,7 @@ impl Waitset {
     /// If the event's callback panics, unless it is a handler of a binding. The waitset is as usable as before.
     #[inline]
     pub fn dispatch(&self) -> Result<(), DispatchError> {
-        while !self.step()? && !self.block(None, Visit::Run)? {}
+        while !self.step(None)? && !self.block(None, &mut Visit::Run(None))? {}
         Ok(())
     }
 
@@ -393,16 +426,16 @@ impl Waitset {
     /// # Errors
     /// As [`dispatch`](Waitset::dispatch).
     pub fn try_dispatch(&self) -> Result<bool, DispatchError> {
-        if self.step()? {
+        if self.step(None)? {
             return Ok(true);
         }
         self.look_around()?;
-        self.step()
+        self.step(None)
     }
 
     /// Dispatches until `done` returns true or `deadline` passes. Returns the last result of
-    /// `done`. The deadline is checked after every event, so that a flood of events does not hold
-    /// the caller.
+    /// `done`, which is asked after every message and every other event. The deadline is checked
+    /// after every event, so that a flood of events does not hold the caller.
     ///
     /// # Errors
     /// As [`dispatch`](Waitset::dispatch).
@@ -411,16 +444,23 @@ impl Waitset {
         deadline: Option<Instant>,
         mut done: impl FnMut() -> bool,
     ) -> Result<bool, DispatchError> {
+        let is_done = Cell::new(false);
+        // It may be true only once: a run that has seen it leaves it at that.
+        let mut ask = || {
+            is_done.set(is_done.get() || done());
+            is_done.get()
+        };
+        if ask() {
+            return Ok(true);
+        }
         loop {
-            if done() {
-                return Ok(true);
+            let stepped = self.step(Some(&mut ask))?;
+            let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if !stepped && !is_late {
+                self.block(deadline, &mut Visit::Run(Some(&mut ask)))?;
             }
-            let stepped = self.step()?;
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(done());
-            }
-            if !stepped {
-                self.block(deadline, Visit::Run)?;
+            if ask() || is_late {
+                return Ok(is_done.get());
             }
         }
     }
@@ -434,7 +474,7 @@ impl Waitset {
             if let Some(event) = self.check_for_event()? {
                 return Ok(event);
             }
-            self.block(None, Visit::Find)?;
+            self.block(None, &mut Visit::Find)?;
         }
     }
 
@@ -446,11 +486,11 @@ impl Waitset {
     /// # Errors
     /// [`DispatchError::Os`].
     pub fn check_for_event(&self) -> Result<Option<Event>, DispatchError> {
-        let ready = |source: &dyn Source| source.ready();
-        let mut next = self.next(ready)?;
+        let mut ready = |source: &dyn Source| source.ready();
+        let mut next = self.next(&mut ready)?;
         if next.is_none() {
             self.look_around()?;
-            next = self.next(ready)?;
+            next = self.next(&mut ready)?;
         }
         Ok(next.map(|next| Event { waitset: self.clone(), next: Some(next) }))
     }
@@ -519,6 +559,7 @@ impl Waitset {
             self.remove(token, None);
             return Err(error);
         }
+        self.0.turns.descriptor_added();
         self.0.queues.borrow_mut().make_pending(token);
         self.wake_host_loop();
         Ok(token)
@@ -550,6 +591,7 @@ impl Waitset {
     pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
         if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {
             sleeper.epoll.remove(fd);
+            self.0.turns.descriptor_removed();
         }
         // The source may be dropped here, and its channel with it: not under the borrow.
         let removed = self.0.queues.borrow_mut().remove(token);
@@ -569,34 +611,42 @@ impl Waitset {
 
     /// Runs one event that needs no system call to be found.
     #[inline]
-    fn step(&self) -> Result<bool, DispatchError> {
-        self.step_quickly().map_or_else(|| self.step_slowly(), Ok)
+    fn step(&self, done: Done<'_>) -> Result<bool, DispatchError> {
+        match self.step_quickly() {
+            Quick::Work => Ok(true),
+            Quick::Nothing => Ok(false),
+            Quick::Stream => self.run_stream(done),
+            Quick::Unsure => self.step_slowly(done),
+        }
     }
 
     /// The common case of [`step`](Self::step): nothing is pending, and the polled source whose
-    /// turn it is has something to do. Returns `None` if there is more to look at than polled
+    /// turn it is has something to do. [`Quick::Unsure`] if there is more to look at than polled
     /// sources, or if the waitset is not usable.
     #[inline(never)]
-    fn step_quickly(&self) -> Option<bool> {
+    fn step_quickly(&self) -> Quick {
         let inner = &*self.0;
-        let streak = inner.streak.get();
-        if streak >= LOOK_AROUND || !self.is_usable() || inner.remote.is_pending() {
-            return None;
+        if inner.turns.must_look_around() || !self.is_usable() || inner.remote.is_pending() {
+            return Quick::Unsure;
         }
         let mut queues = inner.queues.borrow_mut();
         if !queues.pending.is_empty() {
-            return None;
+            return Quick::Unsure;
         }
-        let (at, source) = queues.next_polled()?;
+        let Some((at, source)) = queues.next_polled() else { return Quick::Unsure };
         let source = Rc::clone(source);
         drop(queues);
-        inner.streak.set(streak + 1);
-        if source.turn() { Some(true) } else { self.missed(at, source) }
+        inner.turns.count();
+        match source.turn() {
+            Turned::Work => Quick::Work,
+            Turned::Nothing => self.missed(at, source),
+            Turned::Stream => self.found_stream(at, source),
+        }
     }
 
     /// Continues the round behind a polled source that had nothing to do.
     #[inline(never)]
-    fn missed(&self, at: usize, source: Rc<dyn Source>) -> Option<bool> {
+    fn missed(&self, at: usize, source: Rc<dyn Source>) -> Quick {
         let left = {
             let mut queues = self.0.queues.borrow_mut();
             queues.had_none(at, &source);
@@ -604,18 +654,59 @@ impl Waitset {
         };
         drop(source);
         let quiet = || self.0.queues.borrow().pending.is_empty();
-        if quiet() && self.poll_round(left, |source| source.turn()).is_some() {
-            return Some(true);
+        let turned = Cell::new(Turned::Nothing);
+        let probe = |source: &dyn Source| {
+            turned.set(source.turn());
+            turned.get() != Turned::Nothing
+        };
+        if quiet()
+            && let Some((at, source)) = self.poll_round(left, probe)
+        {
+            return match turned.get() {
+                Turned::Stream => self.found_stream(at, source),
+                _ => Quick::Work,
+            };
         }
-        quiet().then_some(false)
+        if quiet() { Quick::Nothing } else { Quick::Unsure }
+    }
+
+    /// A polled source has a stream of messages.
+    #[cold]
+    fn found_stream(&self, at: usize, source: Rc<dyn Source>) -> Quick {
+        self.0.streaming.set(Some((at, source)));
+        Quick::Stream
+    }
+
+    /// Runs the source that [`step_quickly`](Self::step_quickly) has found to have a stream of messages.
+    #[cold]
+    fn run_stream(&self, mut done: Done<'_>) -> Result<bool, DispatchError> {
+        let Some((at, source)) = self.0.streaming.take() else { return self.step_slowly(done) };
+        if source.run(Run::of(&self.0.turns, run::again(&mut done))) {
+            return Ok(true);
+        }
+        match self.missed(at, source) {
+            Quick::Work => Ok(true),
+            Quick::Nothing => Ok(false),
+            Quick::Stream | Quick::Unsure => self.step_slowly(done),
+        }
+    }
+
+    /// Gives a source its turn. Returns true if it did something.
+    #[inline]
+    fn turn(&self, source: &dyn Source, mut done: Done<'_>) -> bool {
+        match source.turn() {
+            Turned::Work => true,
+            Turned::Nothing => false,
+            Turned::Stream => source.run(Run::of(&self.0.turns, run::again(&mut done))),
+        }
     }
 
     #[inline(never)]
-    fn step_slowly(&self) -> Result<bool, DispatchError> {
+    fn step_slowly(&self, mut done: Done<'_>) -> Result<bool, DispatchError> {
         // Pending sources that have nothing to do are no events, but must not hold the caller for
         // ever.
         for _ in 0..LOOK_AROUND {
-            let worked = match self.next(|source| source.turn())? {
+            let worked = match self.next(&mut |source| self.turn(source, run::again(&mut done)))? {
                 Some(Next::Task(task)) => {
                     task(self).map_err(DispatchError::Callback)?;
                     true
@@ -624,7 +715,9 @@ impl Waitset {
                     runnable.run();
                     true
                 }
-                Some(Next::Source(token, source)) => self.visit(token, &*source),
+                Some(Next::Source(token, source)) => {
+                    self.visit(token, &*source, run::again(&mut done))
+                }
                 Some(Next::Polled(_)) => true,
                 None => return Ok(false),
             };
@@ -637,18 +730,20 @@ impl Waitset {
 
     /// Takes the next event. `probe` decides whether a polled source has one.
     #[inline]
-    fn next(&self, probe: impl Fn(&dyn Source) -> bool) -> Result<Option<Next>, DispatchError> {
+    fn next(
+        &self,
+        probe: &mut impl FnMut(&dyn Source) -> bool,
+    ) -> Result<Option<Next>, DispatchError> {
         self.usable()?;
-        let streak = self.0.streak.get();
-        if streak >= LOOK_AROUND {
+        if self.0.turns.must_look_around() {
             self.look_around()?;
             self.rest_quiet();
             // One polled event, so that sources that are always pending do not starve polled ones.
-            if let Some(source) = self.poll_round(self.polled_len(), &probe) {
+            if let Some((_, source)) = self.poll_round(self.polled_len(), &mut *probe) {
                 return Ok(Some(Next::Polled(source)));
             }
         }
-        self.0.streak.set(self.0.streak.get() + 1);
+        self.0.turns.count();
         if self.0.remote.is_pending() {
             self.drain_remote();
         }
@@ -669,7 +764,7 @@ impl Waitset {
                     }
                 }
                 None => {
-                    if let Some(source) = self.poll_round(self.polled_len(), &probe) {
+                    if let Some((_, source)) = self.poll_round(self.polled_len(), &mut *probe) {
                         return Ok(Some(Next::Polled(source)));
                     }
                     if self.0.queues.borrow().pending.is_empty() {
@@ -690,8 +785,8 @@ impl Waitset {
     fn poll_round(
         &self,
         mut left: usize,
-        probe: impl Fn(&dyn Source) -> bool,
-    ) -> Option<Rc<dyn Source>> {
+        mut probe: impl FnMut(&dyn Source) -> bool,
+    ) -> Option<(usize, Rc<dyn Source>)> {
         let pending = self.0.queues.borrow().pending.len();
         while left > 0 {
             let mut queues = self.0.queues.borrow_mut();
@@ -699,7 +794,7 @@ impl Waitset {
             let source = Rc::clone(source);
             drop(queues);
             if probe(&*source) {
-                return Some(source);
+                return Some((at, source));
             }
             let mut queues = self.0.queues.borrow_mut();
             queues.had_none(at, &source);
@@ -713,14 +808,14 @@ impl Waitset {
 
     /// Visits a source that was pending, and puts it back into its queue, also if a handler
     /// unwinds.
-    fn visit(&self, token: u64, source: &dyn Source) -> bool {
+    fn visit(&self, token: u64, source: &dyn Source, done: Done<'_>) -> bool {
         if source.is_polled() {
             self.0.queues.borrow_mut().make_polled(token);
-            return source.turn();
+            return self.turn(source, done);
         }
         // Its descriptor reports edges only: there may be more until a visit finds nothing.
         let mut again = Again { waitset: self, token, wanted: true };
-        again.wanted = source.turn();
+        again.wanted = self.turn(source, done);
         if again.wanted {
             self.0.last_ready.set(token);
         }
@@ -749,7 +844,7 @@ impl Waitset {
 
     /// Looks at other threads, timers and descriptors, without blocking.
     fn look_around(&self) -> Result<(), DispatchError> {
-        self.0.streak.set(0);
+        self.0.turns.looked_around();
         if self.0.remote.is_pending() {
             self.drain_remote();
         }
@@ -793,7 +888,11 @@ impl Waitset {
 
     /// Polls for the spin time, then blocks, until there is something to do or `deadline` has
     /// passed. Returns true if an event was run, which [`Visit::Find`] never does.
-    fn block(&self, deadline: Option<Instant>, visit: Visit) -> Result<bool, DispatchError> {
+    fn block(
+        &self,
+        deadline: Option<Instant>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool, DispatchError> {
         self.wake_host_loop();
         let polled = self.polled_len();
         let last_ready = self.0.last_ready.replace(NO_TOKEN);
@@ -851,7 +950,7 @@ impl Waitset {
                 can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
             });
         }
-        let rest = match self.look(Visit::Find) {
+        let rest = match self.look(&mut Visit::Find) {
             Found::Nothing if can_sleep => Rest::Asleep(self.make_all_idle(&resting)),
             _ if can_sleep => Rest::News,
             _ => Rest::Never,
@@ -902,7 +1001,7 @@ impl Waitset {
 
     /// Checks for pending work, and visits the polled sources until one has something to do.
     #[inline]
-    fn look(&self, visit: Visit) -> Found {
+    fn look(&self, visit: &mut Visit<'_>) -> Found {
         if self.0.remote.is_pending() {
             return Found::Something;
         }
@@ -917,12 +1016,17 @@ impl Waitset {
             let source = Rc::clone(source);
             drop(queues);
             match visit {
-                Visit::Run if (0..times).any(|_| source.turn()) => return Found::Event,
-                Visit::Find if source.ready() => {
-                    self.0.queues.borrow_mut().go_back(at, &source);
-                    return Found::Something;
+                Visit::Run(done) => {
+                    if (0..times).any(|_| self.turn(&*source, run::again(done))) {
+                        return Found::Event;
+                    }
                 }
-                _ => {}
+                Visit::Find => {
+                    if source.ready() {
+                        self.0.queues.borrow_mut().go_back(at, &source);
+                        return Found::Something;
+                    }
+                }
             }
             queues = self.0.queues.borrow_mut();
             queues.had_none(at, &source);
@@ -932,15 +1036,20 @@ impl Waitset {
     }
 
     /// Looks at the source with a descriptor that had work last.
-    fn look_at_last_ready(&self, token: u64, source: &dyn Source, visit: Visit) -> Found {
+    fn look_at_last_ready(&self, token: u64, source: &dyn Source, visit: &mut Visit<'_>) -> Found {
         match visit {
-            Visit::Run if self.visit(token, source) => Found::Event,
-            Visit::Find if source.ready() => {
-                let pending = self.0.queues.borrow_mut().make_pending(token);
-                if pending.is_some() { Found::Something } else { Found::Nothing }
+            Visit::Run(done) => {
+                if self.visit(token, source, run::again(done)) {
+                    return Found::Event;
+                }
             }
-            _ => Found::Nothing,
+            Visit::Find => {
+                if source.ready() && self.0.queues.borrow_mut().make_pending(token).is_some() {
+                    return Found::Something;
+                }
+            }
         }
+        Found::Nothing
     }
 
     /// Blocks in the kernel until another thread, a descriptor, a timer or `deadline`, unless something is pending.
@@ -961,7 +1070,7 @@ impl Waitset {
             self.0.remote.awake();
             self.drain_remote();
         }
-        self.0.streak.set(0);
+        self.0.turns.looked_around();
         self.run_timers();
         Ok(())
     }
@@ -1186,12 +1295,23 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 }
 
 /// How a waitset that looks for something to do visits a polled source.
-#[derive(Clone, Copy)]
-enum Visit {
+enum Visit<'a> {
     /// Runs its turn, which is an event if it does something.
-    Run,
+    Run(Done<'a>),
     /// Asks only; a source that is ready is visited next.
     Find,
+}
+
+/// Result of a step that looks at polled sources only.
+enum Quick {
+    /// An event was run.
+    Work,
+    /// There was nothing to do.
+    Nothing,
+    /// A source has a stream of messages, which is in `Inner::streaming`.
+    Stream,
+    /// There is more to look at.
+    Unsure,
 }
 
 /// Result of a look for something to do.
@@ -1302,10 +1422,10 @@ impl Event {
             Some(Next::Runnable(runnable)) => _ = runnable.run(),
             Some(Next::Source(token, source)) => {
                 self.waitset.wake_host_loop();
-                self.waitset.visit(token, &*source);
+                self.waitset.visit(token, &*source, None);
             }
             Some(Next::Polled(source)) => {
-                source.turn();
+                self.waitset.turn(&*source, None);
             }
             None => {}
         }

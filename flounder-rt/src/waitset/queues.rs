@@ -406,13 +406,13 @@ pub(crate) struct Removed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::waitset::Gone;
+    use crate::waitset::{Gone, Turned};
 
     struct Still;
 
     impl Source for Still {
-        fn turn(&self) -> bool {
-            false
+        fn turn(&self) -> Turned {
+            Turned::Nothing
         }
         fn ready(&self) -> bool {
             false

@@ -1,5 +1,6 @@
 //! The sending half: one outgoing slot, and the backlog behind it.
 
+use core::ops::Range;
 use core::task::Waker;
 
 use super::backlog::{Backlog, Queued};
@@ -39,10 +40,10 @@ pub(super) struct SendHalf<R> {
     pub(super) taken: usize,
     /// Number of messages accepted since the beginning: the serial of the last one.
     pub(super) accepted: u64,
-    /// Serial of the last message that was sent.
-    pub(super) sent: u64,
-    /// Serial of the last message that was lost from the slot.
-    pub(super) lost: u64,
+    /// True if the last message that was accepted is in the slot: neither sent nor lost.
+    pub(super) is_slot_full: bool,
+    /// Serials of the messages that were lost last, without one that was sent among them.
+    pub(super) lost: Range<u64>,
     /// The receipt of the message in the slot.
     pub(super) receipt: Option<R>,
     /// Wakers of the tasks that wait until the message in the slot is sent or lost.
@@ -63,8 +64,8 @@ impl<R> Default for SendHalf<R> {
             slot: Owned::default(),
             taken: 0,
             accepted: 0,
-            sent: 0,
-            lost: 0,
+            is_slot_full: false,
+            lost: 1..1,
             receipt: None,
             watchers: Vec::new(),
             queue: WaitQueue::default(),
@@ -80,13 +81,20 @@ impl<R> SendHalf<R> {
     #[inline]
     pub(super) const fn sent_at_once(&mut self) -> u64 {
         self.accepted += 1;
-        self.sent = self.accepted;
         self.accepted
+    }
+
+    /// The last message that was accepted is lost.
+    fn lose(&mut self) {
+        if self.lost.end != self.accepted {
+            self.lost.start = self.accepted;
+        }
+        self.lost.end = self.accepted + 1;
     }
 
     /// Moves the first entry of the backlog into the slot, if the slot is empty. Returns true if the slot has a message.
     pub(super) fn fill_slot(&mut self) -> bool {
-        if self.is_slot_full() {
+        if self.is_slot_full {
             return true;
         }
         let Some((next, receipt)) = self.backlog.pop() else {
@@ -95,47 +103,47 @@ impl<R> SendHalf<R> {
         };
         (self.slot, self.receipt, self.taken) = (next, receipt, 0);
         self.accepted += 1;
+        self.is_slot_full = true;
         if self.state == State::Free {
             self.state = State::Sending;
         }
         true
     }
 
-    /// Returns true if the slot has a message.
-    #[inline]
-    pub(super) const fn is_slot_full(&self) -> bool {
-        let settled = if self.sent > self.lost { self.sent } else { self.lost };
-        self.accepted > settled
-    }
-
     /// Returns true if a message was accepted that the channel has not taken.
     pub(super) fn has_unsent(&self) -> bool {
-        self.is_slot_full() || !self.backlog.is_empty()
+        self.is_slot_full || !self.backlog.is_empty()
     }
 
     /// Words of the messages that the channel has not taken.
     pub(super) fn unsent_words(&self) -> usize {
-        let slot = if self.is_slot_full() { self.slot.words.len() } else { 0 };
+        let slot = if self.is_slot_full { self.slot.words.len() } else { 0 };
         slot + self.backlog.all_words()
     }
 
     /// Words of memory that the message in the slot and the queued replies take.
     pub(super) const fn held_words(&self) -> usize {
-        let slot = if self.is_slot_full() { self.slot.words.capacity() } else { 0 };
+        let slot = if self.is_slot_full { self.slot.words.capacity() } else { 0 };
         slot + self.backlog.words() + self.backlog.replies() * REPLY_WORDS
     }
 
     /// Returns true if message `serial` is sent. A later message that was sent does not make up for one that was lost.
     #[inline]
-    pub(super) const fn is_sent(&self, serial: u64) -> bool {
-        self.sent >= serial && self.lost != serial
+    pub(super) fn is_sent(&self, serial: u64) -> bool {
+        self.is_settled(serial) && !self.lost.contains(&serial)
+    }
+
+    /// Returns true if message `serial` is sent or lost.
+    #[inline]
+    const fn is_settled(&self, serial: u64) -> bool {
+        serial <= self.accepted - self.is_slot_full as u64
     }
 
     /// Returns what became of message `serial`, if that is known.
     pub(super) fn outcome(&self, serial: u64) -> Option<Result<(), TxError>> {
         if self.is_sent(serial) {
             Some(Ok(()))
-        } else if self.lost >= serial || self.state == State::Closed {
+        } else if self.is_settled(serial) || self.state == State::Closed {
             Some(Err(TxError::Closed))
         } else {
             None
@@ -157,9 +165,9 @@ impl<T, R> Connection<T, R> {
     }
 
     /// The channel took the capabilities of a message, and lost the message. Returns its serial.
-    pub(in crate::binding) const fn lost_at_once(&mut self) -> u64 {
+    pub(in crate::binding) fn lost_at_once(&mut self) -> u64 {
         self.send.accepted += 1;
-        self.send.lost = self.send.accepted;
+        self.send.lose();
         self.send.accepted
     }
 
@@ -177,6 +185,7 @@ impl<T, R> Connection<T, R> {
         let half = &mut self.send;
         half.state = State::Sending;
         half.accepted += 1;
+        half.is_slot_full = true;
         half.taken = taken;
         half.slot.number = number;
         // The channel does not read again the words that it has taken. If it refuses the capabilities later, the words show
@@ -223,7 +232,6 @@ impl<T, R> Connection<T, R> {
         match result {
             Ok(Progress::Done) => {
                 self.settle_slot(Ok(()));
-                self.send.sent = self.send.accepted;
                 Took::All
             }
             Ok(Progress::Partial(taken)) => {
@@ -244,7 +252,7 @@ impl<T, R> Connection<T, R> {
                 let words = &self.send.slot.words;
                 let part = part(self.interface, self.send.slot.number, |at| words.get(at).copied());
                 self.settle_slot(Err(TxError::CapsRefused(refusal)));
-                self.send.lost = self.send.accepted;
+                self.send.lose();
                 self.lost_in(part, refusal, true);
                 self.note(BindingError::CapsRefused(refusal));
                 Took::Lost
@@ -262,6 +270,7 @@ impl<T, R> Connection<T, R> {
         if self.send.state == State::Sending {
             self.send.state = State::Free;
         }
+        self.send.is_slot_full = false;
         self.send.slot.caps.clear();
         let report = self.send.receipt.take().map(|receipt| Event::Report(receipt, result));
         self.events.extend(report);
@@ -275,7 +284,7 @@ impl<T, R> Connection<T, R> {
 
     /// Gives back the memory of the slot, if it is empty.
     pub(in crate::binding) fn trim(&mut self) {
-        if !self.send.is_slot_full() && self.has_large_slot() {
+        if !self.send.is_slot_full && self.has_large_slot() {
             self.send.slot.words = Vec::new();
         }
     }
@@ -301,7 +310,7 @@ impl<T, R> Connection<T, R> {
     }
 
     #[inline]
-    pub(in crate::binding) const fn is_sent(&self, serial: u64) -> bool {
+    pub(in crate::binding) fn is_sent(&self, serial: u64) -> bool {
         self.send.is_sent(serial)
     }
 

@@ -13,7 +13,7 @@ use crate::binding::threading::{LeftMessage, OneThread};
 use crate::binding::{BindingError, RawBinding, RpcError};
 use crate::exit;
 use crate::notify::{Gone, Notifier};
-use crate::waitset::{Source, Timer, Waitset};
+use crate::waitset::{Source, Timer, Turned, Waitset};
 
 use super::jobs::Jobs;
 use super::{HandleEvent, Link, Server, ServingThread};
@@ -157,8 +157,8 @@ impl SharedServer {
 }
 
 impl Source for SharedServer {
-    fn turn(&self) -> bool {
-        let Some(shell) = self.shell.upgrade() else { return false };
+    fn turn(&self) -> Turned {
+        let Some(shell) = self.shell.upgrade() else { return Turned::Nothing };
         if self.link().alarms.take_new()
             && let (Some(server), Some(waitset)) = (shell.own.shared.get(), shell.waitset())
         {
@@ -168,7 +168,7 @@ impl Source for SharedServer {
         if served.is_unused && self.jobs.release(&shell) {
             drop(self.raw.take());
         }
-        served.done > 0
+        Turned::of(served.done > 0)
     }
 
     fn ready(&self) -> bool {

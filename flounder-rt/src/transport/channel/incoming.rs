@@ -6,6 +6,7 @@ use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::cap::Cap;
 use crate::message::Received;
 use crate::peer::{self, Peer};
+use crate::waitset::MAX_RUN;
 use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 
 /// Number of words of the largest buffer that is kept for the next message: 64 KiB. A larger one is freed before the waitset
@@ -40,6 +41,7 @@ pub struct Incoming {
     cap_count: usize,
     /// The most capabilities of a message of the runtime: one, with the offer of a pool, if the peer may make offers.
     runtime_caps: usize,
+    row: Row,
 }
 
 impl Incoming {
@@ -60,6 +62,7 @@ impl Incoming {
             caps: Vec::new(),
             cap_count: 0,
             runtime_caps: 0,
+            row: Row::EMPTY,
         }
     }
 
@@ -77,7 +80,7 @@ impl Incoming {
     }
 
     /// Returns the same message, whose sender may offer pools if `peer` knows how to.
-    pub(crate) fn from_peer(self, peer: &Peer) -> Self {
+    pub(crate) fn sent_by(self, peer: &Peer) -> Self {
         Self { runtime_caps: usize::from(peer.features() & peer::BULK != 0), ..self }
     }
 
@@ -148,6 +151,60 @@ impl Incoming {
     pub fn put_whole(&mut self, number: u16, words: usize) {
         assert!(words <= LINE, "a line has seven words");
         (self.number, self.total, self.have, self.cap_count) = (number, words, words, 0);
+    }
+
+    /// Returns places for `most` whole messages, at most [`MAX_RUN`], which a driver fills before it calls
+    /// [`put_row`](Self::put_row), and what tells which messages may be among them.
+    ///
+    /// Empty while messages of the row before are left.
+    #[inline]
+    pub fn row(&mut self, most: usize) -> (&mut [LineMessage], MayBeWhole<'_>) {
+        let row = &mut self.row;
+        let free = if row.is_empty() { row.places() } else { &mut [] };
+        let most = most.min(free.len());
+        (&mut free[..most], MayBeWhole(&self.limits))
+    }
+
+    /// Takes the first `messages` messages of [`row`](Self::row). They come before everything that is received later.
+    ///
+    /// # Panics
+    /// If there are not as many places.
+    #[inline]
+    pub fn put_row(&mut self, messages: usize) {
+        assert!(self.row.is_empty() && messages <= self.row.places().len(), "the row has no room");
+        (self.row.next, self.row.end) = (0, messages);
+    }
+
+    /// Returns true if messages of a row are left.
+    #[inline]
+    pub(crate) fn has_row(&self) -> bool {
+        !self.row.is_empty()
+    }
+
+    /// Returns the messages of the row that are left, at most `most`, and the place of their capabilities, of which there are
+    /// none. They stay in the row until they are [taken](Self::taken).
+    #[inline]
+    pub(crate) fn lend_row(&mut self, most: usize) -> (LentRow<'_>, &mut Vec<Cap>) {
+        let Row { places, next, end } = &self.row;
+        let left = places.as_deref().map_or(&[][..], |places| &places[*next..*end]);
+        self.caps.clear();
+        (LentRow { messages: &left[..left.len().min(most)], next: 0 }, &mut self.caps)
+    }
+
+    /// Takes messages out of the row.
+    #[inline]
+    pub(crate) fn taken(&mut self, messages: usize) {
+        self.row.next += messages;
+    }
+
+    /// Takes the next message of the row as if it had been received alone. Returns false if there is none.
+    #[inline]
+    pub(crate) fn take_next(&mut self) -> bool {
+        let Some(message) = self.row.take() else { return false };
+        self.inline = message.payload;
+        let (number, words) = (message.number(), message.words().len());
+        self.put_whole(number, words);
+        true
     }
 
     /// Appends words to the message that was started.
@@ -268,6 +325,9 @@ impl Incoming {
     /// Frees the memory of long messages, unless it holds words of one. Returns true if it is
     /// freed.
     pub(crate) fn trim(&mut self) -> bool {
+        if self.row.is_empty() {
+            self.row = Row::EMPTY;
+        }
         if self.large.is_empty() {
             self.large = Vec::new();
             if self.memory.take().is_some() {
@@ -283,6 +343,112 @@ impl Incoming {
     pub fn take_caps(&mut self) -> Vec<Cap> {
         self.held = None;
         core::mem::take(&mut self.caps)
+    }
+}
+
+/// A message of one line without capabilities.
+#[derive(Debug, Clone, Copy)]
+pub struct LineMessage {
+    payload: [u64; LINE],
+    /// Number of the message, above three bits for the number of its words.
+    head: u64,
+}
+
+impl LineMessage {
+    const NONE: Self = Self { payload: [0; LINE], head: 0 };
+
+    /// Returns the place for the words.
+    #[inline(always)]
+    pub fn payload(&mut self) -> &mut [u64; LINE] {
+        &mut self.payload
+    }
+
+    /// Makes this message `number`, with the first `words` words of the payload: at most seven, those above are ignored.
+    #[inline(always)]
+    pub fn set(&mut self, number: u16, words: usize) {
+        self.head = u64::from(number) << 3 | (words as u64 & LINE as u64);
+    }
+
+    #[inline(always)]
+    pub(crate) const fn number(&self) -> u16 {
+        (self.head >> 3) as u16
+    }
+
+    #[inline(always)]
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.payload[..self.head as usize & LINE]
+    }
+}
+
+/// Messages that were received together and are delivered one after the other. None has capabilities.
+pub(crate) struct LentRow<'a> {
+    messages: &'a [LineMessage],
+    next: usize,
+}
+
+impl<'a> LentRow<'a> {
+    /// Returns the next message.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<&'a LineMessage> {
+        let message = self.messages.get(self.next)?;
+        self.next += 1;
+        Some(message)
+    }
+
+    /// Returns how many messages were returned.
+    pub(crate) const fn taken(&self) -> usize {
+        self.next
+    }
+
+    /// Returns the number of the message that was returned last, if there is one.
+    pub(crate) fn last_number(&self) -> Option<u16> {
+        self.messages[..self.next].last().map(LineMessage::number)
+    }
+}
+
+/// Tells which messages may be received together.
+#[derive(Debug, Clone, Copy)]
+pub struct MayBeWhole<'a>(&'a Limits);
+
+impl MayBeWhole<'_> {
+    /// Returns true if message `number` of the interface may have this many words in one line and no capabilities.
+    #[inline(always)]
+    #[must_use]
+    pub fn ask(self, number: u16, words: usize) -> bool {
+        let limit = self.0.get(usize::from(number).wrapping_sub(1));
+        limit.is_some_and(|limit| words <= limit.words)
+    }
+}
+
+/// Messages that were received together, and have not been delivered. The memory is allocated when a stream is first seen.
+#[derive(Debug)]
+struct Row {
+    places: Option<Box<[LineMessage; MAX_RUN]>>,
+    next: usize,
+    end: usize,
+}
+
+impl Row {
+    const EMPTY: Self = Self { places: None, next: 0, end: 0 };
+
+    #[inline(always)]
+    const fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
+
+    #[inline(always)]
+    fn places(&mut self) -> &mut [LineMessage] {
+        &mut self.places.get_or_insert_with(|| Box::new([LineMessage::NONE; MAX_RUN]))[..]
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<&LineMessage> {
+        if self.is_empty() {
+            return None;
+        }
+        let message = self.places.as_ref()?.get(self.next)?;
+        self.next += 1;
+        Some(message)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::barrier::arm_then_barrier;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
 use crate::waitset::claim::{Claim, Rest};
 use crate::waitset::shared::{Host, Inner, Item};
-use crate::waitset::{DEFAULT_SPIN, Gone, MAX_BACK_OFF, Source, Wake};
+use crate::waitset::{DEFAULT_SPIN, Gone, MAX_BACK_OFF, Source, Turned, Wake};
 
 /// A source that any thread may run, one at a time.
 pub(crate) trait SendSource: Source + Send + Sync {
@@ -209,7 +209,7 @@ impl Place {
         }
         // Queued again, also if a callback unwinds, until a visit finds nothing.
         let more = Again(self);
-        let worked = self.source.turn();
+        let worked = self.source.turn() != Turned::Nothing;
         if worked && self.source.ready() {
             return true;
         }

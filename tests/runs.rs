@@ -1,0 +1,418 @@
+//! Streams: one event delivers several messages, and nothing else of the program notices.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use flounder::drivers::{loopback::Loopback, ump::Ump};
+use flounder::{Inbox, Waitset};
+use flounder_conformance::TestLink;
+use flounder_rt::channel::{Channel, Connector, End};
+use flounder_rt::notify::Notifier;
+use flounder_rt::waitset::MAX_RUN;
+
+flounder::flounder! {
+    interface stream "Many messages" {
+        message item(uint64 n);
+        message words(uint64 n, uint64 a, uint64 b, uint64 c, uint64 d, uint64 e, uint64 f);
+        rpc count(out uint64 received);
+    };
+}
+
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Drivers whose channels have room for [`MANY`] messages.
+const KINDS: [&str; 3] = ["threads", "processes", "loopback"];
+/// Messages that fit in every channel.
+const MANY: u64 = 60;
+
+type Hook = Box<dyn FnMut(&stream::Binding, u64)>;
+
+struct Items {
+    seen: Rc<RefCell<Vec<u64>>>,
+    hook: Hook,
+}
+
+impl stream::Rx for Items {
+    fn item(&mut self, b: &stream::Binding, n: u64) {
+        self.seen.borrow_mut().push(n);
+        (self.hook)(b, n);
+    }
+
+    fn words(
+        &mut self,
+        b: &stream::Binding,
+        n: u64,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: u64,
+        _: u64,
+    ) {
+        self.item(b, n);
+    }
+
+    fn count(&mut self, _: &stream::Binding, reply: stream::CountReply) {
+        reply.send(self.seen.borrow().len() as u64);
+    }
+}
+
+/// The sending end, and the receiving end with what it has seen.
+struct Stream {
+    client: stream::Binding,
+    served: stream::Binding,
+    seen: Rc<RefCell<Vec<u64>>>,
+    ws: Waitset,
+    next: Cell<u64>,
+    /// The binding of the client ends with its waitset.
+    _sending: Waitset,
+}
+
+impl Stream {
+    fn over(kind: &str, ws: &Waitset, hook: impl FnMut(&stream::Binding, u64) + 'static) -> Self {
+        let (client, service) = pair(kind);
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let items = Items { seen: Rc::clone(&seen), hook: Box::new(hook) };
+        let sending = if kind == "loopback" { ws.clone() } else { Waitset::new() };
+        let attached = "the channel is new";
+        Self {
+            client: stream::Binding::attach(client, &sending, ()).expect(attached),
+            served: stream::Binding::attach(service, ws, items).expect(attached),
+            seen,
+            ws: ws.clone(),
+            next: Cell::new(0),
+            _sending: sending,
+        }
+    }
+
+    /// Sends `count` more numbers.
+    fn send(&self, count: u64) {
+        for n in self.next.get()..self.next.get() + count {
+            self.client.tx_item(n).expect("there is room");
+        }
+        self.next.set(self.next.get() + count);
+    }
+
+    fn received(&self) -> u64 {
+        self.seen.borrow().len() as u64
+    }
+
+    /// Dispatches until everything that was sent is received.
+    fn drain(&self) {
+        self.dispatch_until(|| self.received() >= self.next.get());
+    }
+
+    fn dispatch_until(&self, done: impl FnMut() -> bool) {
+        let deadline = Some(Instant::now() + PATIENCE);
+        assert!(self.ws.dispatch_until(deadline, done).expect("the waitset works"));
+    }
+
+    /// The receiver has seen a stream, and received all of it.
+    fn warm_up(&self) {
+        while self.received() < 2 * MANY {
+            self.send(MANY);
+            self.drain();
+        }
+    }
+
+    fn assert_in_order(&self) {
+        let expected: Vec<_> = (0..self.received()).collect();
+        assert_eq!(*self.seen.borrow(), expected);
+    }
+}
+
+fn pair(kind: &str) -> (Box<dyn Channel>, Box<dyn Channel>) {
+    let end = || End { notifier: Notifier::new(), connection: 0, buffer: 0 };
+    match kind {
+        "loopback" => Loopback.pair_local(&end(), &end()).expect("it reaches this thread"),
+        "processes" => {
+            let (here, there) = TestLink::pair();
+            let (client, service) = TestLink::connect_over(&Ump, &end(), &end(), &here, &there);
+            (client, service)
+        }
+        _ => {
+            let (client, service) = Ump.pair(&end(), &end()).expect("it reaches this process");
+            (client, service)
+        }
+    }
+}
+
+#[test]
+fn one_event_delivers_at_most_a_run_in_order() {
+    for kind in KINDS {
+        let stream = Stream::over(kind, &Waitset::new(), |_, _| {});
+        stream.warm_up();
+        let mut longest = 0;
+        for _ in 0..10 {
+            stream.send(MANY);
+            while stream.received() < stream.next.get() {
+                let before = stream.received();
+                stream.ws.dispatch().expect("the waitset works");
+                longest = longest.max(stream.received() - before);
+            }
+        }
+        stream.assert_in_order();
+        assert_eq!(longest, MAX_RUN as u64, "{kind}");
+    }
+}
+
+#[test]
+fn messages_of_several_kinds_keep_their_order() {
+    for kind in KINDS {
+        let stream = Stream::over(kind, &Waitset::new(), |_, _| {});
+        for n in 0..1000 {
+            if n % 3 == 0 || n % 64 > 40 {
+                stream.client.tx_words(n, 1, 2, 3, 4, 5, 6).expect("there is room");
+            } else {
+                stream.client.tx_item(n).expect("there is room");
+            }
+            stream.next.set(n + 1);
+            if n % MANY == 0 {
+                stream.drain();
+            }
+        }
+        stream.drain();
+        stream.assert_in_order();
+    }
+}
+
+#[test]
+fn messages_that_come_alone_are_events_of_their_own() {
+    for kind in KINDS {
+        let stream = Stream::over(kind, &Waitset::new(), |_, _| {});
+        stream.warm_up();
+        for _ in 0..100 {
+            stream.send(1);
+            let before = stream.received();
+            stream.ws.dispatch().expect("the waitset works");
+            assert_eq!(stream.received(), before + 1, "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_holds_a_quiet_binding_back_by_one_run() {
+    let ws = Waitset::new();
+    let received = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&received);
+    let flood = Stream::over("threads", &ws, move |_, _| counted.set(counted.get() + 1));
+    let at = Rc::new(Cell::new(None));
+    let quiet: Vec<_> = (0..63)
+        .map(|_| {
+            let (at, received) = (Rc::clone(&at), Rc::clone(&received));
+            Stream::over("threads", &ws, move |_, _| at.set(Some(received.get())))
+        })
+        .collect();
+    flood.warm_up();
+    for quiet in &quiet {
+        // The flood has begun, and is in the middle of a run when the quiet message arrives.
+        flood.send(300);
+        ws.dispatch().expect("the waitset works");
+        let arrived = received.get();
+        quiet.send(1);
+        at.set(None);
+        flood.dispatch_until(|| at.get().is_some());
+        let between = at.get().expect("it has come") - arrived;
+        assert!(between <= MAX_RUN, "{between} messages of the flood before a quiet one");
+        flood.drain();
+    }
+}
+
+#[test]
+fn a_run_ends_when_a_handler_tears_down() {
+    for kind in KINDS {
+        let stop = Rc::new(Cell::new(u64::MAX));
+        let at = Rc::clone(&stop);
+        let stream = Stream::over(kind, &Waitset::new(), move |b, n| {
+            if n == at.get() {
+                b.teardown();
+            }
+        });
+        stream.warm_up();
+        stop.set(stream.next.get() + 9);
+        stream.send(MANY);
+        stream.dispatch_until(|| stream.received() > stop.get());
+        while stream.ws.try_dispatch().expect("the waitset works") {}
+        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_a_handler_panics() {
+    for kind in KINDS {
+        let stop = Rc::new(Cell::new(u64::MAX));
+        let at = Rc::clone(&stop);
+        let stream = Stream::over(kind, &Waitset::new(), move |_, n| {
+            assert_ne!(n, at.get(), "a planted panic");
+        });
+        stream.warm_up();
+        stop.set(stream.next.get() + 9);
+        stream.send(MANY);
+        stream.dispatch_until(|| stream.received() > stop.get());
+        while stream.ws.try_dispatch().expect("the waitset works") {}
+        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_a_handler_dispatches() {
+    for kind in KINDS {
+        let stop = Rc::new(Cell::new(u64::MAX));
+        let (at, ws) = (Rc::clone(&stop), Waitset::new());
+        let nested = ws.clone();
+        let stream = Stream::over(kind, &ws, move |_, n| {
+            if n == at.get() {
+                nested.post(|_| Ok(()));
+                nested.dispatch().expect("the waitset works");
+            }
+        });
+        stream.warm_up();
+        stop.set(stream.next.get() + 9);
+        stream.send(MANY);
+        while stream.received() <= stop.get() {
+            ws.dispatch().expect("the waitset works");
+        }
+        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+        stream.drain();
+        stream.assert_in_order();
+    }
+}
+
+#[test]
+fn a_run_ends_when_a_handler_changes_the_waitset() {
+    for kind in ["threads", "processes"] {
+        let stop = Rc::new(Cell::new(u64::MAX));
+        let (at, other) = (Rc::clone(&stop), Waitset::new());
+        let new = other.clone();
+        let stream = Stream::over(kind, &Waitset::new(), move |b, n| {
+            if n == at.get() {
+                b.change_waitset(&new).expect("the binding is open");
+            }
+        });
+        stream.warm_up();
+        stop.set(stream.next.get() + 9);
+        stream.send(MANY);
+        stream.dispatch_until(|| stream.received() > stop.get());
+        while stream.ws.try_dispatch().expect("the waitset works") {}
+        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+        let deadline = Some(Instant::now() + PATIENCE);
+        let done = || stream.received() == stream.next.get();
+        assert!(other.dispatch_until(deadline, done).expect("the waitset works"));
+        stream.assert_in_order();
+    }
+}
+
+#[test]
+fn a_run_ends_when_the_inbox_is_full() {
+    let (client, service) = pair("threads");
+    let (ws, other) = (Waitset::new(), Waitset::new());
+    let client = stream::Binding::attach(client, &other, ()).expect("the channel is new");
+    let served = stream::Binding::attach(service, &ws, Inbox::new(10)).expect("the channel is new");
+    for round in 0..20 {
+        for n in 0..50 {
+            client.tx_item(round * 50 + n).expect("there is room");
+        }
+        for n in 0..50 {
+            // Nothing is received beyond the bound of the inbox, and nothing is lost or overtaken.
+            let item = served.recv_item().timeout(PATIENCE).wait().expect("it was sent");
+            assert_eq!(item, round * 50 + n);
+        }
+    }
+}
+
+#[test]
+fn a_run_ends_when_what_is_dispatched_for_has_come() {
+    for kind in KINDS {
+        let stream = Stream::over(kind, &Waitset::new(), |_, _| {});
+        stream.warm_up();
+        stream.send(MANY);
+        for wanted in [1, 2, 30, 31, 33] {
+            let wanted = stream.next.get() - MANY + wanted;
+            stream.dispatch_until(|| stream.received() == wanted);
+            assert_eq!(stream.received(), wanted, "{kind}");
+        }
+        stream.drain();
+        stream.assert_in_order();
+    }
+}
+
+#[test]
+fn a_condition_that_is_true_once_is_enough() {
+    let stream = Stream::over("threads", &Waitset::new(), |_, _| {});
+    stream.warm_up();
+    stream.send(MANY);
+    let (mut asked, wanted) = (0, stream.received() + 5);
+    stream.dispatch_until(|| {
+        let has_come = stream.received() == wanted && asked == 0;
+        asked += u32::from(has_come);
+        has_come
+    });
+    assert_eq!(stream.received(), wanted);
+}
+
+#[test]
+fn a_condition_that_panics_loses_no_message() {
+    let stream = Stream::over("threads", &Waitset::new(), |_, _| {});
+    stream.warm_up();
+    stream.send(MANY);
+    let stop = stream.received() + 5;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        stream.dispatch_until(|| {
+            assert_ne!(stream.received(), stop, "a planted panic");
+            false
+        });
+    }));
+    assert!(result.is_err());
+    stream.drain();
+    stream.assert_in_order();
+}
+
+#[test]
+fn a_condition_may_call_through_the_binding() {
+    let stream = Stream::over("loopback", &Waitset::new(), |_, _| {});
+    stream.warm_up();
+    stream.send(MANY);
+    let client = stream::RpcClient::new(&stream.client);
+    let mut answers = 0;
+    // The queue of a loopback channel has no room for the call until it is drained.
+    stream.dispatch_until(|| {
+        let has_room = stream.received() == stream.next.get();
+        answers += u32::from(has_room && client.count().is_ok());
+        answers > 0
+    });
+    assert!(stream.served.can_send());
+    stream.assert_in_order();
+}
+
+#[test]
+fn a_run_ends_when_the_future_is_woken() {
+    for kind in KINDS {
+        let wanted = Rc::new(Cell::new(u64::MAX));
+        let waker = Rc::new(RefCell::new(None::<std::task::Waker>));
+        let (at, wake) = (Rc::clone(&wanted), Rc::clone(&waker));
+        let stream = Stream::over(kind, &Waitset::new(), move |_, n| {
+            if n == at.get()
+                && let Some(waker) = wake.borrow_mut().take()
+            {
+                waker.wake();
+            }
+        });
+        stream.warm_up();
+        stream.send(MANY);
+        wanted.set(stream.received() + 7);
+        let woken = poll_fn(|cx| {
+            if stream.received() > wanted.get() {
+                return Poll::Ready(stream.received());
+            }
+            *waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        });
+        let received = stream.ws.block_on(woken).expect("the waitset works");
+        assert_eq!(received, wanted.get() + 1, "{kind}");
+    }
+}
