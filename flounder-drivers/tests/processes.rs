@@ -14,9 +14,12 @@ use flounder_conformance::{LIMITS, SocketLink, WakeCounter};
 use flounder_drivers::registry;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Recv};
+use flounder_rt::channel::{
+    Channel, ChannelError, End, Incoming, Link, Outgoing, Progress, Readiness, Recv,
+};
 use flounder_rt::waitset::Waitset;
 use flounder_rt::wire::Gather;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,13 +51,17 @@ impl Side {
         arm_then_barrier(|| self.channel.arm());
         if !self.channel.ready() {
             match self.channel.readiness() {
-                flounder_rt::channel::Readiness::Polled => {
+                Readiness::Polled => {
                     assert!(
                         self.wakes.came_after(before, &self.waitset),
                         "asleep for good: a wake-up was lost"
                     );
                 }
-                _ => thread::yield_now(),
+                Readiness::Fd(fd) => {
+                    // Not for long: the next step may also be for the broker to take.
+                    let slice = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+                    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&slice)).unwrap();
+                }
             }
         }
         self.channel.disarm();
