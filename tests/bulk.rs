@@ -267,6 +267,20 @@ fn refused_send_gives_the_buffer_back(client: &Client) {
     assert_eq!(closed.err(), Some(PoolError::Closed));
 }
 
+fn pool_outlives_the_messages_that_name_its_slots(client: &Client) {
+    for seq in 0..4 {
+        let pool = client.open(Slots { count: 2, bytes: 8192 });
+        let (buffer, shared) = (takes(&pool, 8192, seq), client.binding.shared());
+        // The thread of the binding learns of the end of the pool before it sends the message.
+        let other = std::thread::spawn(move || {
+            shared.tx_frame(seq, buffer).expect("there is room in the queue");
+            drop(pool);
+        });
+        other.join().expect("no panic");
+        client.expect(seq, &filled(8192, seq), "slot");
+    }
+}
+
 #[test]
 fn pools_within_a_thread_and_between_threads() {
     for driver in ["loopback", "ump", "scc", "beehive", "lmp"] {
@@ -275,6 +289,7 @@ fn pools_within_a_thread_and_between_threads() {
         let client = Client::new(exported.expect("it can be exported").iref(), driver);
         everything(&client, "slot");
         kept_slots_are_free_once_dropped(&client);
+        pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
     }
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -294,6 +309,7 @@ fn pools_within_a_thread_and_between_threads() {
         let client = Client::new(iref, driver);
         everything(&client, "slot");
         kept_slots_are_free_once_dropped(&client);
+        pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
     }
     let last = Client::new(iref, "ump");
@@ -377,6 +393,7 @@ fn client_process() {
         let client = Client::new(service.iref, driver);
         everything(&client, "slot");
         kept_slots_are_free_once_dropped(&client);
+        pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
     }
     death_of_the_reader_closes_the_pool(service);

@@ -147,7 +147,7 @@ impl BulkEnd {
         };
         let pool = Pool::of(number, rounded, memory, Weak::clone(&self.myself));
         own.pools.push(Arc::downgrade(&pool.0));
-        let local = cap.is_none().then(|| pool::publish_local(&pool.0));
+        let local = cap.is_none().then(|| pool::publish_local(pool.0.shared()));
         drop(own);
         self.add(News::Offer { pool: number, slots: rounded, local, cap });
         Ok(pool)
@@ -175,7 +175,7 @@ impl BulkEnd {
     pub(super) fn open_pool(&self, len: usize) -> Option<Pool> {
         let own = self.own.lock();
         let mut pools = own.pools.iter().filter_map(Weak::upgrade);
-        pools.find(|pool| pool.slots.bytes >= len && pool.is_open()).map(Pool)
+        pools.find(|pool| pool.shape.bytes >= len && pool.is_open()).map(Pool)
     }
 
     /// The handles to a pool are gone.
@@ -266,7 +266,7 @@ impl BulkEnd {
         }
         let accepted = match (self.is_local, local, cap) {
             (true, Some(id), None) => match pool::find_local(id) {
-                Some(pool) if pool.slots == slots => {
+                Some(pool) if pool.shape == slots => {
                     Ok((ReceivedMemory::Process(pool), Vec::new()))
                 }
                 _ => return Ok(false),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::end::{BulkEnd, Place};
 use super::memory::{PeerMemory, SlotMemory};
-use super::pool::{PoolInner, Slots};
+use super::pool::{PoolSlots, Slots};
 use crate::account::Charge;
 
 /// A pool of the peer.
@@ -28,12 +28,12 @@ pub(super) struct ReceivedPool {
 pub(super) enum ReceivedMemory {
     Mapped(Box<dyn PeerMemory>),
     /// The peer is in this process.
-    Process(Arc<PoolInner>),
+    Process(Arc<PoolSlots>),
 }
 
-impl fmt::Debug for PoolInner {
+impl fmt::Debug for PoolSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolInner").field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("PoolSlots").field("shape", &self.shape).finish_non_exhaustive()
     }
 }
 

@@ -71,11 +71,25 @@ impl Slots {
 #[derive(Clone)]
 pub struct Pool(pub(super) Arc<PoolInner>);
 
+/// A pool, for those who send with it. When the last of them is gone, so is the pool.
 pub(super) struct PoolInner {
     /// Number at the binding.
     pub(super) number: u8,
-    pub(super) slots: Slots,
     pub(super) end: Weak<BulkEnd>,
+    slots: Arc<PoolSlots>,
+}
+
+impl Deref for PoolInner {
+    type Target = Arc<PoolSlots>;
+
+    fn deref(&self) -> &Arc<PoolSlots> {
+        &self.slots
+    }
+}
+
+/// The slots of a pool. A reader in this process has them, too.
+pub(super) struct PoolSlots {
+    pub(super) shape: Slots,
     state: Mutex<PoolState>,
 }
 
@@ -85,6 +99,11 @@ struct PoolState {
     free: Vec<(u16, Box<dyn SlotMemory>)>,
     /// Memory of the slots that messages name; empty within a process while the reader has it.
     lent: Vec<Lent>,
+    /// Number of slots that are lent.
+    lent_count: usize,
+    /// The pool itself while slots are lent: a message that names a slot may still be on its way when the last handle is
+    /// dropped, and must not come after the news that the pool is gone.
+    keeper: Option<Arc<PoolInner>>,
     /// Wakers of tasks that wait for a slot, in order.
     waiting: VecDeque<(u64, Waker)>,
     next_ticket: u64,
@@ -144,16 +163,19 @@ impl Pool {
             status: PoolStatus::Offered,
             free,
             lent,
+            lent_count: 0,
+            keeper: None,
             waiting: VecDeque::new(),
             next_ticket: 0,
         };
-        Self(Arc::new(PoolInner { number, slots, end, state: Mutex::new(state) }))
+        let slots = Arc::new(PoolSlots { shape: slots, state: Mutex::new(state) });
+        Self(Arc::new(PoolInner { number, end, slots }))
     }
 
     /// Returns the shape of the pool.
     #[must_use]
     pub fn slots(&self) -> Slots {
-        self.0.slots
+        self.0.shape
     }
 
     /// Returns true if the peer reads buffers in place: it has taken the pool, and the binding has not ended.
@@ -181,7 +203,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.state.lock();
         f.debug_struct("Pool")
-            .field("slots", &self.0.slots)
+            .field("slots", &self.0.shape)
             .field("free", &state.free.len())
             .field("status", &state.status)
             .finish_non_exhaustive()
@@ -189,9 +211,14 @@ impl fmt::Debug for Pool {
 }
 
 impl PoolInner {
+    /// Returns what a reader in this process has of the pool.
+    pub(super) const fn shared(&self) -> &Arc<PoolSlots> {
+        &self.slots
+    }
+
     fn take(self: &Arc<Self>, len: usize, ticket: Option<u64>) -> Result<BufferMut, PoolError> {
-        if len > self.slots.bytes {
-            return Err(PoolError::TooLong { len, max: self.slots.bytes });
+        if len > self.shape.bytes {
+            return Err(PoolError::TooLong { len, max: self.shape.bytes });
         }
         let mut state = self.state.lock();
         if state.status == PoolStatus::Ended {
@@ -226,11 +253,12 @@ impl PoolInner {
 
     /// The binding has ended: nothing is taken any more. What is lent stays as it is, since the peer may be reading it.
     pub(super) fn ended(&self) {
-        let waiting = {
+        let (waiting, keeper) = {
             let mut state = self.state.lock();
             state.status = PoolStatus::Ended;
-            core::mem::take(&mut state.waiting)
+            (core::mem::take(&mut state.waiting), state.keeper.take())
         };
+        drop(keeper);
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
@@ -238,12 +266,24 @@ impl PoolInner {
     pub(super) fn lend(mut buffer: BufferMut) {
         let Some(memory) = buffer.memory.take() else { return };
         memory.publish(buffer.len);
-        buffer.pool.state.lock().lent[usize::from(buffer.slot)] = Lent::Here(memory);
+        let mut state = buffer.pool.state.lock();
+        state.lent[usize::from(buffer.slot)] = Lent::Here(memory);
+        state.lent_count += 1;
+        if state.status != PoolStatus::Ended {
+            state.keeper.get_or_insert_with(|| Arc::clone(&buffer.pool));
+        }
     }
 
     /// The message that names the slot was not sent.
     pub(super) fn unlend(self: &Arc<Self>, slot: u16, len: usize) -> Option<BufferMut> {
-        match core::mem::replace(&mut self.state.lock().lent[usize::from(slot)], Lent::No) {
+        let (lent, keeper) = {
+            let mut state = self.state.lock();
+            let lent = core::mem::replace(&mut state.lent[usize::from(slot)], Lent::No);
+            let keeper = state.comes_back(!matches!(lent, Lent::No));
+            (lent, keeper)
+        };
+        drop(keeper);
+        match lent {
             Lent::Here(memory) => {
                 Some(BufferMut { pool: Arc::clone(self), slot, len, memory: Some(memory) })
             }
@@ -251,28 +291,9 @@ impl PoolInner {
         }
     }
 
-    /// Takes the memory of a lent slot, for a reader in this process.
-    pub(super) fn take_lent(&self, slot: u16) -> Option<Box<dyn SlotMemory>> {
-        let mut state = self.state.lock();
-        let lent = state.lent.get_mut(usize::from(slot))?;
-        match core::mem::replace(lent, Lent::WithReader) {
-            Lent::Here(memory) => Some(memory),
-            other => {
-                *lent = other;
-                None
-            }
-        }
-    }
-
-    /// The reader in this process is done with a slot.
-    pub(super) fn return_lent(&self, slot: u16, memory: Box<dyn SlotMemory>) {
-        self.state.lock().lent[usize::from(slot)] = Lent::No;
-        self.put(slot, memory);
-    }
-
     /// The reader is done with slots `first + i` for each bit `i` of `mask`. Returns false if one of them was not lent.
     pub(super) fn give_back(&self, first: u64, mask: u64) -> bool {
-        let mut wakers = Vec::new();
+        let (mut wakers, mut keeper) = (Vec::new(), None);
         let is_sound = {
             let mut state = self.state.lock();
             let slots =
@@ -286,24 +307,14 @@ impl PoolInner {
                     continue;
                 };
                 state.free.push((index as u16, memory));
+                keeper = keeper.or(state.comes_back(true));
                 wakers.extend(state.next_waker());
             }
             is_sound
         };
+        drop(keeper);
         wakers.into_iter().for_each(Waker::wake);
         is_sound
-    }
-
-    /// Puts a slot back among the free ones.
-    fn put(&self, slot: u16, memory: Box<dyn SlotMemory>) {
-        let waker = {
-            let mut state = self.state.lock();
-            state.free.push((slot, memory));
-            state.next_waker()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
     }
 
     fn wait(&self, ticket: &mut Option<u64>, waker: &Waker) {
@@ -341,7 +352,52 @@ impl PoolInner {
     }
 }
 
+impl PoolSlots {
+    /// Takes the memory of a lent slot, for a reader in this process.
+    pub(super) fn take_lent(&self, slot: u16) -> Option<Box<dyn SlotMemory>> {
+        let mut state = self.state.lock();
+        let lent = state.lent.get_mut(usize::from(slot))?;
+        match core::mem::replace(lent, Lent::WithReader) {
+            Lent::Here(memory) => Some(memory),
+            other => {
+                *lent = other;
+                None
+            }
+        }
+    }
+
+    /// The reader in this process is done with a slot.
+    pub(super) fn return_lent(&self, slot: u16, memory: Box<dyn SlotMemory>) {
+        let keeper = {
+            let mut state = self.state.lock();
+            state.lent[usize::from(slot)] = Lent::No;
+            state.comes_back(true)
+        };
+        self.put(slot, memory);
+        drop(keeper);
+    }
+
+    /// Puts a slot back among the free ones.
+    fn put(&self, slot: u16, memory: Box<dyn SlotMemory>) {
+        let waker = {
+            let mut state = self.state.lock();
+            state.free.push((slot, memory));
+            state.next_waker()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
 impl PoolState {
+    /// A slot comes back, if `was_lent`. Returns the handle that kept the pool, to be dropped when nothing is locked, if it was
+    /// the last one.
+    fn comes_back(&mut self, was_lent: bool) -> Option<Arc<PoolInner>> {
+        self.lent_count -= usize::from(was_lent);
+        if self.lent_count == 0 { self.keeper.take() } else { None }
+    }
+
     /// Returns the waker of the first that waits, if there is a slot for it.
     fn next_waker(&self) -> Option<Waker> {
         if self.free.is_empty() {
@@ -510,7 +566,7 @@ impl Error for PoolError {
 }
 
 /// Pools of this process whose reader is in this process, by the number that the offer names.
-static LOCAL_POOLS: PerProcess<Mutex<HashMap<u64, Weak<PoolInner>>>> =
+static LOCAL_POOLS: PerProcess<Mutex<HashMap<u64, Weak<PoolSlots>>>> =
     PerProcess::new(|_| Mutex::default());
 
 static NEXT_LOCAL: AtomicU64 = AtomicU64::new(1);
@@ -522,7 +578,7 @@ pub(super) fn heap_slots(slots: Slots) -> Vec<Box<dyn SlotMemory>> {
 }
 
 /// Makes a pool known to readers in this process. Returns its number.
-pub(super) fn publish_local(pool: &Arc<PoolInner>) -> u64 {
+pub(super) fn publish_local(pool: &Arc<PoolSlots>) -> u64 {
     let id = NEXT_LOCAL.fetch_add(1, Ordering::Relaxed);
     let mut pools = LOCAL_POOLS.here().lock();
     pools.retain(|_, pool| pool.strong_count() > 0);
@@ -531,6 +587,6 @@ pub(super) fn publish_local(pool: &Arc<PoolInner>) -> u64 {
 }
 
 /// Returns the pool with this number, which is then forgotten: an offer is taken once.
-pub(super) fn find_local(id: u64) -> Option<Arc<PoolInner>> {
+pub(super) fn find_local(id: u64) -> Option<Arc<PoolSlots>> {
     LOCAL_POOLS.here().lock().remove(&id)?.upgrade()
 }
