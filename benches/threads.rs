@@ -12,11 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use flounder::{BindingError, Iref, Peer, SharedWaitset, Waitset, flounder, nameservice};
-use flounder_rt::binding::{Received, SharedDispatch, SharedEndpoint, SharedReplyToken};
-use flounder_rt::interface::MessageKind;
-use flounder_rt::shared::SharedExport;
-use flounder_rt::wire::DecodeError;
+use flounder::{Iref, Peer, Shared, SharedWaitset, Waitset, flounder, nameservice};
 use waitset_thread::WaitsetThread;
 
 flounder! {
@@ -109,34 +105,17 @@ fn alone() -> f64 {
     per(started, CALLS)
 }
 
-/// Handlers that several threads run. The numbers are those of `double`.
-struct AnyThread;
-
-impl SharedDispatch for AnyThread {
-    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError> {
-        let kind = |number| work::INTERFACE.message(number).map(|message| message.kind);
-        let Some(MessageKind::RpcCall { at }) = kind(1) else { panic!("1 is the call") };
-        let Some(MessageKind::RpcResponse { at: id_at }) = kind(2) else {
-            panic!("2 is the reply")
-        };
-        let (id, n) = (message.words[at / 8], message.words[1 - at / 8]);
-        let reply = SharedReplyToken::new(end, id as u32, 2).expect("it belongs to no thread");
-        let mut answer = [2 * n; 2];
-        answer[id_at / 8] = id;
-        reply.send(&answer, &[]);
-        Ok(())
+impl work::Rx<Shared> for Service {
+    fn double(&mut self, _: &work::Binding<Shared>, n: u64, reply: work::DoubleReply<Shared>) {
+        reply.send(2 * n);
     }
-
-    fn error(&mut self, _: &SharedEndpoint, _: BindingError) {}
 }
 
 /// Calls of one thread, to a service whose waitset so many threads dispatch.
 fn any_thread(threads: usize) -> f64 {
     let ws = SharedWaitset::new();
     let ended = AtomicBool::new(false);
-    let connect = |_: &Peer| Ok(Box::new(AnyThread) as Box<dyn SharedDispatch>);
-    let broker = flounder::__private::broker();
-    let exported = SharedExport::new(&ws, work::INTERFACE, broker, connect).wait();
+    let exported = work::export(&ws, |_: &Peer| Ok(Service)).wait();
     let iref = exported.expect("it can be exported").iref();
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -191,7 +170,7 @@ fn shared(threads: u64) -> f64 {
     blocking(&binding, threads)
 }
 
-fn blocking(binding: &work::Binding<flounder::Shared>, threads: u64) -> f64 {
+fn blocking(binding: &work::Binding<Shared>, threads: u64) -> f64 {
     let client = work::RpcClient::new(binding);
     let started = Instant::now();
     thread::scope(|scope| {
@@ -213,7 +192,7 @@ fn tasks() -> f64 {
 }
 
 /// With a service that has a waitset of its own.
-fn with_connection(calls: impl Fn(&work::Binding<flounder::Shared>) -> f64) -> f64 {
+fn with_connection(calls: impl Fn(&work::Binding<Shared>) -> f64) -> f64 {
     let (_service, iref) = serve();
     nameservice::register("work", iref).wait().expect("register the service");
     let binding = work::connect("work").wait().expect("connect to the service");
@@ -222,7 +201,7 @@ fn with_connection(calls: impl Fn(&work::Binding<flounder::Shared>) -> f64) -> f
 }
 
 /// With a service in the thread of the library, which is that of the client as well.
-fn with_service(calls: impl Fn(&work::Binding<flounder::Shared>) -> f64) -> f64 {
+fn with_service(calls: impl Fn(&work::Binding<Shared>) -> f64) -> f64 {
     let _service = work::serve("served", || Service).wait().expect("serve");
     calls(&work::connect("served").wait().expect("connect to the service"))
 }
@@ -243,7 +222,7 @@ fn served_tasks() -> f64 {
     with_service(in_tokio)
 }
 
-fn in_tokio(binding: &work::Binding<flounder::Shared>) -> f64 {
+fn in_tokio(binding: &work::Binding<Shared>) -> f64 {
     let client = work::RpcClient::new(binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();

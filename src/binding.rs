@@ -11,8 +11,10 @@
 //! }
 //! ```
 
+pub use flounder_rt::any_waitset::AnyWaitset;
 pub use flounder_rt::bind::Bind;
 pub use flounder_rt::binding::{
     Cancelled, Closing, End, Messages, Receiving, Sending, SendingCaps, SentWithin, Timeout,
 };
 pub use flounder_rt::export::{Export, IntoOutcome};
+pub use flounder_rt::shared::{SharedBind, SharedExport, SharedExported};

@@ -367,3 +367,12 @@ fn export_calls_back_from_the_waitset() {
     let iref = exported.take().expect("it is exported").iref();
     twice::bind(iref, &ws, twice::RxVtbl::default()).wait().expect("it is there");
 }
+
+#[test]
+fn waitset_behind_a_pointer_is_taken_as_well() {
+    let ws = Rc::new(Waitset::new());
+    let service = twice::export(&ws, |_: &Peer| Ok(Service(Rc::default()))).wait().expect("export");
+    #[allow(clippy::needless_borrow, clippy::needless_borrows_for_generic_args)]
+    let binding = twice::bind(service.iref(), &&*ws, ()).wait().expect("bind");
+    assert_eq!(twice::RpcClient::new(&binding).double(2), Ok(4));
+}

@@ -236,13 +236,23 @@ impl Ends {
     /// Puts a message on the channel that no client would send, and expects it to end the binding.
     fn forge(number: u16, words: &[u64], caps: Vec<Cap>, expected: DecodeError) {
         let ends = Self::new();
+        let copies = caps.iter().map(|cap| cap.try_clone().expect("it can be copied")).collect();
         ends.there.messages.borrow_mut().push_back(Message { number, words: words.to_vec(), caps });
         assert_eq!(ends.received(), [""; 0], "{expected}");
         let message = all::INTERFACE.message_name(number);
-        assert_eq!(
-            *ends.server.errors.borrow(),
-            [BindingError::Decode { message, error: expected }]
-        );
+        let error = BindingError::Decode { message, error: expected };
+        assert_eq!(*ends.server.errors.borrow(), [error.clone()]);
+        Self::forge_for_nobody(Message { number, words: words.to_vec(), caps: copies }, &error);
+    }
+
+    /// A binding without handlers checks what it receives all the same.
+    fn forge_for_nobody(message: Message, expected: &BindingError) {
+        let (waitset, (_first, second, there, _back)) = (Waitset::new(), fake::pair(usize::MAX));
+        let binding = all::Binding::attach(Box::new(second), &waitset, ())
+            .expect("a fake channel needs nothing watched");
+        there.messages.borrow_mut().push_back(message);
+        while waitset.try_dispatch().expect("no callback fails") {}
+        assert_eq!(binding.ended().as_ref(), Some(expected));
     }
 }
 

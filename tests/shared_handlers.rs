@@ -11,12 +11,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flounder::binding::SharedExported;
 use flounder::nameservice;
-use flounder::{BindError, BindingError, Peer, Refusal, SharedWaitset, Waitset, flounder};
-use flounder_rt::binding::{Received, SharedDispatch, SharedEndpoint, SharedReplyToken};
-use flounder_rt::interface::MessageKind;
-use flounder_rt::shared::{SharedBind, SharedExport, SharedExported};
-use flounder_rt::wire::DecodeError;
+use flounder::{BindError, BindingError, Peer, Refusal, Shared, SharedWaitset, Waitset, flounder};
 
 flounder! {
     /// Doubles numbers, and counts notes.
@@ -25,10 +22,6 @@ flounder! {
         rpc double(in uint64 a, out uint64 b);
     }
 }
-
-const NOTE: u16 = 1;
-const CALL: u16 = 2;
-const RESPONSE: u16 = 3;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,45 +45,39 @@ struct Seen {
     threads: Mutex<HashMap<thread::ThreadId, u64>>,
 }
 
-impl SharedDispatch for Handlers {
-    fn deliver(
-        &mut self,
-        end: &SharedEndpoint,
-        mut message: Received<'_>,
-    ) -> Result<(), DecodeError> {
-        match (message.number, message.words) {
-            (NOTE, [value]) => {
-                assert_eq!(*value, self.next, "a note is lost, doubled or out of order");
-                self.next += 1;
-                self.seen.notes.fetch_add(1, Ordering::Relaxed);
-            }
-            (CALL, words @ [_, _]) => {
-                self.seen.calls.fetch_add(1, Ordering::Relaxed);
-                let (id, value) = (words[id_at(CALL)], words[1 - id_at(CALL)]);
-                let reply = SharedReplyToken::new(end, id as u32, RESPONSE).expect("no thread");
-                let mut answer = [2 * value; 2];
-                answer[id_at(RESPONSE)] = id;
-                reply.send(&answer, &[]);
-            }
-            (RESPONSE, _) => return end.answer(&mut message, 8 * id_at(RESPONSE), 2),
-            _ => return Err(DecodeError::Short { need: 1, have: 0 }),
-        }
-        let mut threads = self.seen.threads.lock().expect("nobody panics");
-        *threads.entry(thread::current().id()).or_insert(0) += 1;
-        Ok(())
+impl Handlers {
+    fn new(seen: &Arc<Seen>) -> Self {
+        Self { seen: Arc::clone(seen), next: 0 }
     }
 
-    fn error(&mut self, _: &SharedEndpoint, error: BindingError) {
-        assert!(matches!(error, BindingError::Closed | BindingError::PeerDied), "{error}");
-        self.seen.ends.fetch_add(1, Ordering::Relaxed);
+    fn note_thread(&self) {
+        let mut threads = self.seen.threads.lock().expect("nobody panics");
+        *threads.entry(thread::current().id()).or_insert(0) += 1;
     }
 }
 
-/// Returns which word of a call or a response is the id of the call.
-fn id_at(number: u16) -> usize {
-    match doubler::INTERFACE.message(number).map(|message| message.kind) {
-        Some(MessageKind::RpcCall { at } | MessageKind::RpcResponse { at }) => at / 8,
-        other => panic!("message {number} is {other:?}"),
+impl doubler::Rx<Shared> for Handlers {
+    fn note(&mut self, _: &doubler::Binding<Shared>, value: u64) {
+        assert_eq!(value, self.next, "a note is lost, doubled or out of order");
+        self.next += 1;
+        self.seen.notes.fetch_add(1, Ordering::Relaxed);
+        self.note_thread();
+    }
+
+    fn double(
+        &mut self,
+        _: &doubler::Binding<Shared>,
+        a: u64,
+        reply: doubler::DoubleReply<Shared>,
+    ) {
+        self.seen.calls.fetch_add(1, Ordering::Relaxed);
+        reply.send(2 * a);
+        self.note_thread();
+    }
+
+    fn error(&mut self, _: &doubler::Binding<Shared>, error: BindingError) {
+        assert!(matches!(error, BindingError::Closed | BindingError::PeerDied), "{error}");
+        self.seen.ends.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -106,12 +93,7 @@ impl Service {
     fn new(threads: usize) -> Self {
         let (ws, seen, ends) = (SharedWaitset::new(), Arc::<Seen>::default(), Arc::default());
         let theirs = Arc::clone(&seen);
-        let connect = move |_: &Peer| {
-            let handlers = Handlers { seen: Arc::clone(&theirs), next: 0 };
-            Ok(Box::new(handlers) as Box<dyn SharedDispatch>)
-        };
-        let broker = flounder_monitor::broker();
-        let exported = SharedExport::new(&ws, doubler::INTERFACE, broker, connect).wait();
+        let exported = doubler::export(&ws, move |_: &Peer| Ok(Handlers::new(&theirs))).wait();
         let exported = exported.expect("export the service");
         let threads = (0..threads).map(|_| {
             let (ws, ends) = (ws.clone(), Arc::<AtomicBool>::clone(&ends));
@@ -169,15 +151,11 @@ fn clients_of_other_threads_bind_and_call() {
 fn client_of_several_threads_binds_from_any_of_them() {
     let service = Service::new(2);
     let iref = service.exported.iref();
-    let bind = || {
-        let handler = Box::new(Handlers { seen: Arc::default(), next: 0 });
-        let broker = flounder_monitor::broker();
-        SharedBind::new(iref, &service.ws, doubler::INTERFACE, broker, handler, |end| end)
-    };
+    let bind = || doubler::bind(iref, &service.ws, Handlers::new(&Arc::default()));
     let blocking = bind().wait().expect("bind");
     let awaited = Waitset::new().block_on(bind()).expect("the waitset runs").expect("bind");
     for end in [blocking, awaited] {
-        end.send(NOTE, &[0], &[], Vec::new()).wait().expect("there is room");
+        end.send_note(0).wait().expect("there is room");
     }
     eventually("both notes", || service.seen.notes.load(Ordering::Relaxed) == 2);
     let late = bind().timeout(Duration::ZERO).wait();
@@ -193,11 +171,7 @@ fn dropped_bind_leaves_no_binding_and_no_handlers() {
     let service = Service::new(2);
     let (iref, ws) = (service.exported.iref(), SharedWaitset::new());
     let handlers = Arc::<Seen>::default();
-    let bind = || {
-        let handler = Box::new(Handlers { seen: Arc::clone(&handlers), next: 0 });
-        let broker = flounder_monitor::broker();
-        SharedBind::new(iref, &ws, doubler::INTERFACE, broker, handler, |end| end)
-    };
+    let bind = || doubler::bind(iref, &ws, Handlers::new(&handlers));
     // The first poll begins it.
     drop(bind());
     for round in 0..ROUNDS {
@@ -224,7 +198,7 @@ fn dropped_bind_leaves_no_binding_and_no_handlers() {
     eventually("the drop of the handlers", || Arc::strong_count(&handlers) == 1);
     // Nothing else was bound before.
     let binding = bind().wait().expect("bind");
-    binding.send(NOTE, &[0], &[], Vec::new()).wait().expect("there is room");
+    binding.send_note(0).wait().expect("there is room");
     eventually("the note", || service.seen.notes.load(Ordering::Relaxed) == 1);
     assert_eq!(ends(), ROUNDS);
 }
@@ -249,13 +223,12 @@ fn connect_callback_runs_for_one_client_at_a_time() {
         count += 1;
         running.store(false, Ordering::Release);
         match count {
-            1..=8 => Ok(Box::new(Handlers { seen: Arc::default(), next: 0 }) as _),
+            1..=8 => Ok(Handlers::new(&Arc::default())),
             9 => Err(Refusal::new(7, "no more")),
             _ => panic!("this is part of the test"),
         }
     };
-    let broker = flounder_monitor::broker();
-    let exported = SharedExport::new(&ws, doubler::INTERFACE, broker, connect).wait();
+    let exported = doubler::export(&ws, connect).wait();
     let iref = exported.expect("export the service").iref();
     // They go on until the test process ends.
     for _ in 0..3 {

@@ -18,7 +18,8 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let methods = messages.handled().map(|wire| method(wire, messages));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
     let name = quote!(__deliver_async<__R: AsyncRx + 'static>);
-    let deliver = dispatch(messages, &name, &quote!(&mut #rt::Rc<__R>), None, arms);
+    let (handlers, binding) = (quote!(&mut #rt::Rc<__R>), quote!(Binding));
+    let deliver = dispatch(messages, &name, &handlers, &binding, None, arms);
     quote! {
         #doc
         ///
@@ -30,13 +31,13 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 
             /// Something went wrong with the binding. Left alone, it is logged.
             fn error(&self, binding: &Binding, error: #rt::BindingError) {
-                #rt::unhandled_error(binding, error);
+                #rt::unhandled_error(&binding.0, error);
             }
         }
 
         #[automatically_derived]
         impl<__R: AsyncRx + 'static> Handlers for #rt::Async<__R> {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
+            fn __deliver(self) -> #rt::BoxDispatch {
                 #rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
             }
         }
@@ -69,7 +70,7 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     quote!(#doc #declaration)
 }
 
-/// `1 => __Basic::spawn(__m, __raw, __rx, __b, __R::basic),`
+/// `1 => __Basic::spawn(__m, __rx, __b, __R::basic),`
 fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (form, number) = (&wire.form, number(wire.message));
     let run = run(wire, Handler::new(wire, messages).name);
@@ -80,19 +81,19 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
             let (value, lent) = (response.result(), response.lent());
             let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
             quote! {
-                #form::#serve(__m, __raw, __rx, __b, #run, #response_number, |__reply, #value| {
+                #form::#serve(__m, __rx, __b, #run, #response_number, |__reply, #value| {
                     #ty(__reply).send(#lent)
                 })
             }
         }
         _ => {
             let spawn = if wire.is_long() { quote!(spawn_whole) } else { quote!(spawn) };
-            quote!(#form::#spawn(__m, __raw, __rx, __b, #run))
+            quote!(#form::#spawn(__m, __rx, __b, #run))
         }
     };
     if wire.has_bulk() {
         // What is found stays beside the message until it is decoded.
-        quote!(#number => { #form::resolve(__raw, __m)?; #call })
+        quote!(#number => { #form::resolve(&__b.0, __m)?; #call })
     } else {
         quote!(#number => #call,)
     }

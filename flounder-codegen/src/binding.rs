@@ -224,28 +224,33 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
     let name = &messages.interface.name.idl;
     let doc =
         docs::line(&format!("What one end of `{name}` does with the messages that it receives."));
+    let (end, threads) = (&messages.end, docs::line(RX_THREADS));
     let handlers = messages.handled().map(|wire| {
         let handler = Handler::new(wire, messages);
         let (doc, name, binding, parameters) =
-            (handler.doc(), handler.name, &handler.binding, handler.parameters());
-        let declaration =
-            quote_spanned!(name.span()=> fn #name(&mut self, #binding: &Binding, #parameters););
+            (handler.doc(), handler.name, &handler.binding, handler.parameters(Some(end)));
+        let declaration = quote_spanned! {name.span()=>
+            fn #name(&mut self, #binding: &Binding<#end>, #parameters);
+        };
         quote!(#doc #declaration)
     });
     quote! {
         #doc
         ///
-        /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-        pub trait Rx {
+        #threads
+        pub trait Rx<#end: #rt::End = #rt::Local> {
             #(#handlers)*
 
             /// Something went wrong with the binding. Left alone, it is logged.
-            fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
-                #rt::unhandled_error(binding, error);
+            fn error(&mut self, binding: &Binding<#end>, error: #rt::BindingError) {
+                #rt::unhandled_error(&binding.0, error);
             }
         }
     }
 }
+
+const RX_THREADS: &str = "Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear \
+                          down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.";
 
 /// The handler of a message, or of the call of an rpc.
 pub(crate) struct Handler<'m, 'a> {
@@ -290,9 +295,11 @@ impl<'m, 'a> Handler<'m, 'a> {
         }
     }
 
-    fn parameters(&self) -> TokenStream {
+    /// The parameters, with the reply of an end of kind `end`.
+    fn parameters(&self, end: Option<&Ident>) -> TokenStream {
         let parameters = self.wire.handler_parameters();
-        let reply = self.reply.as_ref().map(|(name, ty)| quote!(#name: #ty,));
+        let end = end.map(|end| quote!(<#end>));
+        let reply = self.reply.as_ref().map(|(name, ty)| quote!(#name: #ty #end,));
         quote!(#parameters #reply)
     }
 
@@ -317,38 +324,48 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
         "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
     ));
     let arms = messages.handled().map(|wire| deliver(wire, messages));
+    let end = &messages.end;
     let deliver = dispatch(
         messages,
-        &quote!(__deliver<__R: Rx>),
+        &quote!(__deliver<#end: #rt::End, __R: Rx<#end>>),
         &quote!(&mut __R),
+        &quote!(Binding<#end>),
         Some(quote!(#[inline(always)])),
         arms,
     );
+    // Two implementations for what handles messages: one with the kind of end as a parameter could overlap with the others.
     quote! {
         #doc
-        pub trait Handlers: 'static {
+        pub trait Handlers<#end: #rt::End = #rt::Local>: 'static {
             #[doc(hidden)]
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch>;
+            fn __deliver(self) -> #rt::BoxDispatch<#end>;
         }
 
         #[automatically_derived]
-        impl Handlers for () {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
-                <RxVtbl as #rt::Default>::default().__deliver()
+        impl<#end: #rt::End> Handlers<#end> for () {
+            fn __deliver(self) -> #rt::BoxDispatch<#end> {
+                #rt::nothing::<#end, Message>()
             }
         }
 
         #[automatically_derived]
-        impl<__R: Handlers> Handlers for #rt::Inbox<Binding, __R> {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
+        impl<#end: #rt::End, __R: Handlers<#end>> Handlers<#end> for #rt::Inbox<Binding<#end>, __R> {
+            fn __deliver(self) -> #rt::BoxDispatch<#end> {
                 #rt::inbox(self, Binding, __R::__deliver)
             }
         }
 
         #[automatically_derived]
         impl<__R: Rx + 'static> Handlers for __R {
-            fn __deliver(self) -> #rt::Box<dyn #rt::Dispatch> {
+            fn __deliver(self) -> #rt::BoxDispatch {
                 #rt::dispatcher(self, Binding, __deliver, Rx::error)
+            }
+        }
+
+        #[automatically_derived]
+        impl<__R: Rx<#rt::Shared> + #rt::Send + 'static> Handlers<#rt::Shared> for __R {
+            fn __deliver(self) -> #rt::BoxDispatch<#rt::Shared> {
+                #rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
             }
         }
 
@@ -361,6 +378,7 @@ pub(crate) fn dispatch(
     messages: &Messages<'_>,
     name: &TokenStream,
     handlers: &TokenStream,
+    binding: &TokenStream,
     inline: Option<TokenStream>,
     arms: impl Iterator<Item = TokenStream>,
 ) -> TokenStream {
@@ -370,7 +388,7 @@ pub(crate) fn dispatch(
         let wire = &messages.list[rpc.response];
         let (number, form) = (number(wire.message), &wire.form);
         let answer = if wire.has_bulk() { quote!(answer_bulk) } else { quote!(answer) };
-        quote!(#number => return #form::#answer(__raw, __m),)
+        quote!(#number => return #form::#answer(&__b.0, __m),)
     });
     let responses: Vec<_> = responses.collect();
     let responses = (!responses.is_empty()).then(|| {
@@ -385,8 +403,7 @@ pub(crate) fn dispatch(
         #inline
         fn #name(
             __rx: #handlers,
-            __b: &Binding,
-            __raw: &#rt::RawBinding,
+            __b: &#binding,
             __m: &mut #rt::Received<'_>,
         ) -> #rt::Result<(), #rt::DecodeError> {
             #responses
@@ -409,21 +426,27 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (name, pattern, received) = (handler.name, wire.pattern(), wire.received());
     let reply = match (wire.message.role, &handler.reply) {
         (Role::RpcCall(index), Some((_, ty))) => {
-            let response = &messages.interface.messages[messages.interface.rpcs[index].response];
-            let number = self::number(response);
-            Some(quote!(#ty(#rt::ReplyToken::new(__raw, __id, #number)),))
+            let rpc = &messages.interface.rpcs[index];
+            Some((ty, self::number(&messages.interface.messages[rpc.response])))
         }
         _ => None,
     };
-    let handle = quote!(|#pattern| Rx::#name(__rx, __b, #received #reply));
-    let deliver = if wire.has_bulk() {
-        quote!(deliver_bulk(__raw, __m, #handle))
-    } else {
-        quote!(deliver(__m, #handle))
+    let deliver = match (reply, wire.has_bulk()) {
+        (None, false) => quote!(deliver(__m, |#pattern| Rx::#name(__rx, __b, #received))),
+        (None, true) => {
+            quote!(deliver_bulk(&__b.0, __m, |#pattern| Rx::#name(__rx, __b, #received)))
+        }
+        (Some((ty, response)), false) => quote! {
+            deliver_call(
+                __m, &__b.0, #response, |__reply, #pattern| Rx::#name(__rx, __b, #received #ty(__reply)),
+            )
+        },
+        (Some((ty, response)), true) => {
+            let reply = quote!(#ty(#rt::ReplyToken::new(&__b.0.0, __id, #response)));
+            quote!(deliver_bulk(&__b.0, __m, |#pattern| Rx::#name(__rx, __b, #received #reply)))
+        }
     };
-    quote! {
-        #number => #form::#deliver,
-    }
+    quote!(#number => #form::#deliver,)
 }
 
 /// `RxVtbl`: optional closures in place of a type that implements `Rx`.
@@ -466,7 +489,7 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
             fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
                 match &mut self.error {
                     #rt::Some(__handler) => __handler(binding, error),
-                    #rt::None => #rt::unhandled_error(binding, error),
+                    #rt::None => #rt::unhandled_error(&binding.0, error),
                 }
             }
         }
@@ -476,7 +499,7 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
 fn vtbl_method(handler: &Handler<'_, '_>) -> TokenStream {
     let (rt, idl) = (handler.messages.rt, handler.idl_name());
     let (name, binding) = (handler.name, &handler.binding);
-    let (parameters, names) = (handler.parameters(), handler.names());
+    let (parameters, names) = (handler.parameters(None), handler.names());
     quote! {
         fn #name(&mut self, #binding: &Binding, #parameters) {
             match &mut self.#name {

@@ -9,17 +9,20 @@ use crate::rt::Rt;
 pub(crate) fn items(rt: &Rt) -> TokenStream {
     quote! {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-        pub fn export<C, X>(waitset: &#rt::Waitset, mut connect: C) -> #rt::Export
+        pub fn export<W: #rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
         where
-            C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + 'static,
-            X: Handlers,
+            C: #rt::FnMut(&#rt::Peer) -> #rt::Result<X, #rt::Refusal> + #rt::Connects<W::End, X>,
+            X: Handlers<W::End>,
         {
-            let __connect = move |__p: &#rt::Peer| connect(__p).map(Handlers::__deliver);
-            #rt::export(waitset, INTERFACE, #rt::broker(), __connect)
+            #rt::export(waitset, INTERFACE, #rt::broker(), connect, X::__deliver)
         }
 
         /// Connects to the service that `iref` names; `rx` handles what it sends.
-        pub fn bind<X: Handlers>(iref: #rt::Iref, waitset: &#rt::Waitset, rx: X) -> #rt::Bind<Binding> {
+        pub fn bind<W: #rt::AnyWaitset, X: Handlers<W::End>>(
+            iref: #rt::Iref,
+            waitset: &W,
+            rx: X,
+        ) -> W::Bind<Binding<W::End>> {
             #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
         }
 
@@ -35,7 +38,7 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         /// Connects to the service called `name`, once there is one, for any thread.
         #[inline]
         pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
-            #rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+            #rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
         }
     }
 }

@@ -52,12 +52,12 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
     // A name that is taken is one of the errors.
     let own = ["RpcClient", "RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
-    // With its parameter; that of `RpcClient` could not be found for a call of `new`.
+    // With their parameter; that of `RpcClient` could not be found for a call of `new`.
     let ends = ["Binding"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
-    let ends = ends.filter(free).map(|name| unknown_end(&name, error));
-    let own = own.chain(replies).filter(free).map(|name| unknown(&name)).chain(ends);
+    let ends = ends.chain(replies).filter(free).map(|name| unknown_end(&name, error));
+    let own = own.filter(free).map(|name| unknown(&name)).chain(ends);
     let own_error = interface.messages.iter().all(|message| message.name.rust != "error");
     let async_handlers = interface.messages.iter().filter_map(async_handler);
     let async_error = own_error.then(|| {
@@ -80,7 +80,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             #broken
             #(#types)*
             #(#own)*
-            pub trait Rx {
+            pub trait Rx<E = ()> {
                 #(#handlers)*
                 #error_handler
             }

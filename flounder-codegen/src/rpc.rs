@@ -46,7 +46,7 @@ impl<'m, 'a> Call<'m, 'a> {
 
     /// `pub struct TestrpcReply(..)`
     fn reply(&self) -> TokenStream {
-        let rt = self.messages.rt;
+        let (rt, end) = (self.messages.rt, &self.messages.end);
         let (name, output) = (reply_name(self.rpc), self.response.output());
         let doc =
             docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
@@ -59,9 +59,9 @@ impl<'m, 'a> Call<'m, 'a> {
             /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
             #[must_use = "a caller waits for the reply"]
             #[#rt::derive(#rt::Debug)]
-            pub struct #name(#rt::ReplyToken);
+            pub struct #name<#end: #rt::End = #rt::Local>(#rt::ReplyToken<#end>);
 
-            impl #name {
+            impl<#end: #rt::End> #name<#end> {
                 /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
                 /// that no reply will come, and the error handler of this end why.
                 #[inline]
@@ -77,7 +77,7 @@ impl<'m, 'a> Call<'m, 'a> {
                 }
 
                 /// Completes when nobody waits for the reply any more.
-                pub fn cancelled(&mut self) -> #rt::Cancelled<'_> {
+                pub fn cancelled(&mut self) -> #rt::Cancelled<'_, #end> {
                     self.0.cancelled()
                 }
             }

@@ -1,7 +1,8 @@
 //! What the facade passes to generated code. Not part of the public interface: it changes with the generator.
 
-use flounder_rt::binding::{Dispatch, Local, RawEnd};
+use flounder_rt::binding::{BoxDispatch, Local, RawEnd};
 use flounder_rt::interface::Interface;
+use flounder_rt::message::MessageValue;
 
 pub use crate::service::{Connect, Serve};
 
@@ -9,17 +10,15 @@ pub use crate::service::{Connect, Serve};
 pub fn serve(
     name: &str,
     interface: &'static Interface,
-    handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
+    handlers: impl FnMut() -> BoxDispatch + Send + 'static,
 ) -> Serve {
     Serve::new(name, interface, handlers)
 }
 
-/// Returns a connection to the service called `name`. `handlers` makes what handles the messages of the service.
-pub fn connect<B: Send + 'static>(
+/// Returns a connection to the service called `name`, whose messages are those of `M`. None of them has a handler.
+pub fn connect<M: MessageValue + 'static, B: Send + 'static>(
     name: &str,
-    interface: &'static Interface,
-    handlers: fn() -> Box<dyn Dispatch>,
     wrap: fn(RawEnd<Local>) -> B,
 ) -> Connect<B> {
-    Connect::new(name, interface, handlers, wrap)
+    Connect::new::<M>(name, wrap)
 }

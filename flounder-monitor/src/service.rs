@@ -44,13 +44,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flounder_rt::binding::{Dispatch, Local, RawBinding, RawEnd, Received};
+use flounder_rt::binding::{BoxDispatch, Dispatch, Local, RawBinding, RawEnd, Received, nothing};
 use flounder_rt::export::Exported;
 use flounder_rt::fork::ForkGeneration;
+use flounder_rt::message::MessageValue;
 use flounder_rt::waitset::Remote;
 use flounder_rt::wire::DecodeError;
 use flounder_rt::{
-    __private, BindError, BindingError, Errno, ExportError, Interface, Iref, Waitset,
+    __private, BindError, BindingError, Errno, ExportError, Interface, Iref, Peer, Waitset,
 };
 
 use crate::limit::Limit;
@@ -75,7 +76,7 @@ impl Serve {
     pub(crate) fn new(
         name: &str,
         interface: &'static Interface,
-        handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
+        handlers: impl FnMut() -> BoxDispatch + Send + 'static,
     ) -> Self {
         let name = name.to_owned();
         Self(Job::new(move |waitset, deadline| {
@@ -214,7 +215,7 @@ struct Bindings(RefCell<HashMap<u64, RawBinding>>);
 /// Handlers of one client. They tell the service when their binding begins and ends.
 struct ClientHandlers {
     number: u64,
-    handlers: Box<dyn Dispatch>,
+    handlers: BoxDispatch,
     bindings: Rc<Bindings>,
 }
 
@@ -245,17 +246,18 @@ async fn serve(
     waitset: &Waitset,
     name: String,
     interface: &'static Interface,
-    mut handlers: impl FnMut() -> Box<dyn Dispatch> + 'static,
+    mut handlers: impl FnMut() -> BoxDispatch + 'static,
     deadline: Option<Instant>,
 ) -> Result<ServiceHandle, ServiceError> {
     let bindings = Rc::<Bindings>::default();
     let (theirs, mut clients) = (Rc::clone(&bindings), 0);
-    let export = __private::export(waitset, interface, broker(), move |_| {
+    let connect = move |_: &Peer| {
         clients += 1;
         let (handlers, bindings) = (handlers(), Rc::clone(&theirs));
-        let handlers = ClientHandlers { number: clients, handlers, bindings };
-        Ok(Box::new(handlers) as Box<dyn Dispatch>)
-    });
+        Ok(ClientHandlers { number: clients, handlers, bindings })
+    };
+    let deliver = |handlers| Box::new(handlers) as BoxDispatch;
+    let export = __private::export(waitset, interface, broker(), connect, deliver);
     let exported = export.await?;
     let iref = exported.iref();
     // From here on the drop withdraws it.
@@ -278,14 +280,10 @@ async fn serve(
 pub struct Connect<B>(Job<B>);
 
 impl<B: Send + 'static> Connect<B> {
-    /// `handlers` makes what handles the messages of the service.
-    pub(crate) fn new(
-        name: &str,
-        interface: &'static Interface,
-        handlers: fn() -> Box<dyn Dispatch>,
-        wrap: fn(RawEnd<Local>) -> B,
-    ) -> Self {
+    /// The messages of the service are those of `M`.
+    pub(crate) fn new<M: MessageValue + 'static>(name: &str, wrap: fn(RawEnd<Local>) -> B) -> Self {
         let name = name.to_owned();
+        let (interface, handlers) = (M::INTERFACE, nothing::<Local, M>);
         Self(Job::new(move |waitset, deadline| {
             Box::pin(
                 async move { connect(&waitset, &name, interface, handlers, wrap, deadline).await },
@@ -336,7 +334,7 @@ async fn connect<B: 'static>(
     waitset: &Waitset,
     name: &str,
     interface: &'static Interface,
-    handlers: fn() -> Box<dyn Dispatch>,
+    handlers: fn() -> BoxDispatch,
     wrap: fn(RawEnd<Local>) -> B,
     deadline: Option<Instant>,
 ) -> Result<B, ServiceError> {

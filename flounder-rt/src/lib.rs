@@ -24,7 +24,7 @@ pub mod wire;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use broker::{bind, export, shared};
+pub use broker::{any_waitset, bind, export, shared};
 pub use flounder_wire::{debug_as_chain, error, escape, interface, iref};
 pub use message::bulk;
 pub use process::{account, barrier, cap, closer, fork, log_rate, peer};

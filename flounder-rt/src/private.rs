@@ -19,19 +19,19 @@ pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use crate::__args;
-pub use crate::bind::Bind;
 #[cfg(fuzzing)]
 pub use crate::binding::run_program;
 pub use crate::binding::{
-    AsRaw, Async, BindingError, Call, Cancelled, Closing, ControlError, Dispatch, End, Inbox,
+    AsRaw, Async, BindingError, BoxDispatch, Call, Cancelled, Closing, ControlError, End, Inbox,
     Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Rejected, Reply,
     ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError, async_dispatcher,
-    attach, dispatcher, inbox,
+    attach, dispatcher, inbox, nothing, shared_dispatcher,
 };
+pub use crate::broker::any_waitset::{AnyWaitset, Connects};
 pub use crate::broker::none::{Connect, Serve, connect, serve};
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, Control};
-pub use crate::export::{Broker, Export, Refusal};
+pub use crate::export::{Broker, Refusal};
 pub use crate::interface::{
     AnnotationInfo, AnnotationValue, Interface, MessageInfo, MessageKind, limits, numbered,
 };
@@ -54,21 +54,8 @@ pub use std::time::Instant;
 
 /// The default of an error handler: writes to the log.
 #[cold]
-pub fn unhandled_error(binding: &impl AsRaw, error: BindingError) {
-    let interface = binding.as_raw().interface();
-    match error {
-        BindingError::Closed => {
-            tracing::debug!(interface = interface.name, "binding closed by the peer")
-        }
-        error => {
-            crate::log_limited!(
-                error,
-                interface = interface.name,
-                ?error,
-                "binding error without a handler"
-            )
-        }
-    }
+pub fn unhandled_error<E: End>(end: &RawEnd<E>, error: BindingError) {
+    crate::binding::log_unhandled(end.interface(), error);
 }
 
 /// A message number beyond those of the interface: the limits of a channel let none through.
@@ -92,26 +79,27 @@ pub fn closures(f: &mut Formatter<'_>) -> fmt::Result {
     f.debug_struct("RxVtbl").finish_non_exhaustive()
 }
 
-/// Returns an export of a service.
-pub fn export(
-    waitset: &Waitset,
+/// Returns an export of a service. `deliver` makes a receiver of what `connect` answers with.
+pub fn export<W: AnyWaitset, X, C: Connects<W::End, X>>(
+    waitset: &W,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    connect: impl FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal> + 'static,
-) -> Export {
-    Export::new(waitset, interface, broker, connect)
+    connect: C,
+    deliver: fn(X) -> BoxDispatch<W::End>,
+) -> W::Export {
+    waitset.__export(interface, broker, connect.__for_clients(deliver))
 }
 
 /// Returns a bind to the service that `iref` names.
-pub fn bind<B: 'static>(
+pub fn bind<W: AnyWaitset, B: 'static>(
     iref: Iref,
-    waitset: &Waitset,
+    waitset: &W,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    handler: Box<dyn Dispatch>,
-    wrap: fn(RawEnd<Local>) -> B,
-) -> Bind<B> {
-    Bind::new(iref, waitset, interface, broker, handler, wrap)
+    handler: BoxDispatch<W::End>,
+    wrap: fn(RawEnd<W::End>) -> B,
+) -> W::Bind<B> {
+    waitset.__bind(iref, interface, broker, handler, wrap)
 }
 
 /// The broker of a program that has only the runtime: it knows no service.

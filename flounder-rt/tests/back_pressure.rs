@@ -16,7 +16,7 @@ use flounder_rt::binding::{
 };
 use flounder_rt::channel::ProtocolError;
 use flounder_rt::notify::Notifier;
-use flounder_rt::{BindingError, Peer, RpcError, Waitset};
+use flounder_rt::{BindingError, Local, Peer, RpcError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pair, Seen, WORDS};
 
 /// Room that is never used up.
@@ -107,7 +107,7 @@ fn waiting_replies_arrive_in_order_and_later_calls_are_answered() {
 fn service_queues_at_most_a_megabyte_of_replies() {
     // Each note has a reply of 64 kilobytes, for the sake of the test.
     let reply = |raw: &RawBinding, value: u64| {
-        ReplyToken::new(raw, value as u32, WORDS).send(&[], &[&[0; 1 << 16]]);
+        ReplyToken::<Local>::new(raw, value as u32, WORDS).send(&[], &[&[0; 1 << 16]]);
     };
     for (is_service, taken) in [(true, 17), (false, 100)] {
         let pair = hooked(PLENTY, 0, reply);
@@ -130,7 +130,7 @@ fn unsent_replies_are_charged_to_the_peer_that_does_not_read() {
     let account = Account::of(id);
     set_limits(Limits::default().with(Resource::Bytes, Scope::Process, 8 * REPLY as u64));
     let reply = |raw: &RawBinding, value: u64| {
-        ReplyToken::new(raw, value as u32, WORDS).send(&[], &[&[0; REPLY]]);
+        ReplyToken::<Local>::new(raw, value as u32, WORDS).send(&[], &[&[0; REPLY]]);
     };
     // The client reads nothing, since its waitset is never dispatched.
     let (ws, idle, seen) = (Waitset::new(), Waitset::new(), Log::default());

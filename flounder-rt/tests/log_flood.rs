@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flounder_rt::__private::unhandled_error;
-use flounder_rt::binding::{AsRaw, Dispatch, RawBinding, Received};
+use flounder_rt::binding::{Dispatch, RawBinding, Received};
 use flounder_rt::channel::ChannelError;
 use flounder_rt::log_rate::BURST;
 use flounder_rt::wire::DecodeError;
@@ -21,21 +21,13 @@ const AT_ONCE: u64 = 100;
 /// Handlers of a program that has none for errors, as generated code has them.
 struct Default;
 
-struct Typed<'a>(&'a RawBinding);
-
-impl AsRaw for Typed<'_> {
-    fn as_raw(&self) -> &RawBinding {
-        self.0
-    }
-}
-
 impl Dispatch for Default {
     fn deliver(&mut self, _: &RawBinding, _: Received<'_>) -> Result<(), DecodeError> {
         Ok(())
     }
 
     fn error(&mut self, raw: &RawBinding, error: BindingError) {
-        unhandled_error(&Typed(raw), error);
+        unhandled_error(&raw.handle(), error);
     }
 }
 

@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
-use flounder_rt::Waitset;
 use flounder_rt::binding::{
     CALL_WINDOW, Inbox, RawBinding, RawEnd, ReplyToken, SHARED_QUEUE, inbox as inbox_of,
 };
 use flounder_rt::channel::ChannelError;
+use flounder_rt::{Local, Waitset};
 use support::{DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, double_async};
 
 /// What the foreign code does.
@@ -300,7 +300,7 @@ fn wakers_of_an_inbox_may_do_anything() {
     everywhere(5, |scene| {
         let (near, far, ..) = support::pair(10);
         let inbox = Inbox::beside(2, Handler::logging(&Log::default()));
-        let inbox = inbox_of(inbox, |raw: RawEnd<_>| raw, |handler| handler);
+        let inbox = inbox_of(inbox, |raw: RawEnd<Local>| raw, |handler| handler);
         let ws = &scene.ws;
         let own = RawBinding::attach(Box::new(near), ws, INTERFACE, inbox).expect("no descriptor");
         let own = own.handle();
@@ -335,10 +335,10 @@ impl flounder_rt::message::MessageValue for Note {
 #[test]
 fn wakers_of_cancelled_replies_may_do_anything() {
     everywhere(10, |scene| {
-        let mut reply = ReplyToken::new(&scene.service(), 1, DOUBLE_RESPONSE);
+        let mut reply = ReplyToken::<Local>::new(&scene.service(), 1, DOUBLE_RESPONSE);
         _ = poll(pin!(reply.cancelled()));
         _ = poll(pin!(reply.cancelled()));
-        let mut other = ReplyToken::new(&scene.service(), 2, DOUBLE_RESPONSE);
+        let mut other = ReplyToken::<Local>::new(&scene.service(), 2, DOUBLE_RESPONSE);
         _ = poll(pin!(other.cancelled()));
         drop(reply);
         other.send(&[2, 3], &[]);

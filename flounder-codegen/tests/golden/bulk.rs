@@ -247,14 +247,14 @@ pub mod frames {
     }
     /// What one end of `frames` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-    pub trait Rx {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
         /// Shows a frame.
-        fn frame(&mut self, binding: &Binding, seq: u64, pixels: __rt::Bulk<'_>);
+        fn frame(&mut self, binding: &Binding<E>, seq: u64, pixels: __rt::Bulk<'_>);
         /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
         fn pair(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             left: __rt::Bulk<'_>,
             lent: __rt::Cap,
             given: __rt::Cap,
@@ -263,14 +263,14 @@ pub mod frames {
         /// Handles `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)`.
         fn read(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             offset: u64,
             key: __rt::Bulk<'_>,
-            reply: ReadReply,
+            reply: ReadReply<E>,
         );
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     /// Handlers of `frames` as closures, each of them optional.
@@ -338,55 +338,60 @@ pub mod frames {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
             }
         }
     }
     /// What handles the messages of `frames`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers: 'static {
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
     }
     #[automatically_derived]
-    impl Handlers for () {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            <RxVtbl as __rt::Default>::default().__deliver()
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
         }
     }
     #[automatically_derived]
-    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
     #[inline(always)]
-    fn __deliver<__R: Rx>(
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
         __rx: &mut __R,
-        __b: &Binding,
-        __raw: &__rt::RawBinding,
+        __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            4 => return __ReadResponse::answer_bulk(__raw, __m),
+            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => {
                 __Frame::deliver_bulk(
-                    __raw,
+                    &__b.0,
                     __m,
                     |(seq, pixels)| Rx::frame(__rx, __b, seq, pixels),
                 )
             }
             2 => {
                 __Pair::deliver_bulk(
-                    __raw,
+                    &__b.0,
                     __m,
                     |(left, lent, given, right)| Rx::pair(
                         __rx,
@@ -400,14 +405,14 @@ pub mod frames {
             }
             3 => {
                 __ReadCall::deliver_bulk(
-                    __raw,
+                    &__b.0,
                     __m,
                     |(__id, offset, key)| Rx::read(
                         __rx,
                         __b,
                         offset,
                         key,
-                        ReadReply(__rt::ReplyToken::new(__raw, __id, 4)),
+                        ReadReply(__rt::ReplyToken::new(&__b.0.0, __id, 4)),
                     ),
                 )
             }
@@ -440,39 +445,37 @@ pub mod frames {
         ) -> __rt::Result<(__rt::BulkOwned, __rt::Errval), __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
-        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            4 => return __ReadResponse::answer_bulk(__raw, __m),
+            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => {
-                __Frame::resolve(__raw, __m)?;
-                __Frame::spawn(__m, __raw, __rx, __b, __R::frame)
+                __Frame::resolve(&__b.0, __m)?;
+                __Frame::spawn(__m, __rx, __b, __R::frame)
             }
             2 => {
-                __Pair::resolve(__raw, __m)?;
-                __Pair::spawn(__m, __raw, __rx, __b, __R::pair)
+                __Pair::resolve(&__b.0, __m)?;
+                __Pair::spawn(__m, __rx, __b, __R::pair)
             }
             3 => {
-                __ReadCall::resolve(__raw, __m)?;
+                __ReadCall::resolve(&__b.0, __m)?;
                 __ReadCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::read,
@@ -488,8 +491,8 @@ pub mod frames {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct ReadReply(__rt::ReplyToken);
-    impl ReadReply {
+    pub struct ReadReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> ReadReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -503,7 +506,7 @@ pub mod frames {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -673,20 +676,20 @@ pub mod frames {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
-        X: Handlers,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
     {
-        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
-        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Handlers>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
         iref: __rt::Iref,
-        waitset: &__rt::Waitset,
+        waitset: &W,
         rx: X,
-    ) -> __rt::Bind<Binding> {
+    ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -700,6 +703,6 @@ pub mod frames {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
 }

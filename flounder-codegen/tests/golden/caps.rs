@@ -418,16 +418,16 @@ pub mod caps {
     }
     /// What one end of `caps` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-    pub trait Rx {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
         /// Handles `copied(cap a, holder b)`.
-        fn copied(&mut self, binding: &Binding, a: __rt::Cap, b: Holder);
+        fn copied(&mut self, binding: &Binding<E>, a: __rt::Cap, b: Holder);
         /// Handles `moved(give_away_cap a)`.
-        fn moved(&mut self, binding: &Binding, a: __rt::Cap);
+        fn moved(&mut self, binding: &Binding<E>, a: __rt::Cap);
         /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
         fn mixed(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             a: __rt::Cap,
             b: __rt::Cap,
             why: &str,
@@ -435,18 +435,18 @@ pub mod caps {
             d: __rt::Cap,
         );
         /// Handles `given(gift g)`.
-        fn given(&mut self, binding: &Binding, g: Gift);
+        fn given(&mut self, binding: &Binding<E>, g: Gift);
         /// Handles `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)`.
         fn exchange(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             a: __rt::Cap,
             b: __rt::Cap,
-            reply: ExchangeReply,
+            reply: ExchangeReply<E>,
         );
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     /// Handlers of `caps` as closures, each of them optional.
@@ -527,42 +527,47 @@ pub mod caps {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
             }
         }
     }
     /// What handles the messages of `caps`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers: 'static {
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
     }
     #[automatically_derived]
-    impl Handlers for () {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            <RxVtbl as __rt::Default>::default().__deliver()
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
         }
     }
     #[automatically_derived]
-    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
     #[inline(always)]
-    fn __deliver<__R: Rx>(
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
         __rx: &mut __R,
-        __b: &Binding,
-        __raw: &__rt::RawBinding,
+        __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __ExchangeResponse::answer(__raw, __m),
+            6 => return __ExchangeResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -576,14 +581,16 @@ pub mod caps {
             }
             4 => __Given::deliver(__m, |(g,)| Rx::given(__rx, __b, g)),
             5 => {
-                __ExchangeCall::deliver(
+                __ExchangeCall::deliver_call(
                     __m,
-                    |(__id, a, b)| Rx::exchange(
+                    &__b.0,
+                    6,
+                    |__reply, (__id, a, b)| Rx::exchange(
                         __rx,
                         __b,
                         a,
                         b,
-                        ExchangeReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                        ExchangeReply(__reply),
                     ),
                 )
             }
@@ -621,34 +628,32 @@ pub mod caps {
         ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
-        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __ExchangeResponse::answer(__raw, __m),
+            6 => return __ExchangeResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
-            1 => __Copied::spawn(__m, __raw, __rx, __b, __R::copied),
-            2 => __Moved::spawn(__m, __raw, __rx, __b, __R::moved),
-            3 => __Mixed::spawn(__m, __raw, __rx, __b, __R::mixed),
-            4 => __Given::spawn(__m, __raw, __rx, __b, __R::given),
+            1 => __Copied::spawn(__m, __rx, __b, __R::copied),
+            2 => __Moved::spawn(__m, __rx, __b, __R::moved),
+            3 => __Mixed::spawn(__m, __rx, __b, __R::mixed),
+            4 => __Given::spawn(__m, __rx, __b, __R::given),
             5 => {
                 __ExchangeCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::exchange,
@@ -664,8 +669,8 @@ pub mod caps {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct ExchangeReply(__rt::ReplyToken);
-    impl ExchangeReply {
+    pub struct ExchangeReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> ExchangeReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -682,7 +687,7 @@ pub mod caps {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -841,20 +846,20 @@ pub mod caps {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
-        X: Handlers,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
     {
-        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
-        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Handlers>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
         iref: __rt::Iref,
-        waitset: &__rt::Waitset,
+        waitset: &W,
         rx: X,
-    ) -> __rt::Bind<Binding> {
+    ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -868,6 +873,6 @@ pub mod caps {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
 }

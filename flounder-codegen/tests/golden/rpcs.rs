@@ -268,27 +268,33 @@ pub mod rpcs {
     }
     /// What one end of `rpcs` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-    pub trait Rx {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
         /// Nothing in, nothing out.
-        fn ping(&mut self, binding: &Binding, reply: PingReply);
+        fn ping(&mut self, binding: &Binding<E>, reply: PingReply<E>);
         /// Handles `rpc one(in uint32 reply, in string binding, out string s)`.
         fn one(
             &mut self,
-            __binding: &Binding,
+            __binding: &Binding<E>,
             reply: u32,
             binding: &str,
-            __reply: OneReply,
+            __reply: OneReply<E>,
         );
         /// Handles `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])`.
-        fn many(&mut self, binding: &Binding, e: Entry, key: &[u8], reply: ManyReply);
+        fn many(
+            &mut self,
+            binding: &Binding<E>,
+            e: Entry,
+            key: &[u8],
+            reply: ManyReply<E>,
+        );
         /// Handles `ask(uint32 token)`.
-        fn ask(&mut self, binding: &Binding, token: u32);
+        fn ask(&mut self, binding: &Binding<E>, token: u32);
         /// Handles `answer(uint32 token, errval err)`.
-        fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval);
+        fn answer(&mut self, binding: &Binding<E>, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     /// Handlers of `rpcs` as closures, each of them optional.
@@ -357,78 +363,85 @@ pub mod rpcs {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
             }
         }
     }
     /// What handles the messages of `rpcs`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers: 'static {
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
     }
     #[automatically_derived]
-    impl Handlers for () {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            <RxVtbl as __rt::Default>::default().__deliver()
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
         }
     }
     #[automatically_derived]
-    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
     #[inline(always)]
-    fn __deliver<__R: Rx>(
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
         __rx: &mut __R,
-        __b: &Binding,
-        __raw: &__rt::RawBinding,
+        __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            2 => return __PingResponse::answer(__raw, __m),
-            4 => return __OneResponse::answer(__raw, __m),
-            6 => return __ManyResponse::answer(__raw, __m),
+            2 => return __PingResponse::answer(&__b.0, __m),
+            4 => return __OneResponse::answer(&__b.0, __m),
+            6 => return __ManyResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => {
-                __PingCall::deliver(
+                __PingCall::deliver_call(
                     __m,
-                    |(__id,)| Rx::ping(
-                        __rx,
-                        __b,
-                        PingReply(__rt::ReplyToken::new(__raw, __id, 2)),
-                    ),
+                    &__b.0,
+                    2,
+                    |__reply, (__id,)| Rx::ping(__rx, __b, PingReply(__reply)),
                 )
             }
             3 => {
-                __OneCall::deliver(
+                __OneCall::deliver_call(
                     __m,
-                    |(__id, reply, binding)| Rx::one(
+                    &__b.0,
+                    4,
+                    |__reply, (__id, reply, binding)| Rx::one(
                         __rx,
                         __b,
                         reply,
                         binding,
-                        OneReply(__rt::ReplyToken::new(__raw, __id, 4)),
+                        OneReply(__reply),
                     ),
                 )
             }
             5 => {
-                __ManyCall::deliver(
+                __ManyCall::deliver_call(
                     __m,
-                    |(__id, e, key)| Rx::many(
+                    &__b.0,
+                    6,
+                    |__reply, (__id, e, key)| Rx::many(
                         __rx,
                         __b,
                         e,
                         key,
-                        ManyReply(__rt::ReplyToken::new(__raw, __id, 6)),
+                        ManyReply(__reply),
                     ),
                 )
             }
@@ -468,32 +481,30 @@ pub mod rpcs {
         async fn answer(&self, binding: &Binding, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
-        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            2 => return __PingResponse::answer(__raw, __m),
-            4 => return __OneResponse::answer(__raw, __m),
-            6 => return __ManyResponse::answer(__raw, __m),
+            2 => return __PingResponse::answer(&__b.0, __m),
+            4 => return __OneResponse::answer(&__b.0, __m),
+            6 => return __ManyResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => {
                 __PingCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::ping,
@@ -504,7 +515,6 @@ pub mod rpcs {
             3 => {
                 __OneCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::one,
@@ -515,7 +525,6 @@ pub mod rpcs {
             5 => {
                 __ManyCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::many,
@@ -525,8 +534,8 @@ pub mod rpcs {
                     },
                 )
             }
-            7 => __Ask::spawn(__m, __raw, __rx, __b, __R::ask),
-            8 => __Answer::spawn(__m, __raw, __rx, __b, __R::answer),
+            7 => __Ask::spawn(__m, __rx, __b, __R::ask),
+            8 => __Answer::spawn(__m, __rx, __b, __R::answer),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -535,8 +544,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct PingReply(__rt::ReplyToken);
-    impl PingReply {
+    pub struct PingReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> PingReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -549,7 +558,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -563,8 +572,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct OneReply(__rt::ReplyToken);
-    impl OneReply {
+    pub struct OneReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> OneReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -577,7 +586,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -591,8 +600,8 @@ pub mod rpcs {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct ManyReply(__rt::ReplyToken);
-    impl ManyReply {
+    pub struct ManyReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> ManyReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -608,7 +617,7 @@ pub mod rpcs {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -816,20 +825,20 @@ pub mod rpcs {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
-        X: Handlers,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
     {
-        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
-        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Handlers>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
         iref: __rt::Iref,
-        waitset: &__rt::Waitset,
+        waitset: &W,
         rx: X,
-    ) -> __rt::Bind<Binding> {
+    ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -843,6 +852,6 @@ pub mod rpcs {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
 }

@@ -282,27 +282,27 @@ pub mod test {
     }
     /// What one end of `test` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-    pub trait Rx {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
         /// Sends basic values.
-        fn basic(&mut self, binding: &Binding, arg: u32, e: Myenum);
+        fn basic(&mut self, binding: &Binding<E>, arg: u32, e: Myenum);
         /// Handles `str(uint32 arg, string s)`.
-        fn str(&mut self, binding: &Binding, arg: u32, s: &str);
+        fn str(&mut self, binding: &Binding<E>, arg: u32, s: &str);
         /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
         fn caps(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             arg: u32,
             cap1: __rt::Cap,
             cap2: __rt::Cap,
         );
         /// Handles `buffy(uint8 buf[buflen, 65536])`.
-        fn buffy(&mut self, binding: &Binding, buf: &[u8]);
+        fn buffy(&mut self, binding: &Binding<E>, buf: &[u8]);
         /// Handles `rpc testrpc(in string s, out uint32 result)`.
-        fn testrpc(&mut self, binding: &Binding, s: &str, reply: TestrpcReply);
+        fn testrpc(&mut self, binding: &Binding<E>, s: &str, reply: TestrpcReply<E>);
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     /// Handlers of `test` as closures, each of them optional.
@@ -371,42 +371,47 @@ pub mod test {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
             }
         }
     }
     /// What handles the messages of `test`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers: 'static {
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
     }
     #[automatically_derived]
-    impl Handlers for () {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            <RxVtbl as __rt::Default>::default().__deliver()
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
         }
     }
     #[automatically_derived]
-    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
     #[inline(always)]
-    fn __deliver<__R: Rx>(
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
         __rx: &mut __R,
-        __b: &Binding,
-        __raw: &__rt::RawBinding,
+        __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __TestrpcResponse::answer(__raw, __m),
+            6 => return __TestrpcResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -420,14 +425,11 @@ pub mod test {
             }
             4 => __Buffy::deliver(__m, |(buf,)| Rx::buffy(__rx, __b, buf)),
             5 => {
-                __TestrpcCall::deliver(
+                __TestrpcCall::deliver_call(
                     __m,
-                    |(__id, s)| Rx::testrpc(
-                        __rx,
-                        __b,
-                        s,
-                        TestrpcReply(__rt::ReplyToken::new(__raw, __id, 6)),
-                    ),
+                    &__b.0,
+                    6,
+                    |__reply, (__id, s)| Rx::testrpc(__rx, __b, s, TestrpcReply(__reply)),
                 )
             }
             __number => __rt::unknown_message(__number),
@@ -461,34 +463,32 @@ pub mod test {
         ) -> __rt::Result<u32, __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
-        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __TestrpcResponse::answer(__raw, __m),
+            6 => return __TestrpcResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
-            1 => __Basic::spawn(__m, __raw, __rx, __b, __R::basic),
-            2 => __Str::spawn(__m, __raw, __rx, __b, __R::str),
-            3 => __Caps::spawn(__m, __raw, __rx, __b, __R::caps),
-            4 => __Buffy::spawn(__m, __raw, __rx, __b, __R::buffy),
+            1 => __Basic::spawn(__m, __rx, __b, __R::basic),
+            2 => __Str::spawn(__m, __rx, __b, __R::str),
+            3 => __Caps::spawn(__m, __rx, __b, __R::caps),
+            4 => __Buffy::spawn(__m, __rx, __b, __R::buffy),
             5 => {
                 __TestrpcCall::serve(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     __R::testrpc,
@@ -504,8 +504,8 @@ pub mod test {
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
-    pub struct TestrpcReply(__rt::ReplyToken);
-    impl TestrpcReply {
+    pub struct TestrpcReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> TestrpcReply<E> {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
@@ -518,7 +518,7 @@ pub mod test {
             self.0.is_cancelled()
         }
         /// Completes when nobody waits for the reply any more.
-        pub fn cancelled(&mut self) -> __rt::Cancelled<'_> {
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
             self.0.cancelled()
         }
     }
@@ -644,20 +644,20 @@ pub mod test {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
-        X: Handlers,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
     {
-        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
-        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Handlers>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
         iref: __rt::Iref,
-        waitset: &__rt::Waitset,
+        waitset: &W,
         rx: X,
-    ) -> __rt::Bind<Binding> {
+    ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -671,6 +671,6 @@ pub mod test {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
 }

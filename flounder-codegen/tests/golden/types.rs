@@ -614,12 +614,12 @@ pub mod types {
     }
     /// What one end of `types` does with the messages that it receives.
     ///
-    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down.
-    pub trait Rx {
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
         /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         fn builtins(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             a: bool,
             b: u8,
             c: i32,
@@ -642,7 +642,7 @@ pub mod types {
         /// Handles `values(choice c, item i, pair p, row r, rows q, old_item o, pose s, thing t)`.
         fn values(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             c: Choice,
             i: Item,
             p: Pair,
@@ -655,7 +655,7 @@ pub mod types {
         /// Handles `arrays(uint8 a[a_len, 65536], bool b[b_len, 16], string c[c_len, 4], item d[d_len, 8], pose e[e_len, 65536], row f[f_len, 65536])`.
         fn arrays(
             &mut self,
-            binding: &Binding,
+            binding: &Binding<E>,
             a: &[u8],
             b: &[bool],
             c: &[&str],
@@ -664,14 +664,14 @@ pub mod types {
             f: &[Row],
         );
         /// Handles `annotated(uint8 buf[len, 65536])`.
-        fn annotated(&mut self, binding: &Binding, buf: &[u8]);
+        fn annotated(&mut self, binding: &Binding<E>, buf: &[u8]);
         /// Handles `type(string fn)`.
-        fn r#type(&mut self, binding: &Binding, r#fn: &str);
+        fn r#type(&mut self, binding: &Binding<E>, r#fn: &str);
         /// Handles `none()`.
-        fn none(&mut self, binding: &Binding);
+        fn none(&mut self, binding: &Binding<E>);
         /// Something went wrong with the binding. Left alone, it is logged.
-        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     /// Handlers of `types` as closures, each of them optional.
@@ -841,38 +841,43 @@ pub mod types {
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
-                __rt::None => __rt::unhandled_error(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
             }
         }
     }
     /// What handles the messages of `types`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers: 'static {
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
         #[doc(hidden)]
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch>;
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
     }
     #[automatically_derived]
-    impl Handlers for () {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
-            <RxVtbl as __rt::Default>::default().__deliver()
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
         }
     }
     #[automatically_derived]
-    impl<__R: Handlers> Handlers for __rt::Inbox<Binding, __R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
             __rt::inbox(self, Binding, __R::__deliver)
         }
     }
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers for __R {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
     }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
     #[inline(always)]
-    fn __deliver<__R: Rx>(
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
         __rx: &mut __R,
-        __b: &Binding,
-        __raw: &__rt::RawBinding,
+        __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
@@ -993,26 +998,24 @@ pub mod types {
         async fn none(&self, binding: &Binding);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
-            __rt::unhandled_error(binding, error);
+            __rt::unhandled_error(&binding.0, error);
         }
     }
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
-        fn __deliver(self) -> __rt::Box<dyn __rt::Dispatch> {
+        fn __deliver(self) -> __rt::BoxDispatch {
             __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
         __rx: &mut __rt::Rc<__R>,
         __b: &Binding,
-        __raw: &__rt::RawBinding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
             1 => {
                 __Builtins::spawn_whole(
                     __m,
-                    __raw,
                     __rx,
                     __b,
                     async |
@@ -1046,11 +1049,11 @@ pub mod types {
                     },
                 )
             }
-            2 => __Values::spawn(__m, __raw, __rx, __b, __R::values),
-            3 => __Arrays::spawn(__m, __raw, __rx, __b, __R::arrays),
-            4 => __Annotated::spawn(__m, __raw, __rx, __b, __R::annotated),
-            5 => __Type::spawn(__m, __raw, __rx, __b, __R::r#type),
-            6 => __None::spawn(__m, __raw, __rx, __b, __R::none),
+            2 => __Values::spawn(__m, __rx, __b, __R::values),
+            3 => __Arrays::spawn(__m, __rx, __b, __R::arrays),
+            4 => __Annotated::spawn(__m, __rx, __b, __R::annotated),
+            5 => __Type::spawn(__m, __rx, __b, __R::r#type),
+            6 => __None::spawn(__m, __rx, __b, __R::none),
             __number => __rt::unknown_message(__number),
         }
     }
@@ -1292,20 +1295,20 @@ pub mod types {
         }
     }
     /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
-    pub fn export<C, X>(waitset: &__rt::Waitset, mut connect: C) -> __rt::Export
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
     where
-        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal> + 'static,
-        X: Handlers,
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
     {
-        let __connect = move |__p: &__rt::Peer| connect(__p).map(Handlers::__deliver);
-        __rt::export(waitset, INTERFACE, __rt::broker(), __connect)
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<X: Handlers>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
         iref: __rt::Iref,
-        waitset: &__rt::Waitset,
+        waitset: &W,
         rx: X,
-    ) -> __rt::Bind<Binding> {
+    ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -1319,6 +1322,6 @@ pub mod types {
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
     pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect(name, INTERFACE, || ().__deliver(), |__e| Binding(__e.shared()))
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
 }

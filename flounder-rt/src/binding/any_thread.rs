@@ -23,13 +23,14 @@ use crate::account::Charge;
 use crate::binding::closing_list::ClosingList;
 use crate::binding::combiner::Combiner;
 use crate::binding::connection::{self, Message, State};
-use crate::binding::reply::Token;
+use crate::binding::inbox::Mail;
 use crate::binding::shared::{Jobs, Link};
 use crate::binding::shell::{AfterEnd, Ended, Parts, Receiver, Shell};
 use crate::binding::step::DeliveredRow;
 use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
-use crate::binding::{BindingError, Received, Rest, RpcError, SharedEndpoint};
-use crate::cap::Cap;
+use crate::binding::{
+    BindingError, BoxDispatch, Dispatch, Received, Rest, RpcError, Shared, SharedEndpoint,
+};
 use crate::channel::{Channel, Incoming, Readiness};
 use crate::exit;
 use crate::interface::Interface;
@@ -42,18 +43,6 @@ use crate::waitset::{
     WeakSharedWaitset,
 };
 use crate::wire::DecodeError;
-
-/// What a generated module gives to its binding on a [`SharedWaitset`]: handlers that are `Send`.
-pub trait SharedDispatch: Send {
-    /// Decodes `message` and runs its handler.
-    ///
-    /// # Errors
-    /// If the words are not those of a message of the interface; the binding ends then.
-    fn deliver(&mut self, end: &SharedEndpoint, message: Received<'_>) -> Result<(), DecodeError>;
-
-    /// Runs the error handler.
-    fn error(&mut self, end: &SharedEndpoint, error: BindingError);
-}
 
 /// The binding belongs to no thread.
 pub(crate) struct AnyThread;
@@ -120,7 +109,7 @@ impl Threading for AnyThread {
     type Channel = dyn Channel + Send;
     /// Calls have alarms instead.
     type Timer = ();
-    type Handler = dyn SharedDispatch;
+    type Handler = dyn Dispatch<Shared> + Send;
     type Raw = SharedEndpoint;
     type Waitset = WeakSharedWaitset;
     type Callback = Callback;
@@ -136,7 +125,7 @@ impl Threading for AnyThread {
     }
 
     fn deliver<'a>(
-        handler: &mut (dyn SharedDispatch + 'static),
+        handler: &mut (dyn Dispatch<Shared> + Send + 'static),
         raw: &SharedEndpoint,
         message: Received<'a>,
         rest: Option<&mut DeliveredRow<'a, Self>>,
@@ -146,7 +135,7 @@ impl Threading for AnyThread {
     }
 
     fn error(
-        handler: &mut (dyn SharedDispatch + 'static),
+        handler: &mut (dyn Dispatch<Shared> + Send + 'static),
         raw: &SharedEndpoint,
         error: BindingError,
     ) {
@@ -205,12 +194,11 @@ impl Threading for AnyThread {
         shell.own.jobs.settle(shell, call, result);
     }
 
-    // There is no inbox.
-    fn mail_was_taken(_shell: &Shell<Self>) {}
+    fn mail(shell: &Shell<Self>) -> Option<&Arc<Mail>> {
+        shell.own.jobs.link().mail()
+    }
 
-    fn bad_mail(_shell: &Shell<Self>, _number: u16, _error: DecodeError) {}
-
-    // Its handlers are not generated, and get no bulk data but what is in messages.
+    // It has no pools: its bulk data is in messages.
     fn bulk_end(_shell: &Shell<Self>) -> Option<Arc<BulkEnd>> {
         None
     }
@@ -463,35 +451,21 @@ impl SendSource for Shell<AnyThread> {
 }
 
 impl SharedEndpoint {
-    /// Attaches a connected channel to a new binding, which the threads of `waitset` serve: the messages of the binding are
-    /// handled one at a time and in order, each by whichever thread is free.
+    /// Attaches a connected channel, which was made with `notifier` and leads to `peer`, to a new binding that the threads of
+    /// `waitset` serve: the messages of the binding are handled one at a time and in order, each by whichever thread is free.
+    /// `charge` is returned to the account of the peer when the binding is gone.
     ///
-    /// The binding lives as long as its handles; with [`keep`](Self::keep), until either side tears it down. A blocking call
-    /// in a handler of the binding itself fails ([`RpcError::WouldDeadlock`]); elsewhere it needs another thread that
+    /// The binding lives as long as its handles; as the end of a service, until either side tears it down. A blocking call in
+    /// a handler of the binding itself fails ([`RpcError::WouldDeadlock`]); elsewhere it needs another thread that
     /// dispatches.
     ///
     /// # Errors
     /// The error of the system call with which the waitset failed to watch the channel.
-    pub fn attach(
-        channel: Box<dyn Channel + Send>,
-        waitset: &SharedWaitset,
-        interface: &'static Interface,
-        handler: Box<dyn SharedDispatch>,
-    ) -> io::Result<Self> {
-        let notifier = channel.notifier().unwrap_or_default();
-        Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
-    }
-
-    /// Attaches a connected channel that was made with `notifier` and leads to `peer`. `charge` is
-    /// returned to the account of the peer when the binding is gone.
-    ///
-    /// # Errors
-    /// The error of the system call with which the waitset failed to watch the channel.
-    pub fn attach_from(
+    pub(crate) fn attach_from(
         mut channel: Box<dyn Channel + Send>,
         waitset: &SharedWaitset,
         interface: &'static Interface,
-        handler: Box<dyn SharedDispatch>,
+        mut handler: BoxDispatch<Shared>,
         notifier: Notifier,
         peer: Peer,
         charge: Option<Charge>,
@@ -519,6 +493,7 @@ impl SharedEndpoint {
         let link = shell.own.jobs.link();
         let end = Self::counted(link);
         let raw = Self::lent(link);
+        handler.attached(&raw);
         let incoming = Incoming::charged(interface.limits, account).sent_by(&shell.peer);
         // Nothing was there before.
         let none = shell.receiver.put(Box::new(Receiver { incoming, in_a_row: 0, handler, raw }));
@@ -539,28 +514,21 @@ impl SharedEndpoint {
         Ok(end)
     }
 
-    /// Keeps the binding alive without handles, until either side tears it down. Does nothing to a handle of a binding that
-    /// belongs to one thread.
-    pub fn keep(&self) {
+    /// Makes this the end of a service, as [`RawBinding::serve`](crate::binding::RawBinding::serve) does: the binding lives
+    /// without handles. Does nothing to a handle of a binding that belongs to one thread.
+    pub(crate) fn serve(&self) {
         if let Some(shell) = self.shell() {
+            Lock::lock(&shell.io).connection.is_service = true;
             shell.own.is_kept.store(true, Ordering::Release);
         }
     }
 
-    /// Makes this the end of a service, as [`RawBinding::serve`](crate::binding::RawBinding::serve) does.
-    pub fn serve(&self) {
-        if let Some(shell) = self.shell() {
-            Lock::lock(&shell.io).connection.is_service = true;
-        }
-        self.keep();
-    }
-
     /// Passes a reply to the call that waits for it. The record of the reply has `words` words, and the
-    /// id of the call at byte `at`. Used by generated code.
+    /// id of the call at byte `at`.
     ///
     /// # Errors
     /// [`DecodeError::Short`] if the reply has fewer words.
-    pub fn answer(
+    pub(super) fn answer(
         &self,
         message: &mut Received<'_>,
         at: usize,
@@ -571,53 +539,5 @@ impl SharedEndpoint {
             AnyThread::settle_call(&shell, id, || Ok(Message::keep(message.reborrow())));
         }
         Ok(())
-    }
-}
-
-/// A call that is to be answered, from any thread. See [`ReplyToken`](crate::binding::ReplyToken), which it is to a binding
-/// of one thread.
-#[must_use = "a reply that is dropped reports to the caller that there will be none"]
-pub struct SharedReplyToken(Token<AnyThread>);
-
-impl SharedReplyToken {
-    /// Notes that call `id` is to be answered with message `number`. `None` if the binding belongs to one thread, or is gone.
-    pub fn new(end: &SharedEndpoint, id: u32, number: u16) -> Option<Self> {
-        let shell = end.shell().filter(|shell| AnyThread::may_lock(shell))?;
-        Some(Self(Token::new(shell, id, number)))
-    }
-
-    /// Returns the id of the call.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        if self.0.may_lock() { self.0.id() } else { 0 }
-    }
-
-    /// Returns true if the reply would be discarded: the caller gave up, or the binding has ended. So it is in a forked
-    /// child, where nothing can be sent.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        !self.0.may_lock() || self.0.is_cancelled()
-    }
-
-    /// Sends the reply.
-    pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
-        if self.0.may_lock() {
-            self.0.send(fixed, tails);
-        }
-    }
-
-    /// Sends the reply with capabilities.
-    pub fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
-        if self.0.may_lock() {
-            self.0.send_caps(fixed, tails, caps);
-        }
-    }
-}
-
-impl core::fmt::Debug for SharedReplyToken {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SharedReplyToken")
-            .field("call", &self.0.call_name())
-            .finish_non_exhaustive()
     }
 }

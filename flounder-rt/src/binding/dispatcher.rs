@@ -1,43 +1,60 @@
 //! The receiver of a binding, made of handlers and two functions of generated code.
 
+use core::marker::PhantomData;
 use std::rc::{Rc, Weak};
 
 use crate::binding::shell::Shell;
-use crate::binding::{BindingError, Dispatch, Local, RawBinding, RawEnd, Received};
+use crate::binding::{
+    BindingError, BoxDispatch, Dispatch, End, Local, RawBinding, RawEnd, Received, ReplyToken,
+    Shared,
+};
+use crate::interface::{Interface, MessageKind};
+use crate::message::MessageValue;
 use crate::wire::DecodeError;
 
 const ATTACHED: &str = "a binding is attached before anything is delivered";
 
 /// Handlers with the functions that decode for them. The functions are types, so that their calls cost nothing.
-struct Dispatcher<R, B, D, F> {
+struct Dispatcher<E: End, R, B, D, F> {
     handlers: R,
-    binding: fn(RawEnd<Local>) -> B,
+    binding: fn(RawEnd<E>) -> B,
     /// Present once the binding is attached, which is before anything is delivered.
-    lent: Option<Lent<B>>,
+    lent: Option<Lent<E, B>>,
     deliver: D,
     error: F,
 }
 
 /// The typed binding that handlers borrow. It is made once, and does not count as a handle of the program.
-struct Lent<B> {
-    shell: Weak<Shell>,
+struct Lent<E: End, B> {
+    /// Dropped before the binding.
+    _uncounted: E::Uncounted,
     binding: B,
 }
 
-impl<B> Lent<B> {
-    fn new(raw: &RawBinding, binding: fn(RawEnd<Local>) -> B) -> Self {
+impl<E: End, B> Lent<E, B> {
+    fn new(raw: &E::Raw, binding: fn(RawEnd<E>) -> B) -> Self {
+        let (uncounted, raw) = E::lend(raw);
+        Self { _uncounted: uncounted, binding: binding(RawEnd(raw)) }
+    }
+}
+
+/// Keeps one handle of a binding from being counted.
+pub struct Uncounted(Weak<Shell>);
+
+impl Uncounted {
+    pub(super) fn lend(raw: &RawBinding) -> (Self, RawBinding) {
         let shell = raw.shell();
-        let lent = Self { shell: Rc::downgrade(shell), binding: binding(raw.handle()) };
+        let lent = (Self(Rc::downgrade(shell)), raw.clone());
         let handles = &shell.own.handles;
         handles.set(handles.get() - 1);
         lent
     }
 }
 
-impl<B> Drop for Lent<B> {
+impl Drop for Uncounted {
     fn drop(&mut self) {
-        // The drop of `binding`, which keeps the shell until then, subtracts what is not counted.
-        if let Some(shell) = self.shell.upgrade() {
+        // The drop of the handle, which keeps the shell until then, subtracts what is not counted.
+        if let Some(shell) = self.0.upgrade() {
             shell.own.handles.set(shell.own.handles.get() + 1);
         }
     }
@@ -49,12 +66,28 @@ pub fn dispatcher<R, B, D, F>(
     binding: fn(RawEnd<Local>) -> B,
     deliver: D,
     error: F,
-) -> Box<dyn Dispatch>
+) -> BoxDispatch
 where
     R: 'static,
     B: 'static,
-    D: Fn(&mut R, &B, &RawBinding, &mut Received<'_>) -> Result<(), DecodeError> + 'static,
+    D: Fn(&mut R, &B, &mut Received<'_>) -> Result<(), DecodeError> + 'static,
     F: Fn(&mut R, &B, BindingError) + 'static,
+{
+    Box::new(Dispatcher { handlers, binding, lent: None, deliver, error })
+}
+
+/// Returns the [`dispatcher`] of handlers that any thread may run.
+pub fn shared_dispatcher<R, B, D, F>(
+    handlers: R,
+    binding: fn(RawEnd<Shared>) -> B,
+    deliver: D,
+    error: F,
+) -> BoxDispatch<Shared>
+where
+    R: Send + 'static,
+    B: Send + 'static,
+    D: Fn(&mut R, &B, &mut Received<'_>) -> Result<(), DecodeError> + Send + 'static,
+    F: Fn(&mut R, &B, BindingError) + Send + 'static,
 {
     Box::new(Dispatcher { handlers, binding, lent: None, deliver, error })
 }
@@ -65,34 +98,98 @@ pub fn async_dispatcher<R, B, D, F>(
     binding: fn(RawEnd<Local>) -> B,
     deliver: D,
     error: F,
-) -> Box<dyn Dispatch>
+) -> BoxDispatch
 where
     R: 'static,
     B: 'static,
-    D: Fn(&mut Rc<R>, &B, &RawBinding, &mut Received<'_>) -> Result<(), DecodeError> + 'static,
+    D: Fn(&mut Rc<R>, &B, &mut Received<'_>) -> Result<(), DecodeError> + 'static,
     F: Fn(&R, &B, BindingError) + 'static,
 {
     let error = move |service: &mut Rc<R>, binding: &B, cause| error(service, binding, cause);
     dispatcher(Rc::new(service), binding, deliver, error)
 }
 
-impl<R, B, D, F> Dispatch for Dispatcher<R, B, D, F>
-where
-    D: Fn(&mut R, &B, &RawBinding, &mut Received<'_>) -> Result<(), DecodeError>,
-    F: Fn(&mut R, &B, BindingError),
-{
-    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
-        let lent = self.lent.as_ref().expect(ATTACHED);
-        // A reference: by value, the message would be copied before the arms are told apart.
-        (self.deliver)(&mut self.handlers, &lent.binding, raw, &mut message)
+/// Returns the receiver of a binding without handlers.
+#[must_use]
+pub fn nothing<E: End, M: MessageValue + 'static>() -> BoxDispatch<E> {
+    E::nothing::<M>()
+}
+
+/// Handles nothing: a message `M` is decoded and then reported as one that has no handler.
+pub(super) struct Nothing<M>(PhantomData<fn() -> M>);
+
+impl<M> Nothing<M> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E: End, M: MessageValue> Dispatch<E> for Nothing<M> {
+    fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
+        let number = message.number;
+        let info = M::INTERFACE.message(number).ok_or(DecodeError::Number(number))?;
+        if !info.bulks.is_empty() {
+            E::resolve(raw, &info.bulks, &mut message)?;
+        }
+        let (name, call) = match info.kind {
+            MessageKind::Message => (info.name, None),
+            MessageKind::RpcCall { at } => {
+                (info.name.strip_suffix("_call").unwrap_or(info.name), message.id_at(at))
+            }
+            MessageKind::RpcResponse { at } => {
+                // The waiting call decodes the rest, if there is one.
+                let answered = E::answer(raw, &mut message, at, at / 8 + 1);
+                message.caps.clear();
+                return answered;
+            }
+        };
+        E::delivering(raw, || M::unmarshal(message).map(drop))?;
+        // Dropped: the caller learns that no reply will come.
+        drop(call.map(|id| ReplyToken::<E>::new(raw, id, number)));
+        log_unhandled(M::INTERFACE, BindingError::NoHandler { message: name });
+        Ok(())
     }
 
-    fn error(&mut self, _raw: &RawBinding, error: BindingError) {
+    fn error(&mut self, _raw: &E::Raw, error: BindingError) {
+        log_unhandled(M::INTERFACE, error);
+    }
+}
+
+/// Writes an error that no handler gets to the log.
+#[cold]
+pub(crate) fn log_unhandled(interface: &Interface, error: BindingError) {
+    match error {
+        BindingError::Closed => {
+            tracing::debug!(interface = interface.name, "binding closed by the peer")
+        }
+        error => {
+            crate::log_limited!(
+                error,
+                interface = interface.name,
+                ?error,
+                "binding error without a handler"
+            )
+        }
+    }
+}
+
+impl<E: End, R, B, D, F> Dispatch<E> for Dispatcher<E, R, B, D, F>
+where
+    D: Fn(&mut R, &B, &mut Received<'_>) -> Result<(), DecodeError>,
+    F: Fn(&mut R, &B, BindingError),
+{
+    fn deliver(&mut self, _raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
+        let lent = self.lent.as_ref().expect(ATTACHED);
+        // A reference: by value, the message would be copied before the arms are told apart.
+        (self.deliver)(&mut self.handlers, &lent.binding, &mut message)
+    }
+
+    fn error(&mut self, _raw: &E::Raw, error: BindingError) {
         let lent = self.lent.as_ref().expect(ATTACHED);
         (self.error)(&mut self.handlers, &lent.binding, error);
     }
 
-    fn attached(&mut self, raw: &RawBinding) {
+    fn attached(&mut self, raw: &E::Raw) {
         self.lent = Some(Lent::new(raw, self.binding));
     }
 }

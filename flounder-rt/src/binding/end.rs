@@ -8,28 +8,34 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::binding::call::LocalCall;
-use crate::binding::inbox::What;
+use crate::binding::dispatcher::{Nothing, Uncounted};
+use crate::binding::inbox::{Keep, LocalKeep, Mail, OnBound, What};
+use crate::binding::reply::{LocalToken, SharedToken, TokenOf};
 use crate::binding::sending::{LocalSending, SendBody};
 use crate::binding::sent::LocalSent;
 use crate::binding::shared::{SharedAlarm, SharedCall, SharedSending, SharedSent};
 use crate::binding::{
-    BindingError, Call, Procedure, RawBinding, RecvError, Reply, RpcError, Sent, SharedEndpoint,
-    Timeout, TxError,
+    BindingError, Call, Dispatch, Procedure, RawBinding, Received, RecvError, Reply, RpcError,
+    Sent, SharedEndpoint, Timeout, TxError,
 };
 use crate::cap::Cap;
 use crate::interface::Interface;
+use crate::message::MessageValue;
 use crate::message::bulk::BulkEnd;
 use crate::peer::Peer;
 use crate::waitset::Timer;
+use crate::wire::{Bulks, DecodeError};
 
-/// Which threads may use a binding: the one of its waitset ([`Local`]), or any ([`Shared`]).
+/// Which threads may use a binding: the one of its waitset ([`Local`]), or any ([`Shared`]). Handlers of either kind get such
+/// an end.
 pub trait End: sealed::End + Copy + Debug + 'static {}
 
 /// The end of a binding for the thread of its waitset.
 #[derive(Debug, Clone, Copy)]
 pub struct Local(());
 
-/// The end of a binding for any thread. `binding.shared()` returns one.
+/// The end of a binding for any thread. `binding.shared()` returns one, and so does a bind on a
+/// [`SharedWaitset`](crate::SharedWaitset).
 #[derive(Debug, Clone, Copy)]
 pub struct Shared(());
 
@@ -52,6 +58,12 @@ impl<E: End> RawEnd<E> {
     #[must_use]
     pub fn next_call(&self) -> u32 {
         E::next_call(&self.0)
+    }
+
+    /// Returns the interface.
+    #[must_use]
+    pub fn interface(&self) -> &'static Interface {
+        E::interface(&self.0)
     }
 
     /// Returns a handle for any thread.
@@ -97,6 +109,9 @@ impl<E: End> Debug for RawEnd<E> {
     }
 }
 
+/// The receive handlers of a binding. Those of a binding that any thread may serve are `Send`.
+pub type BoxDispatch<E = Local> = Box<<E as sealed::End>::Handler>;
+
 /// A generated `Binding`, as code sees it that knows no interface.
 pub trait AsRaw {
     /// Returns the untyped binding.
@@ -118,10 +133,27 @@ pub(super) mod sealed {
         type Call<R: Reply>: Future<Output = Result<R::Values, RpcError>> + Unpin;
         /// Wakes a future at its deadline.
         type Alarm: Default + Unpin;
+        /// The receive handlers of a binding.
+        type Handler: ?Sized;
+        /// A call that is to be answered.
+        type Token: TokenOf<Self::Raw>;
+        /// Keeps an end that is lent to handlers from being counted, until it is dropped.
+        type Uncounted;
 
         /// True if a message that waits may borrow its arguments.
         const SENDS_BORROWED: bool;
 
+        /// Returns the receiver of a binding with an inbox.
+        fn inbox(
+            keep: Keep<Self::Handler>,
+            on_bound: Option<OnBound<Self::Raw>>,
+        ) -> Box<Self::Handler>;
+        /// The messages of a new binding are kept in `mail`.
+        fn set_inbox(raw: &Self::Raw, mail: &Arc<Mail>);
+        /// The inbox of the binding has changed.
+        fn check_inbox(raw: &Self::Raw, mail: &Mail);
+        /// Returns the receiver of a binding without handlers.
+        fn nothing<M: MessageValue + 'static>() -> Box<Self::Handler>;
         /// Returns the interface.
         fn interface(raw: &Self::Raw) -> &'static Interface;
         /// Returns the process at the other end.
@@ -136,6 +168,8 @@ pub(super) mod sealed {
         fn bulk(raw: &Self::Raw) -> Option<Arc<BulkEnd>>;
         /// Returns a handle for any thread.
         fn shared(raw: &Self::Raw) -> SharedEndpoint;
+        /// Returns an end to lend to handlers, which does not keep the binding. What is beside it is dropped first.
+        fn lend(raw: &Self::Raw) -> (Self::Uncounted, Self::Raw);
 
         /// Sends a message, or returns [`TxError::Busy`] with the capabilities in their place.
         fn tx<'a>(
@@ -164,6 +198,21 @@ pub(super) mod sealed {
 
         /// Returns an id for the next call.
         fn next_call(raw: &Self::Raw) -> u32;
+        /// Passes a reply to the call that waits for it.
+        fn answer(
+            raw: &Self::Raw,
+            message: &mut Received<'_>,
+            at: usize,
+            words: usize,
+        ) -> Result<(), DecodeError>;
+        /// Finds the bulk data that a received message names.
+        fn resolve(
+            raw: &Self::Raw,
+            bulks: &Bulks,
+            message: &mut Received<'_>,
+        ) -> Result<(), DecodeError>;
+        /// Runs a handler that gets bulk data, and then tells the peer which slots it has released.
+        fn delivering<R>(raw: &Self::Raw, handler: impl FnOnce() -> R) -> R;
         /// Makes a call and blocks until its reply has come.
         fn call<R: Reply>(
             raw: &Self::Raw,
@@ -216,8 +265,31 @@ pub(super) mod sealed {
         type Sending<'a> = LocalSending<'a>;
         type Call<R: Reply> = LocalCall<R>;
         type Alarm = Option<Timer>;
+        type Handler = dyn Dispatch;
+        type Token = LocalToken;
+        type Uncounted = Uncounted;
 
         const SENDS_BORROWED: bool = true;
+
+        fn inbox(
+            keep: Keep<dyn Dispatch>,
+            on_bound: Option<OnBound<RawBinding>>,
+        ) -> Box<dyn Dispatch> {
+            Box::new(LocalKeep::new(keep, on_bound))
+        }
+
+        fn set_inbox(raw: &RawBinding, mail: &Arc<Mail>) {
+            // A binding is attached once.
+            let _ = raw.shell().own.mail.set(Arc::clone(mail));
+        }
+
+        fn check_inbox(raw: &RawBinding, mail: &Mail) {
+            raw.shell().check_inbox(mail);
+        }
+
+        fn nothing<M: MessageValue + 'static>() -> Box<dyn Dispatch> {
+            Box::new(Nothing::<M>::new())
+        }
 
         fn interface(raw: &RawBinding) -> &'static Interface {
             raw.interface()
@@ -245,6 +317,10 @@ pub(super) mod sealed {
 
         fn shared(raw: &RawBinding) -> SharedEndpoint {
             raw.share()
+        }
+
+        fn lend(raw: &RawBinding) -> (Uncounted, RawBinding) {
+            Uncounted::lend(raw)
         }
 
         #[inline]
@@ -287,6 +363,28 @@ pub(super) mod sealed {
         #[inline]
         fn next_call(raw: &RawBinding) -> u32 {
             raw.next_call()
+        }
+
+        #[inline]
+        fn answer(
+            raw: &RawBinding,
+            message: &mut Received<'_>,
+            at: usize,
+            words: usize,
+        ) -> Result<(), DecodeError> {
+            raw.answer(message, at, words)
+        }
+
+        fn resolve(
+            raw: &RawBinding,
+            bulks: &Bulks,
+            message: &mut Received<'_>,
+        ) -> Result<(), DecodeError> {
+            raw.resolve(bulks, message)
+        }
+
+        fn delivering<R>(raw: &RawBinding, handler: impl FnOnce() -> R) -> R {
+            raw.delivering(handler)
         }
 
         #[inline]
@@ -370,8 +468,33 @@ pub(super) mod sealed {
         type Sending<'a> = SharedSending;
         type Call<R: Reply> = SharedCall<R>;
         type Alarm = SharedAlarm;
+        type Handler = dyn Dispatch<Self> + Send;
+        type Token = SharedToken;
+        type Uncounted = ();
 
         const SENDS_BORROWED: bool = false;
+
+        fn inbox(
+            keep: Keep<dyn Dispatch<Self> + Send>,
+            // Only inboxes of bindings of one thread take a callback.
+            _on_bound: Option<OnBound<SharedEndpoint>>,
+        ) -> Box<dyn Dispatch<Self> + Send> {
+            Box::new(keep)
+        }
+
+        fn set_inbox(raw: &SharedEndpoint, mail: &Arc<Mail>) {
+            raw.set_inbox(mail);
+        }
+
+        fn check_inbox(raw: &SharedEndpoint, mail: &Mail) {
+            if let Some(shell) = raw.shell() {
+                shell.check_inbox(mail);
+            }
+        }
+
+        fn nothing<M: MessageValue + 'static>() -> Box<dyn Dispatch<Self> + Send> {
+            Box::new(Nothing::<M>::new())
+        }
 
         fn interface(raw: &SharedEndpoint) -> &'static Interface {
             raw.interface()
@@ -399,6 +522,10 @@ pub(super) mod sealed {
 
         fn shared(raw: &SharedEndpoint) -> SharedEndpoint {
             raw.clone()
+        }
+
+        fn lend(raw: &SharedEndpoint) -> ((), SharedEndpoint) {
+            ((), raw.to_lend())
         }
 
         fn tx<'a>(
@@ -433,6 +560,28 @@ pub(super) mod sealed {
 
         fn next_call(_raw: &SharedEndpoint) -> u32 {
             0
+        }
+
+        fn answer(
+            raw: &SharedEndpoint,
+            message: &mut Received<'_>,
+            at: usize,
+            words: usize,
+        ) -> Result<(), DecodeError> {
+            raw.answer(message, at, words)
+        }
+
+        // A binding that handlers on any thread receive for has no pools: what is in a message can be decoded.
+        fn resolve(
+            _raw: &SharedEndpoint,
+            _bulks: &Bulks,
+            _message: &mut Received<'_>,
+        ) -> Result<(), DecodeError> {
+            Ok(())
+        }
+
+        fn delivering<R>(_raw: &SharedEndpoint, handler: impl FnOnce() -> R) -> R {
+            handler()
         }
 
         fn call<R: Reply>(

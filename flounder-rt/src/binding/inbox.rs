@@ -9,6 +9,8 @@
 //! the peer runs into `Busy`, nothing is lost, and memory is bounded. A message leaves the inbox in
 //! the poll that returns it, so a future that is dropped, even after it was woken, has taken nothing.
 //!
+//! The inbox is that of a binding of either kind; any thread takes from it.
+//!
 //! A message is decoded when it is taken. The end of the binding is reported after every message that
 //! came before it.
 
@@ -28,13 +30,14 @@ use parking_lot::Mutex;
 
 use crate::binding::end::{End, Local, RawEnd};
 use crate::binding::shell::{Shell, wake_all};
-use crate::binding::{BindingError, Dispatch, RawBinding, Received, Timeout};
+use crate::binding::threading::{Lock, Threading};
+use crate::binding::{AsRaw, BindingError, BoxDispatch, Dispatch, RawBinding, Received, Timeout};
 use crate::interface::MessageKind;
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
 /// Callback that gets the new binding.
-type OnBound<B> = Box<dyn FnOnce(B)>;
+pub(super) type OnBound<B> = Box<dyn FnOnce(B)>;
 
 /// Keeps messages until the program takes them with `recv`: given to `bind` or `export` in place of handlers.
 ///
@@ -64,38 +67,27 @@ impl<B, X> Inbox<B, X> {
     }
 
     /// Runs `callback` from the waitset with the binding, once there is one: for a service, whose connect callback comes
-    /// before.
+    /// before. A binding of a [`SharedWaitset`](crate::SharedWaitset) has none.
     #[must_use]
-    pub fn on_bound(mut self, callback: impl FnOnce(B) + 'static) -> Self {
+    pub fn on_bound(mut self, callback: impl FnOnce(B) + 'static) -> Self
+    where
+        B: AsRaw,
+    {
         self.on_bound = Some(Box::new(callback));
         self
-    }
-
-    /// Returns the receiver to make a binding with.
-    pub(super) fn into_dispatch(
-        self,
-        binding: fn(RawEnd<Local>) -> B,
-        dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
-    ) -> Box<dyn Dispatch>
-    where
-        B: 'static,
-    {
-        let Self { bound, handlers, on_bound } = self;
-        let mail = Arc::new(Mail { bound, state: Mutex::default() });
-        let on_bound = on_bound.map(|on_bound| {
-            Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<RawBinding>
-        });
-        Box::new(Keep { mail, handler: dispatch(handlers), on_bound })
     }
 }
 
 /// Returns the receiver of an inbox. Used by generated code.
-pub fn inbox<B: 'static, X>(
+pub fn inbox<E: End, B: 'static, X>(
     inbox: Inbox<B, X>,
-    binding: fn(RawEnd<Local>) -> B,
-    dispatch: impl FnOnce(X) -> Box<dyn Dispatch>,
-) -> Box<dyn Dispatch> {
-    inbox.into_dispatch(binding, dispatch)
+    binding: fn(RawEnd<E>) -> B,
+    dispatch: impl FnOnce(X) -> BoxDispatch<E>,
+) -> BoxDispatch<E> {
+    let Inbox { bound, handlers, on_bound } = inbox;
+    let on_bound = on_bound
+        .map(|on_bound| Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<E::Raw>);
+    E::inbox(Keep::new(bound, dispatch(handlers)), on_bound)
 }
 
 impl<B, X> fmt::Debug for Inbox<B, X> {
@@ -106,7 +98,7 @@ impl<B, X> fmt::Debug for Inbox<B, X> {
 
 /// The messages of an inbox, and the tasks that wait for them. Any thread may take.
 #[derive(Debug)]
-pub(super) struct Mail {
+pub struct Mail {
     bound: usize,
     state: Mutex<MailState>,
 }
@@ -182,37 +174,77 @@ impl Mail {
     }
 }
 
-/// The receiver of a binding with an inbox.
-struct Keep {
+/// The receiver of a binding with an inbox: the inbox, and the handlers for what it does not keep.
+pub struct Keep<H: ?Sized> {
     mail: Arc<Mail>,
-    handler: Box<dyn Dispatch>,
-    on_bound: Option<OnBound<RawBinding>>,
+    handler: Box<H>,
 }
 
-impl Dispatch for Keep {
-    fn deliver(&mut self, raw: &RawBinding, mut message: Received<'_>) -> Result<(), DecodeError> {
-        let info = raw.shell().interface.message(message.number);
+impl<H: ?Sized> Keep<H> {
+    fn new(bound: usize, handler: Box<H>) -> Self {
+        Self { mail: Arc::new(Mail { bound, state: Mutex::default() }), handler }
+    }
+}
+
+impl<E: End, H: Dispatch<E> + ?Sized> Dispatch<E> for Keep<H> {
+    fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
+        let info = E::interface(raw).message(message.number);
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
             return self.handler.deliver(raw, message);
         }
         if let Some(info) = info.filter(|info| !info.bulks.is_empty()) {
-            raw.resolve(&info.bulks, &mut message)?;
+            E::resolve(raw, &info.bulks, &mut message)?;
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };
         self.mail.put(kept);
-        raw.shell().check_inbox(&self.mail);
+        E::check_inbox(raw, &self.mail);
         Ok(())
     }
 
-    fn error(&mut self, raw: &RawBinding, error: BindingError) {
+    fn error(&mut self, raw: &E::Raw, error: BindingError) {
         self.handler.error(raw, error);
     }
 
-    fn attached(&mut self, raw: &RawBinding) {
+    fn attached(&mut self, raw: &E::Raw) {
         self.handler.attached(raw);
-        // A binding is attached once.
-        let _ = raw.shell().own.mail.set(Arc::clone(&self.mail));
+        E::set_inbox(raw, &self.mail);
+    }
+}
+
+impl<H: ?Sized> Drop for Keep<H> {
+    /// Wakes the waiting tasks: the binding has ended.
+    fn drop(&mut self) {
+        self.mail.wake();
+    }
+}
+
+/// The receiver of a binding of one thread with an inbox.
+pub(super) struct LocalKeep {
+    keep: Keep<dyn Dispatch>,
+    on_bound: Option<OnBound<RawBinding>>,
+}
+
+impl LocalKeep {
+    pub(super) const fn new(
+        keep: Keep<dyn Dispatch>,
+        on_bound: Option<OnBound<RawBinding>>,
+    ) -> Self {
+        Self { keep, on_bound }
+    }
+}
+
+impl Dispatch for LocalKeep {
+    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError> {
+        self.keep.deliver(raw, message)
+    }
+
+    fn error(&mut self, raw: &RawBinding, error: BindingError) {
+        self.keep.error(raw, error);
+    }
+
+    fn attached(&mut self, raw: &RawBinding) {
+        self.keep.attached(raw);
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
             raw.shell().run_from_waitset(Box::new(move |_| {
@@ -223,10 +255,36 @@ impl Dispatch for Keep {
     }
 }
 
-impl Drop for Keep {
-    /// Wakes the waiting tasks: the binding has ended.
-    fn drop(&mut self) {
-        self.mail.wake();
+impl<T: Threading> Shell<T> {
+    /// An inbox has changed.
+    pub(super) fn check_inbox(&self, mail: &Mail) {
+        // Looked at with the lock held: another thread that takes a message does so as well.
+        let io = &mut *self.io.lock();
+        io.connection.set_inbox_full(mail.is_full());
+    }
+
+    /// The inbox was full, and a message was taken: the binding had stopped receiving.
+    pub(super) fn mail_was_taken(&self) {
+        if let Some(mail) = T::mail(self) {
+            self.check_inbox(mail);
+            self.poke();
+        }
+    }
+
+    /// A message was malformed, so nothing that the peer sent after it is trusted. Returns the error.
+    #[cold]
+    pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
+        let message = self.interface.message_name(number);
+        let error = BindingError::Decode { message, error };
+        if let Some(mail) = T::mail(self) {
+            mail.clear();
+            self.check_inbox(mail);
+        }
+        if !self.has_ended() {
+            self.note(error.clone());
+            self.poke();
+        }
+        error
     }
 }
 
@@ -262,30 +320,6 @@ impl Shell {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-
-    /// The inbox was full, and a message was taken: the binding had stopped receiving.
-    pub(super) fn mail_was_taken(&self) {
-        if let Some(mail) = self.own.mail.get() {
-            self.check_inbox(mail);
-            self.poke();
-        }
-    }
-
-    /// A message was malformed, so nothing that the peer sent after it is trusted. Returns the error.
-    #[cold]
-    pub(super) fn bad_mail(&self, number: u16, error: DecodeError) -> BindingError {
-        let message = self.interface.message_name(number);
-        let error = BindingError::Decode { message, error };
-        if let Some(mail) = self.own.mail.get() {
-            mail.clear();
-            self.check_inbox(mail);
-        }
-        if !self.has_ended() {
-            self.note(error.clone());
-            self.poke();
-        }
-        error
     }
 }
 

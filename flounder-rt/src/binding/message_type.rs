@@ -12,7 +12,7 @@ use crate::binding::inbox::What;
 use crate::binding::sending::SendBody;
 use crate::binding::serve::Handler;
 use crate::binding::{
-    Call, Messages, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError,
+    AsRaw, Call, Messages, Procedure, RawBinding, Received, Receiving, Reply, ReplyToken, RpcError,
     Sending, Sent, Timeout, TxError,
 };
 use crate::cap::Cap;
@@ -167,7 +167,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
 
     /// Sends a reply, whose arguments begin with the id of the call.
     #[inline]
-    pub fn reply(args: A::Sent<'_>, token: ReplyToken) {
+    pub fn reply<E: End>(args: A::Sent<'_>, token: ReplyToken<E>) {
         let mut token = Some(token);
         let sent = A::marshal::<WORDS, _, _>(
             args,
@@ -211,8 +211,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError::Short`].
     #[inline]
-    pub fn answer(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
-        raw.answer(message, Self::ID, WORDS)
+    pub fn answer<E: End>(end: &RawEnd<E>, message: &mut Received<'_>) -> Result<(), DecodeError> {
+        E::answer(&end.0, message, Self::ID, WORDS)
     }
 
     /// Decodes a message without copying it, and passes its arguments to `handle`.
@@ -237,8 +237,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     ///
     /// # Errors
     /// [`DecodeError`] if the message names what it may not name.
-    pub fn resolve(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
-        raw.resolve(&A::BULKS, message)
+    pub fn resolve<E: End>(end: &RawEnd<E>, message: &mut Received<'_>) -> Result<(), DecodeError> {
+        E::resolve(&end.0, &A::BULKS, message)
     }
 
     /// Decodes a message with bulk data like [`deliver`](Self::deliver). What the handler does not keep is released when it
@@ -246,25 +246,44 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     ///
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
-    pub fn deliver_bulk<'a>(
-        raw: &RawBinding,
+    pub fn deliver_bulk<'a, E: End>(
+        end: &RawEnd<E>,
         message: &'a mut Received<'_>,
         handle: impl FnOnce(A::Taken<'a>),
     ) -> Result<(), DecodeError> {
-        Self::resolve(raw, message)?;
-        raw.delivering(move || Self::deliver(message, handle))
+        Self::resolve(end, message)?;
+        E::delivering(&end.0, move || Self::deliver(message, handle))
     }
 
     /// Passes a response with bulk data to the call that waits for it.
     ///
     /// # Errors
     /// [`DecodeError`] if the message is too short, or names what it may not name.
-    pub fn answer_bulk(raw: &RawBinding, message: &mut Received<'_>) -> Result<(), DecodeError> {
-        Self::resolve(raw, message)?;
-        let answered = Self::answer(raw, message);
+    pub fn answer_bulk<E: End>(
+        end: &RawEnd<E>,
+        message: &mut Received<'_>,
+    ) -> Result<(), DecodeError> {
+        Self::resolve(end, message)?;
+        let answered = Self::answer(end, message);
         // Nobody may wait for it.
         message.caps.clear();
         answered
+    }
+
+    /// Decodes a call without copying it, and passes the reply to be sent as message `response`, and the arguments, to
+    /// `handle`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the words are not those of such a call.
+    #[inline]
+    pub fn deliver_call<'a, E: End>(
+        message: &'a mut Received<'_>,
+        end: &RawEnd<E>,
+        response: u16,
+        handle: impl FnOnce(ReplyToken<E>, A::Taken<'a>),
+    ) -> Result<(), DecodeError> {
+        let id = message.id_at(Self::ID).unwrap_or_default();
+        Self::deliver(message, |args| handle(ReplyToken::new(&end.0, id, response), args))
     }
 
     /// Decodes a message into values that can be kept, and runs its handler as a task.
@@ -272,14 +291,15 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn spawn<S, B: Clone>(
+    pub fn spawn<S, B: AsRaw + Clone>(
         message: &mut Received<'_>,
-        raw: &RawBinding,
         service: &Rc<S>,
         binding: &B,
         handler: impl Handler<S, B, A::Owned, ()>,
     ) -> Result<(), DecodeError> {
-        Self::read(message.reborrow(), |args| raw.spawn(service, binding.clone(), args, handler))
+        Self::read(message.reborrow(), |args| {
+            binding.as_raw().spawn(service, binding.clone(), args, handler);
+        })
     }
 
     /// Runs a handler like [`spawn`](Self::spawn), with all arguments as one: the runtime calls no function of so many.
@@ -287,14 +307,15 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a message.
     #[inline]
-    pub fn spawn_whole<S, B: Clone>(
+    pub fn spawn_whole<S, B: AsRaw + Clone>(
         message: &mut Received<'_>,
-        raw: &RawBinding,
         service: &Rc<S>,
         binding: &B,
         handler: impl Handler<S, B, (A::Owned,), ()>,
     ) -> Result<(), DecodeError> {
-        Self::read(message.reborrow(), |args| raw.spawn(service, binding.clone(), (args,), handler))
+        Self::read(message.reborrow(), |args| {
+            binding.as_raw().spawn(service, binding.clone(), (args,), handler);
+        })
     }
 
     /// Decodes a message into a value that `make` makes of its arguments.
@@ -333,9 +354,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve<S, B: Clone, T: 'static>(
+    pub fn serve<S, B: AsRaw + Clone, T: 'static>(
         message: &mut Received<'_>,
-        raw: &RawBinding,
         service: &Rc<S>,
         binding: &B,
         handler: impl Handler<S, B, A::Rest, Result<T, CallbackError>>,
@@ -344,6 +364,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     ) -> Result<(), DecodeError> {
         Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
+            let raw = binding.as_raw();
             let reply = ReplyToken::new(raw, id, response);
             raw.spawn_call(service, binding.clone(), args, handler, reply, send);
         })
@@ -354,9 +375,8 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve_whole<S, B: Clone, T: 'static>(
+    pub fn serve_whole<S, B: AsRaw + Clone, T: 'static>(
         message: &mut Received<'_>,
-        raw: &RawBinding,
         service: &Rc<S>,
         binding: &B,
         handler: impl Handler<S, B, (A::Rest,), Result<T, CallbackError>>,
@@ -365,6 +385,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     ) -> Result<(), DecodeError> {
         Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
+            let raw = binding.as_raw();
             let reply = ReplyToken::new(raw, id, response);
             raw.spawn_call(service, binding.clone(), (args,), handler, reply, send);
         })

@@ -42,7 +42,6 @@ mod step;
 mod threading;
 mod transmit;
 
-pub use any_thread::{SharedDispatch, SharedReplyToken};
 pub use call::{Call, Procedure, Reply};
 pub use closing::Closing;
 use closing::Rest;
@@ -50,8 +49,9 @@ use connection::Owned;
 #[cfg(fuzzing)]
 pub use connection::run_program;
 pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
-pub use dispatcher::{async_dispatcher, dispatcher};
-pub use end::{AsRaw, End, Local, RawEnd, Shared};
+pub(crate) use dispatcher::log_unhandled;
+pub use dispatcher::{async_dispatcher, dispatcher, nothing, shared_dispatcher};
+pub use end::{AsRaw, BoxDispatch, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
 pub use message_type::{MessageType, Response};
@@ -88,13 +88,14 @@ impl<'a> Delivery<'_, 'a> {
     }
 }
 
-/// What a generated module gives to its binding: the receive handlers behind the decoder.
-pub trait Dispatch {
+/// What a generated module gives to its binding: the receive handlers behind the decoder. [`BoxDispatch`] is the form in
+/// which a binding owns it.
+pub trait Dispatch<E: End = Local> {
     /// Decodes `message` and runs its handler.
     ///
     /// # Errors
     /// If the words are not those of a message of the interface; the binding ends then.
-    fn deliver(&mut self, raw: &RawBinding, message: Received<'_>) -> Result<(), DecodeError>;
+    fn deliver(&mut self, raw: &E::Raw, message: Received<'_>) -> Result<(), DecodeError>;
 
     /// [Delivers](Self::deliver) the messages of `delivery`.
     ///
@@ -102,7 +103,7 @@ pub trait Dispatch {
     /// The first one; no message is delivered after it.
     fn deliver_all(
         &mut self,
-        raw: &RawBinding,
+        raw: &E::Raw,
         delivery: &mut Delivery<'_, '_>,
     ) -> Result<(), DecodeError> {
         loop {
@@ -114,10 +115,10 @@ pub trait Dispatch {
     }
 
     /// Runs the error handler.
-    fn error(&mut self, raw: &RawBinding, error: BindingError);
+    fn error(&mut self, raw: &E::Raw, error: BindingError);
 
     /// Learns of its binding, before anything is delivered.
-    fn attached(&mut self, raw: &RawBinding) {
+    fn attached(&mut self, raw: &E::Raw) {
         let _ = raw;
     }
 }

@@ -9,7 +9,7 @@ use crate::binding::connection::State;
 use crate::binding::end::{Local, RawEnd};
 use crate::binding::sent::LocalSent;
 use crate::binding::shell::{Parts, Receiver, Shell};
-use crate::binding::{BindingError, ControlError, Dispatch, Rest, Sent, TxError, local_peers};
+use crate::binding::{BindingError, BoxDispatch, ControlError, Rest, Sent, TxError, local_peers};
 use crate::cap::Cap;
 use crate::channel::{Channel, Control, Incoming};
 use crate::interface::Interface;
@@ -68,7 +68,7 @@ impl RawBinding {
         channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        handler: Box<dyn Dispatch>,
+        handler: BoxDispatch,
     ) -> io::Result<Self> {
         let notifier = channel.notifier().unwrap_or_default();
         Self::attach_from(channel, waitset, interface, handler, notifier, Peer::unknown(), None)
@@ -83,7 +83,7 @@ impl RawBinding {
         mut channel: Box<dyn Channel>,
         waitset: &Waitset,
         interface: &'static Interface,
-        mut handler: Box<dyn Dispatch>,
+        mut handler: BoxDispatch,
         notifier: Notifier,
         peer: Peer,
         charge: Option<Charge>,
@@ -317,7 +317,7 @@ pub fn attach(
     channel: Box<dyn Channel>,
     waitset: &Waitset,
     interface: &'static Interface,
-    handler: Box<dyn Dispatch>,
+    handler: BoxDispatch,
 ) -> io::Result<RawEnd<Local>> {
     RawBinding::attach(channel, waitset, interface, handler).map(RawEnd)
 }

@@ -4,10 +4,11 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
+use crate::binding::any_thread::AnyThread;
 use crate::binding::connection::Finished;
 use crate::binding::shell::Shell;
 use crate::binding::threading::{Lock, OneThread, Threading};
-use crate::binding::{RawBinding, TxError};
+use crate::binding::{End, Local, RawBinding, SharedEndpoint, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::message::args::Refused;
@@ -15,18 +16,104 @@ use crate::wire::Gather;
 
 use super::BindingError;
 
-/// A call that is to be answered. Generated code wraps it in one type for each rpc.
+/// A call that is to be answered. Generated code wraps it in one type for each rpc. A `ReplyToken<Shared>` may be sent from
+/// any thread.
 ///
 /// A reply may be kept and sent later; if the binding has ended by then, the reply is discarded. A reply that is dropped
 /// unsent reports to the caller that none will come. A full channel never makes a reply fail: replies wait in the binding,
 /// which receives no more calls while too many wait.
 ///
 /// A caller gives up by dropping its call, or when its deadline passes. The reply is *cancelled* then, and is discarded when
-/// it is sent.
+/// it is sent. So it is in a forked child, where nothing can be sent.
 #[must_use = "a reply that is dropped reports to the caller that there will be none"]
+pub struct ReplyToken<E: End = Local>(E::Token);
+
+/// A call that is to be answered, in one of the two ways of [`End`](super::End).
+pub trait TokenOf<R>: Sized {
+    /// See [`ReplyToken::new`].
+    fn new(raw: &R, id: u32, number: u16) -> Self;
+    /// See [`ReplyToken::id`].
+    fn id(&self) -> u32;
+    /// Returns the number of the reply message.
+    fn number(&self) -> u16;
+    /// See [`ReplyToken::is_cancelled`].
+    fn is_cancelled(&self) -> bool;
+    /// See [`ReplyToken::cancelled`].
+    fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Returns the name of the rpc.
+    fn call_name(&self) -> &'static str;
+    /// See [`ReplyToken::send`].
+    fn send(self, fixed: &[u64], tails: &[&[u8]]);
+    /// See [`ReplyToken::send_caps`].
+    fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>);
+    /// Reports that a value of the reply is refused.
+    fn refuse(self, refused: Refused);
+}
+
+/// A call that is to be answered by the thread of its binding.
 // Two words, which are passed in registers: the value moves often, and memory that is written in pieces and read at once
 // stalls the processor.
-pub struct ReplyToken(pub(super) Token<OneThread>);
+pub struct LocalToken(Token<OneThread>);
+
+/// A call that is to be answered by any thread.
+pub struct SharedToken(Token<AnyThread>);
+
+macro_rules! tokens {
+    ($($token:ident of $raw:ident: $new:expr;)*) => {$(
+        impl TokenOf<$raw> for $token {
+            #[inline]
+            fn new(raw: &$raw, id: u32, number: u16) -> Self {
+                Self(Token::new($new(raw), id, number))
+            }
+
+            #[inline]
+            fn id(&self) -> u32 {
+                if self.0.may_lock() { self.0.id() } else { 0 }
+            }
+
+            fn number(&self) -> u16 {
+                self.0.note.number()
+            }
+
+            fn is_cancelled(&self) -> bool {
+                !self.0.may_lock() || self.0.is_cancelled()
+            }
+
+            fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+                if self.0.may_lock() { self.0.poll_cancelled(cx) } else { Poll::Ready(()) }
+            }
+
+            fn call_name(&self) -> &'static str {
+                self.0.call_name()
+            }
+
+            #[inline]
+            fn send(self, fixed: &[u64], tails: &[&[u8]]) {
+                if self.0.may_lock() {
+                    self.0.send(fixed, tails);
+                }
+            }
+
+            fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>) {
+                if self.0.may_lock() {
+                    self.0.send_caps(fixed, tails, caps);
+                }
+            }
+
+            #[cold]
+            fn refuse(self, refused: Refused) {
+                if self.0.may_lock() {
+                    self.0.refuse(refused);
+                }
+            }
+        }
+    )*};
+}
+
+tokens! {
+    LocalToken of RawBinding: |raw: &RawBinding| Rc::clone(raw.shell());
+    SharedToken of SharedEndpoint: |raw: &SharedEndpoint| raw.shell().expect("calls come to a binding that no thread owns");
+}
 
 /// A call that is to be answered, by whichever thread.
 pub(super) struct Token<T: Threading> {
@@ -58,11 +145,14 @@ impl Note {
     }
 }
 
-impl ReplyToken {
-    /// Notes that call `id` is to be answered with message `number`.
+impl<E: End> ReplyToken<E> {
+    /// Notes that call `id` is to be answered with message `number`. `raw` is the end that the handlers of the binding got.
+    ///
+    /// # Panics
+    /// If `raw` is a shared end of a binding that has ended or belongs to one thread: handlers get none.
     #[inline]
-    pub fn new(raw: &RawBinding, id: u32, number: u16) -> Self {
-        Self(Token::new(Rc::clone(raw.shell()), id, number))
+    pub fn new(raw: &E::Raw, id: u32, number: u16) -> Self {
+        Self(E::Token::new(raw, id, number))
     }
 
     /// Returns the id of the call.
@@ -79,7 +169,7 @@ impl ReplyToken {
     }
 
     /// Returns a future that completes when the reply would be discarded.
-    pub const fn cancelled(&mut self) -> Cancelled<'_> {
+    pub const fn cancelled(&mut self) -> Cancelled<'_, E> {
         Cancelled(self)
     }
 
@@ -230,11 +320,11 @@ impl<T: Threading> Shell<T> {
     }
 }
 
-impl core::fmt::Debug for ReplyToken {
+impl<E: End> core::fmt::Debug for ReplyToken<E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ReplyToken")
             .field("call", &self.call_name())
-            .field("number", &self.0.note.number())
+            .field("number", &self.0.number())
             .finish_non_exhaustive()
     }
 }
@@ -242,9 +332,9 @@ impl core::fmt::Debug for ReplyToken {
 /// Completes when a reply would be discarded: the caller gave up, or the binding has ended.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
-pub struct Cancelled<'a>(&'a mut ReplyToken);
+pub struct Cancelled<'a, E: End = Local>(&'a mut ReplyToken<E>);
 
-impl Future for Cancelled<'_> {
+impl<E: End> Future for Cancelled<'_, E> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -98,7 +98,7 @@ pub(super) struct Link {
     driver: &'static str,
     peer: Peer,
     /// The inbox of the binding, if it has one.
-    mail: Option<Arc<Mail>>,
+    mail: OnceLock<Arc<Mail>>,
     /// The pools of the binding, if it has any.
     bulk: Option<Arc<BulkEnd>>,
 }
@@ -209,9 +209,14 @@ impl Link {
             interface,
             driver,
             peer,
-            mail,
+            mail: mail.map_or_else(OnceLock::new, OnceLock::from),
             bulk,
         }
+    }
+
+    /// Returns the inbox of the binding, if it has one.
+    pub(super) fn mail(&self) -> Option<&Arc<Mail>> {
+        self.mail.get()
     }
 
     pub(super) fn of_any_thread(
@@ -477,7 +482,7 @@ impl SharedEndpoint {
         if !link.born.is_here() {
             return Poll::Ready(Err(RecvError::Ended(BindingError::Closed)));
         }
-        let Some(mail) = &link.mail else { return Poll::Ready(Err(RecvError::NoInbox)) };
+        let Some(mail) = link.mail() else { return Poll::Ready(Err(RecvError::NoInbox)) };
         // Read first: what came before the end is found below.
         let ended = link.ended.get();
         match mail.take(what.number) {
@@ -549,6 +554,17 @@ impl SharedEndpoint {
     /// Returns the end that is lent to handlers, which does not keep the binding.
     pub(super) fn lent(link: &Arc<Link>) -> Self {
         Self(Handle::uncounted(link))
+    }
+
+    /// The messages of the binding are kept in `mail`.
+    pub(super) fn set_inbox(&self, mail: &Arc<Mail>) {
+        // A binding is attached once.
+        let _ = self.link().mail.set(Arc::clone(mail));
+    }
+
+    /// Returns an end to lend to handlers.
+    pub(super) fn to_lend(&self) -> Self {
+        Self::lent(self.link())
     }
 
     /// Returns the shell of a binding that belongs to no thread.

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::binding::connection::{self, Connection, Event, Intake, State};
-use crate::binding::inbox::Mail;
 use crate::binding::shared::SentSlot;
 use crate::binding::threading::{Lock, OneThread, Own, Slot, Threading};
 use crate::binding::{BindingError, closing};
@@ -448,11 +447,6 @@ impl Shell {
             let callback = shell.io.borrow_mut().finished.pop_front();
             callback.map_or(Ok(()), |callback| callback(waitset))
         });
-    }
-
-    /// The inbox has changed.
-    pub(super) fn check_inbox(&self, mail: &Mail) {
-        self.io.borrow_mut().connection.set_inbox_full(mail.is_full());
     }
 
     /// Returns true if an inbox has no room.

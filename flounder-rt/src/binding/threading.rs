@@ -93,11 +93,8 @@ pub(super) trait Threading: Sized + 'static {
         result: impl FnOnce() -> Result<Message, RpcError>,
     );
 
-    /// The inbox was full, and a message was taken from another thread.
-    fn mail_was_taken(shell: &Shell<Self>);
-
-    /// Another thread found a malformed message in the inbox.
-    fn bad_mail(shell: &Shell<Self>, number: u16, error: DecodeError);
+    /// Returns the inbox of the binding, if it has one.
+    fn mail(shell: &Shell<Self>) -> Option<&Arc<Mail>>;
 
     /// Returns the pools of the binding, if it has any.
     fn bulk_end(shell: &Shell<Self>) -> Option<Arc<BulkEnd>>;
@@ -345,12 +342,8 @@ impl Threading for OneThread {
         }
     }
 
-    fn mail_was_taken(shell: &Shell) {
-        shell.mail_was_taken();
-    }
-
-    fn bad_mail(shell: &Shell, number: u16, error: DecodeError) {
-        let _ = shell.bad_mail(number, error);
+    fn mail(shell: &Shell) -> Option<&Arc<Mail>> {
+        shell.own.mail.get()
     }
 
     fn bulk_end(shell: &Shell) -> Option<Arc<BulkEnd>> {

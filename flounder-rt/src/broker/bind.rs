@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub use super::error::{BindError, BrokerError, Interrupted, Lacking, Side};
 use crate::account::{Charge, OverLimit};
-use crate::binding::{Dispatch, Local, RawBinding, RawEnd};
+use crate::binding::{BoxDispatch, Local, RawBinding, RawEnd};
 use crate::broker::flush::flush_at_exit;
 use crate::broker::shared::PendingBind as SharedPendingBind;
 use crate::channel::{Channel, ConnectError, Connector, End};
@@ -29,7 +29,8 @@ use crate::waitset::{
 /// Time limit of a bind that was given none.
 pub const DEFAULT_BIND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A bind to a service: a future, which can also be [waited for](Self::wait). Every generated `bind` returns one.
+/// A bind to a service: a future, which can also be [waited for](Self::wait). Every generated `bind` on a [`Waitset`] returns
+/// one.
 ///
 /// Nothing happens before it is awaited, waited for, or given [`then`](Self::then). If it is dropped before it completes,
 /// the bind is given up: a binding that is made all the same is torn down.
@@ -52,18 +53,18 @@ struct Setup {
     iref: Iref,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    handler: Box<dyn Dispatch>,
+    handler: BoxDispatch,
     drivers: Vec<String>,
     buffer: usize,
 }
 
 impl<B: 'static> Bind<B> {
-    pub(crate) fn new(
+    pub(super) fn new(
         iref: Iref,
         waitset: &Waitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        handler: Box<dyn Dispatch>,
+        handler: BoxDispatch,
         wrap: fn(RawEnd<Local>) -> B,
     ) -> Self {
         let (waitset, drivers, buffer) = (waitset.clone(), Vec::new(), 0);
@@ -367,7 +368,7 @@ impl Extension for Pending {
 
 struct PendingBind {
     interface: &'static Interface,
-    handler: Box<dyn Dispatch>,
+    handler: BoxDispatch,
     done: Done,
     /// `None` without a limit.
     timer: Option<Timer>,

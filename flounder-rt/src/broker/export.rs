@@ -13,7 +13,7 @@ use std::time::Instant;
 pub use super::error::{ExportError, Refusal};
 use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
-use crate::binding::{Dispatch, RawBinding};
+use crate::binding::{BoxDispatch, RawBinding};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, End};
 use crate::interface::Interface;
@@ -126,7 +126,8 @@ impl ServiceEntry {
     }
 }
 
-/// An export of a service: a future, which can also be [waited for](Self::wait). Every generated `export` returns one.
+/// An export of a service: a future, which can also be [waited for](Self::wait). Every generated `export` on a [`Waitset`]
+/// returns one.
 ///
 /// Nothing happens before it is awaited, waited for, or given [`then`](Self::then). None of the three blocks: a service can
 /// be bound to as soon as it is exported, so an export needs no time limit.
@@ -146,16 +147,16 @@ pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
 /// The largest of the drivers' default buffers, in bytes.
 const LARGEST_DEFAULT: usize = 64 << 10;
 
-type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal>>;
+type Connect = Box<dyn FnMut(&Peer) -> Result<BoxDispatch, Refusal>>;
 
 impl Export {
-    pub(crate) fn new(
+    pub(super) fn new(
         waitset: &Waitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        connect: impl FnMut(&Peer) -> Result<Box<dyn Dispatch>, Refusal> + 'static,
+        connect: Connect,
     ) -> Self {
-        let (waitset, connect) = (waitset.clone(), Some(Box::new(connect) as Connect));
+        let (waitset, connect) = (waitset.clone(), Some(connect));
         Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
     }
 
@@ -479,7 +480,7 @@ impl Service {
     }
 
     /// Runs the connect callback.
-    fn ask(&self, peer: &Peer) -> Result<Box<dyn Dispatch>, BindRefusal> {
+    fn ask(&self, peer: &Peer) -> Result<BoxDispatch, BindRefusal> {
         let failed = || BindRefusal::Service(Refusal::new(0, "the service has failed"));
         let mut connect = match self.connect.replace(Connecting::Running) {
             Connecting::Idle(connect) => connect,

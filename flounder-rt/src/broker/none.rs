@@ -4,10 +4,11 @@ use core::marker::PhantomData;
 use std::time::Instant;
 
 use crate::bind::{BindError, BindRequest};
-use crate::binding::{Dispatch, Local, RawEnd};
+use crate::binding::{BoxDispatch, Local, RawEnd};
 use crate::export::{Broker, ExportError, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
+use crate::message::MessageValue;
 
 pub(crate) struct NoBroker;
 
@@ -40,18 +41,13 @@ pub struct Connect<B>(PhantomData<fn() -> B>);
 pub fn serve(
     _name: &str,
     _interface: &'static Interface,
-    _handlers: impl FnMut() -> Box<dyn Dispatch> + Send + 'static,
+    _handlers: impl FnMut() -> BoxDispatch + Send + 'static,
 ) -> Serve {
     Serve(())
 }
 
 /// Drops the arguments.
 #[must_use]
-pub fn connect<B>(
-    _name: &str,
-    _interface: &'static Interface,
-    _handlers: fn() -> Box<dyn Dispatch>,
-    _wrap: fn(RawEnd<Local>) -> B,
-) -> Connect<B> {
+pub fn connect<M: MessageValue, B>(_name: &str, _wrap: fn(RawEnd<Local>) -> B) -> Connect<B> {
     Connect(PhantomData)
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::account::{Charge, Resource};
 use crate::bind::{BindError, BindRefusal, BindReply, BindRequest, DEFAULT_BIND_TIMEOUT};
-use crate::binding::{SharedDispatch, SharedEndpoint, Slot, block_on};
+use crate::binding::{BoxDispatch, RawEnd, Shared, SharedEndpoint, Slot, block_on};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, End};
 use crate::export::{
@@ -29,7 +29,8 @@ use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::waitset::{SharedExtension, SharedTimer, SharedWaitset, Timeout, WeakSharedWaitset};
 
-/// An export of a service whose bindings several threads serve: a future, which can also be [waited for](Self::wait).
+/// An export of a service whose bindings several threads serve: a future, which can also be [waited for](Self::wait). Every
+/// generated `export` on a [`SharedWaitset`] returns one.
 ///
 /// Nothing happens before it is awaited or waited for. Neither blocks.
 #[must_use = "nothing is exported before `.await` or `wait`"]
@@ -42,17 +43,16 @@ pub struct SharedExport {
     max_buffer: usize,
 }
 
-type Connect = Box<dyn FnMut(&Peer) -> Result<Box<dyn SharedDispatch>, Refusal> + Send>;
+type Connect = Box<dyn FnMut(&Peer) -> Result<BoxDispatch<Shared>, Refusal> + Send>;
 
 impl SharedExport {
-    /// Used by generated code.
-    pub fn new(
+    pub(super) fn new(
         waitset: &SharedWaitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        connect: impl FnMut(&Peer) -> Result<Box<dyn SharedDispatch>, Refusal> + Send + 'static,
+        connect: Connect,
     ) -> Self {
-        let (waitset, connect) = (waitset.clone(), Some(Box::new(connect) as Connect));
+        let (waitset, connect) = (waitset.clone(), Some(connect));
         Self { waitset, interface, broker, connect, max_buffer: DEFAULT_MAX_BUFFER }
     }
 
@@ -284,7 +284,7 @@ impl Turn<'_> {
     }
 
     /// Runs the connect callback.
-    fn ask(&mut self, peer: &Peer) -> Result<Box<dyn SharedDispatch>, BindRefusal> {
+    fn ask(&mut self, peer: &Peer) -> Result<BoxDispatch<Shared>, BindRefusal> {
         let failed = || BindRefusal::Service(Refusal::new(0, "the service has failed"));
         let connect = self.connect.as_mut().ok_or_else(failed)?;
         match catch_unwind(AssertUnwindSafe(|| connect(peer))) {
@@ -317,12 +317,13 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A bind of a client that several threads serve: a future, which can also be [waited for](Self::wait).
+/// A bind of a client that several threads serve: a future, which can also be [waited for](Self::wait). Every generated `bind`
+/// on a [`SharedWaitset`] returns one.
 ///
 /// Nothing happens before it is awaited or waited for. If it is dropped before it completes, the bind is given up.
 #[must_use = "nothing is bound before `.await` or `wait`"]
 pub struct SharedBind<B> {
-    wrap: fn(SharedEndpoint) -> B,
+    wrap: fn(RawEnd<Shared>) -> B,
     timeout: Timeout,
     stage: Stage,
 }
@@ -339,20 +340,19 @@ struct Setup {
     iref: Iref,
     interface: &'static Interface,
     broker: &'static dyn Broker,
-    handler: Box<dyn SharedDispatch>,
+    handler: BoxDispatch<Shared>,
     drivers: Vec<String>,
     buffer: usize,
 }
 
 impl<B> SharedBind<B> {
-    /// Used by generated code.
-    pub fn new(
+    pub(super) fn new(
         iref: Iref,
         waitset: &SharedWaitset,
         interface: &'static Interface,
         broker: &'static dyn Broker,
-        handler: Box<dyn SharedDispatch>,
-        wrap: fn(SharedEndpoint) -> B,
+        handler: BoxDispatch<Shared>,
+        wrap: fn(RawEnd<Shared>) -> B,
     ) -> Self {
         let (waitset, drivers, buffer) = (waitset.clone(), Vec::new(), 0);
         let setup = Setup { waitset, iref, interface, broker, handler, drivers, buffer };
@@ -464,7 +464,7 @@ impl<B> Future for SharedBind<B> {
         }
         let result = waiting.pending.result.take();
         this.stage = Stage::Over;
-        result.map_or(Poll::Pending, |result| Poll::Ready(result.map(this.wrap)))
+        result.map_or(Poll::Pending, |result| Poll::Ready(result.map(RawEnd).map(this.wrap)))
     }
 }
 
@@ -502,7 +502,7 @@ pub(super) struct PendingBind {
     waitset: WeakSharedWaitset,
     interface: &'static Interface,
     /// `None` once there is a result.
-    handler: Mutex<Option<Box<dyn SharedDispatch>>>,
+    handler: Mutex<Option<BoxDispatch<Shared>>>,
     result: Slot<Result<SharedEndpoint, BindError>>,
 }
 

@@ -35,9 +35,9 @@ pub(crate) type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 /// idle threads blocks in the kernel, the others in the waitset; a thread that is busy with a long handler stops nobody.
 /// No lock is held while a closure runs; one that panics unwinds into its thread's `dispatch` and harms nothing else.
 ///
-/// It takes only closures that are `Send`, and serves bindings whose handlers are `Send`
-/// ([`SharedEndpoint::attach`](crate::binding::SharedEndpoint::attach)). The messages of one binding are handled one at a
-/// time and in order, each by whichever thread is free; those of different bindings side by side.
+/// It takes only closures that are `Send`, and serves bindings whose handlers are `Send`: generated `export` and `bind` take
+/// it, and `Rx<Shared>` of the interface is the trait of the handlers. The messages of one binding are handled one at a time
+/// and in order, each by whichever thread is free; those of different bindings side by side.
 ///
 /// It ends with its last clone: its bindings are torn down, and what they have accepted is sent by the thread that drops
 /// the clone, for at most the [exit timeout](crate::set_exit_timeout).

@@ -12,7 +12,7 @@ use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Response, 
 use flounder_rt::channel::MessageLimit;
 use flounder_rt::interface::{MessageInfo, MessageKind};
 use flounder_rt::wire::{Bulks, DecodeError};
-use flounder_rt::{BindingError, Call, Cap, Interface, Reply, Waitset};
+use flounder_rt::{BindingError, Call, Cap, Interface, Local, Reply, Waitset};
 
 /// `message note(uint64 value); message words(uint64 w[n, 100]); rpc double(in uint64 a, out uint64 b);`
 pub const NOTE: u16 = 1;
@@ -107,7 +107,8 @@ impl Dispatch for Handler {
             DOUBLE_CALL => {
                 let [id, value] = *message.words else { return Err(short) };
                 self.log.borrow_mut().push(Seen::Call(value));
-                let reply = flounder_rt::binding::ReplyToken::new(raw, id as u32, DOUBLE_RESPONSE);
+                let reply =
+                    flounder_rt::binding::ReplyToken::<Local>::new(raw, id as u32, DOUBLE_RESPONSE);
                 match value {
                     13 => drop(reply),
                     14 => reply.send_caps(&[id, value * 2], &[], vec![null()]),

@@ -20,6 +20,15 @@ impl test::Rx for Server {
     }
 }
 
+impl test::Rx<flounder::Shared> for Server {
+    fn basic(&mut self, _: &test::Binding<flounder::Shared>, _: u32, _: test::Choice) {}
+    fn str(&mut self, _: &test::Binding<flounder::Shared>, _: &str) {}
+    fn give(&mut self, _: &test::Binding<flounder::Shared>, _: flounder::Cap) {}
+    fn ask(&mut self, _: &test::Binding<flounder::Shared>, _: &str, reply: test::AskReply<flounder::Shared>) {
+        reply.send(1);
+    }
+}
+
 fn use_it(waitset: &flounder::Waitset, binding: &test::Binding) {
     drop(test::export(waitset, |_: &flounder::Peer| Ok(Server)));
     binding.tx_basic(1, test::Choice::Foo).unwrap().then(|| ());

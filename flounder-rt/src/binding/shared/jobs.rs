@@ -78,8 +78,8 @@ impl<T: Threading> Jobs<T> {
                 }
                 HandleEvent::GivenUp(_) => {}
                 HandleEvent::BadReply(number, error) => drop(shell.bad_reply(number, error)),
-                HandleEvent::MailTaken => T::mail_was_taken(shell),
-                HandleEvent::BadMail(number, error) => T::bad_mail(shell, number, error),
+                HandleEvent::MailTaken => shell.mail_was_taken(),
+                HandleEvent::BadMail(number, error) => drop(shell.bad_mail(number, error)),
                 HandleEvent::BulkNews => shell.tell_bulk_news(),
                 HandleEvent::Teardown => shell.end(BindingError::Closed, false, Rest::IsSent),
             }
