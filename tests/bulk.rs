@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use flounder::bulk::{Blob, BufferMut, Bulk, BulkOwned, Pool, PoolError, Slots};
-use flounder::{Iref, Peer, Rejected, TxError, Waitset, flounder};
+use flounder::{Iref, Peer, Rejected, Shared, SharedWaitset, TxError, Waitset, flounder};
 
 flounder! {
     interface frames "Large data" {
@@ -317,6 +318,67 @@ fn pools_within_a_thread_and_between_threads() {
     // It looks once more when something comes.
     let _ = last.binding.tx_keep(false);
     service.join().expect("no panic");
+}
+
+/// A service whose handlers run on any of two threads.
+struct Pooled;
+
+impl frames::Rx<Shared> for Pooled {
+    fn frame(&mut self, b: &frames::Binding<Shared>, seq: u64, data: Bulk<'_>) {
+        let (sum, how) = (sum_of(&data), way(&data));
+        b.send_got(seq, sum, &how).wait().expect("there is room");
+    }
+
+    fn pair(&mut self, b: &frames::Binding<Shared>, left: Bulk<'_>, n: u32, right: Bulk<'_>) {
+        let how = format!("{} {}", way(&left), way(&right));
+        let difference = sum_of(&left).wrapping_sub(sum_of(&right));
+        b.send_got(n.into(), difference, &how).wait().expect("there is room");
+    }
+
+    fn got(&mut self, _: &frames::Binding<Shared>, _: u64, _: u64, _: &str) {}
+
+    fn keep(&mut self, _: &frames::Binding<Shared>, _: bool) {}
+
+    fn read(
+        &mut self,
+        _: &frames::Binding<Shared>,
+        n: u32,
+        prefix: Bulk<'_>,
+        reply: frames::ReadReply<Shared>,
+    ) {
+        let mut data = prefix.to_vec();
+        data.extend(filled(n as usize, 0));
+        reply.send(&data);
+    }
+}
+
+#[test]
+fn pools_of_a_service_on_several_threads() {
+    let (pool, ended) = (SharedWaitset::new(), AtomicBool::new(false));
+    let exported = frames::export(&pool, |_: &Peer| Ok(Pooled)).wait();
+    let iref = exported.expect("it can be exported").iref();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| pool.dispatch_until(None, || ended.load(Ordering::Acquire)));
+        }
+        let end = EndOfPool(&pool, &ended);
+        for driver in ["ump", "scc", "beehive", "lmp"] {
+            let client = Client::new(iref, driver);
+            everything(&client, "slot");
+            refused_send_gives_the_buffer_back(&client);
+        }
+        drop(end);
+    });
+}
+
+/// Ends the threads of a waitset.
+struct EndOfPool<'a>(&'a SharedWaitset, &'a AtomicBool);
+
+impl Drop for EndOfPool<'_> {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::Release);
+        self.0.wake_all();
+    }
 }
 
 /// The process of a service.

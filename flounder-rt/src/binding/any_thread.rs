@@ -20,6 +20,7 @@ use std::task::Wake;
 use std::time::Instant;
 
 use crate::account::Charge;
+use crate::binding::bulk::new_pools;
 use crate::binding::closing_list::ClosingList;
 use crate::binding::combiner::Combiner;
 use crate::binding::connection::{self, Message, State};
@@ -198,9 +199,8 @@ impl Threading for AnyThread {
         shell.own.jobs.link().mail()
     }
 
-    // It has no pools: its bulk data is in messages.
-    fn bulk_end(_shell: &Shell<Self>) -> Option<Arc<BulkEnd>> {
-        None
+    fn bulk_end(shell: &Shell<Self>) -> Option<Arc<BulkEnd>> {
+        shell.own.jobs.link().bulk().cloned()
     }
 
     fn step_ends(_shell: &Shell<Self>) -> bool {
@@ -210,6 +210,9 @@ impl Threading for AnyThread {
     fn binding_ends(shell: &Shell<Self>, why: &BindingError) -> Vec<LeftMessage> {
         let left = shell.own.jobs.take_messages(why);
         shell.own.jobs.end(why);
+        if let Some(bulk) = shell.own.jobs.link().bulk() {
+            bulk.ended();
+        }
         let timer = Slot::take(&shell.own.timer);
         if let (Some(timer), Some(waitset)) = (timer, shell.own.waitset.upgrade()) {
             waitset.cancel(timer);
@@ -475,9 +478,11 @@ impl SharedEndpoint {
         let account = charge.as_ref().map(|charge| charge.account().clone());
         let driver = channel.driver();
         let weak_waitset = waitset.downgrade();
+        let bulk = new_pools(interface, &peer, channel.bulk(), account.clone());
         let shell = Arc::new_cyclic(|myself: &Weak<Shell<AnyThread>>| {
-            let link =
-                Arc::new(Link::of_any_thread(myself.clone(), interface, driver, peer.clone()));
+            let (shell, peer_of_link) = (myself.clone(), peer.clone());
+            let link = Link::of_any_thread(shell, interface, driver, peer_of_link, bulk);
+            let link = Arc::new(link);
             let own = Own {
                 waitset: weak_waitset,
                 place: OnceLock::new(),
@@ -491,6 +496,17 @@ impl SharedEndpoint {
             Shell::of(Parts { channel, interface, notifier, peer, charge }, myself.clone(), own)
         });
         let link = shell.own.jobs.link();
+        if let Some(bulk) = link.bulk() {
+            let weak = Arc::downgrade(&shell);
+            bulk.tell_by(move || {
+                // Whoever releases a slot may hold a lock: a turn of the binding serves it.
+                if let Some(shell) = weak.upgrade() {
+                    shell.own.jobs.link().note_bulk_news();
+                    shell.own.must_serve.store(true, Ordering::Release);
+                    shell.poke();
+                }
+            });
+        }
         let end = Self::counted(link);
         let raw = Self::lent(link);
         handler.attached(&raw);

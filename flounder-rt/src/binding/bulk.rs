@@ -1,22 +1,25 @@
 //! Bulk data of a binding: what its two ends tell each other about their pools (`docs/wire.md`, "Messages of the runtime").
 //!
-//! Everything here runs in the thread of the binding. Other threads make pools and release slots; they note that at the
-//! [`BulkEnd`], which then has the server of the shared binding call [`Shell::tell_bulk_news`].
+//! Everything here runs in the thread of the binding, or in the one that serves the jobs of a binding of any thread. Other
+//! threads make pools and release slots; they note that at the [`BulkEnd`], which then has the server of the shared binding
+//! call [`Shell::tell_bulk_news`].
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::binding::connection::{Owned, Queued};
 use crate::binding::end::{End, RawEnd};
 use crate::binding::shared::SharedServer;
 use crate::binding::shell::{Receiver, Shell};
 use crate::binding::threading::{Lock, OneThread, Threading};
-use crate::binding::{BindingError, RawBinding, Received};
+use crate::binding::{BindingError, RawBinding, Received, SharedEndpoint};
 use crate::cap::Cap;
 use crate::channel::{Channel, RUNTIME_MESSAGE};
+use crate::interface::Interface;
 use crate::message::bulk::end::{News, ReceivedOffer};
-use crate::message::bulk::{BulkEnd, Pool, PoolError, Slots};
-use crate::peer;
+use crate::message::bulk::{BulkEnd, BulkMemory, Pool, PoolError, Slots};
+use crate::peer::{self, Peer};
 use crate::wire::{Bulks, DecodeError};
 
 /// Kinds of messages of the runtime.
@@ -117,20 +120,30 @@ impl<T: Threading> Shell<T> {
     }
 }
 
+/// Returns the pools of a new binding; `None` if the interface has no bulk data, or the driver or the peer no pools.
+pub(super) fn new_pools(
+    interface: &'static Interface,
+    peer: &Peer,
+    memory: Option<&'static dyn BulkMemory>,
+    account: Option<Account>,
+) -> Option<Arc<BulkEnd>> {
+    let knows_pools = peer.features() & peer::BULK != 0;
+    let has_bulk = interface.messages.iter().any(|message| !message.bulks.is_empty());
+    if !knows_pools || !has_bulk {
+        return None;
+    }
+    Some(BulkEnd::new(memory?, peer.is_this_process(), account))
+}
+
 impl Shell<OneThread> {
     /// Returns the pools of the binding; `None` if the interface has no bulk data, or the driver or the peer no pools.
     pub(super) fn pools(&self) -> Option<&Arc<BulkEnd>> {
         let make = || {
-            let knows_pools = self.peer.features() & peer::BULK != 0;
-            let has_bulk = self.interface.messages.iter().any(|message| !message.bulks.is_empty());
-            if !knows_pools || !has_bulk {
-                return None;
-            }
             let (memory, account) = {
                 let io = self.io.borrow();
-                (io.channel.bulk()?, io.account().cloned())
+                (io.channel.bulk(), io.account().cloned())
             };
-            Some(BulkEnd::new(memory, self.peer.is_this_process(), account))
+            new_pools(self.interface, &self.peer, memory, account)
         };
         self.own.bulk.get_or_init(make).as_ref()
     }
@@ -159,6 +172,25 @@ impl RawBinding {
         let Some(end) = self.shell().pools() else { return handler() };
         let result = end.deliver(handler);
         self.shell().tell_bulk_news();
+        result
+    }
+}
+
+impl SharedEndpoint {
+    /// Finds the bulk data that a received message names.
+    pub(super) fn resolve(
+        &self,
+        bulks: &Bulks,
+        message: &mut Received<'_>,
+    ) -> Result<(), DecodeError> {
+        self.bulk().map_or(Ok(()), |end| end.resolve(bulks, message))
+    }
+
+    /// Runs a handler that gets bulk data, and then tells the peer which slots it has released.
+    pub(super) fn delivering<R>(&self, handler: impl FnOnce() -> R) -> R {
+        let Some(end) = self.bulk() else { return handler() };
+        let result = end.deliver(handler);
+        self.report_bulk_news();
         result
     }
 }

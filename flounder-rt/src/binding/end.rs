@@ -571,17 +571,16 @@ pub(super) mod sealed {
             raw.answer(message, at, words)
         }
 
-        // A binding that handlers on any thread receive for has no pools: what is in a message can be decoded.
         fn resolve(
-            _raw: &SharedEndpoint,
-            _bulks: &Bulks,
-            _message: &mut Received<'_>,
+            raw: &SharedEndpoint,
+            bulks: &Bulks,
+            message: &mut Received<'_>,
         ) -> Result<(), DecodeError> {
-            Ok(())
+            raw.resolve(bulks, message)
         }
 
-        fn delivering<R>(_raw: &SharedEndpoint, handler: impl FnOnce() -> R) -> R {
-            handler()
+        fn delivering<R>(raw: &SharedEndpoint, handler: impl FnOnce() -> R) -> R {
+            raw.delivering(handler)
         }
 
         fn call<R: Reply>(

@@ -214,6 +214,18 @@ impl Link {
         }
     }
 
+    /// Returns the pools of the binding, if it has any.
+    pub(super) const fn bulk(&self) -> Option<&Arc<BulkEnd>> {
+        self.bulk.as_ref()
+    }
+
+    /// Notes that there is news about the pools, for the next time that the server looks.
+    pub(super) fn note_bulk_news(&self) {
+        if self.born.is_here() {
+            let _ = self.job_queue.report(HandleEvent::BulkNews);
+        }
+    }
+
     /// Returns the inbox of the binding, if it has one.
     pub(super) fn mail(&self) -> Option<&Arc<Mail>> {
         self.mail.get()
@@ -224,8 +236,9 @@ impl Link {
         interface: &'static Interface,
         driver: &'static str,
         peer: Peer,
+        bulk: Option<Arc<BulkEnd>>,
     ) -> Self {
-        Self::new(Server::AnyThread(shell), interface, driver, peer, None, None)
+        Self::new(Server::AnyThread(shell), interface, driver, peer, None, bulk)
     }
 
     /// Returns true if the server has to look at the clock before the time that
@@ -376,6 +389,12 @@ impl SharedEndpoint {
     /// Returns the pools of the binding.
     pub(super) fn bulk(&self) -> Option<&Arc<BulkEnd>> {
         self.link().bulk.as_ref()
+    }
+
+    /// Has the server tell the peer what is new about the pools.
+    pub(super) fn report_bulk_news(&self) {
+        let link = self.link();
+        link.notify(link.job_queue.report(HandleEvent::BulkNews));
     }
 
     /// Returns the process at the other end.
