@@ -35,7 +35,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use rustix::process::{Resource as Rlimit, getrlimit};
 
-use crate::log_limited;
 use crate::log_rate::LogRate;
 
 /// A resource that this process can hold for a peer.
@@ -481,7 +480,7 @@ impl Account {
 
     fn log(&self, refusal: OverLimit) {
         let (pid, uid) = self.0.id.map_or((None, None), |id| (id.pid, id.uid));
-        log_limited!(warn, pid, uid, "a peer was refused: {refusal}");
+        crate::log_limited!(warn, pid, uid, "a peer was refused: {refusal}");
     }
 }
 
