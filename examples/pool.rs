@@ -37,7 +37,7 @@ impl primes::Rx<Shared> for Counter {
 }
 
 fn is_prime(n: u64) -> bool {
-    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
 }
 
 /// Counts the primes of one part, on a binding of its own.
@@ -50,7 +50,8 @@ fn count(iref: Iref, part: u64) -> Result<u64, flounder::Error> {
 }
 
 fn main() -> Result<(), flounder::Error> {
-    let (pool, ended, threads) = (SharedWaitset::new(), AtomicBool::new(false), Arc::default());
+    let (pool, ended) = (SharedWaitset::new(), AtomicBool::new(false));
+    let threads = Arc::new(Mutex::new(HashSet::new()));
     let theirs = Arc::clone(&threads);
     // With `nameservice::register`, clients of other processes would find it.
     let iref = primes::export(&pool, move |_: &Peer| Ok(Counter(theirs.clone()))).wait()?.iref();

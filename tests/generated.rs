@@ -241,7 +241,7 @@ impl Ends {
         assert_eq!(ends.received(), [""; 0], "{expected}");
         let message = all::INTERFACE.message_name(number);
         let error = BindingError::Decode { message, error: expected };
-        assert_eq!(*ends.server.errors.borrow(), [error.clone()]);
+        assert_eq!(*ends.server.errors.borrow(), std::slice::from_ref(&error));
         Self::forge_for_nobody(Message { number, words: words.to_vec(), caps: copies }, &error);
     }
 
