@@ -85,7 +85,6 @@ fn now_ms() -> u64 {
 }
 
 /// Writes an event of `tracing` of a level (`error`, `warn`, `info`), at the rate of [`LogRate::new`] for this place.
-#[doc(hidden)]
 #[macro_export]
 macro_rules! log_limited {
     ($level:ident, $($event:tt)+) => {{
