@@ -12,7 +12,6 @@
 pub mod heap;
 pub(crate) mod mapped;
 pub(crate) mod pool;
-#[cfg(not(loom))]
 pub mod prefetch;
 pub(crate) mod seal;
 
