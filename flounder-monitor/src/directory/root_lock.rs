@@ -26,6 +26,10 @@ const EXIT_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default());
 
+/// A socket that does not have its final name yet, and its directory.
+static UNPLACED: PerProcess<Mutex<Option<(OwnedFd, String)>>> =
+    PerProcess::new(|_| Mutex::default());
+
 #[derive(Default)]
 struct RootState {
     lock: Option<RootLock>,
@@ -42,14 +46,31 @@ struct RootLock {
 /// Keeps the runtime directory, and the root's socket with this inode, until [`release`] or the end
 /// of the process.
 pub(crate) fn hold(directory: OwnedFd, socket: u64) {
+    register_exit_handler();
+    let previous =
+        STATE.here().lock().lock.replace(RootLock { directory: ProcessFd::new(directory), socket });
+    debug_assert!(previous.is_none(), "this process is the root already");
+}
+
+/// Removes the socket `name` at a normal end of the process, until it is [`placed`].
+pub(crate) fn remove_at_exit(directory: BorrowedFd<'_>, name: &str) {
+    register_exit_handler();
+    let directory = directory.try_clone_to_owned().ok();
+    *UNPLACED.here().lock() = directory.map(|directory| (directory, name.to_owned()));
+}
+
+/// The socket of [`remove_at_exit`] has its final name, or is removed.
+pub(crate) fn placed() {
+    let unplaced = UNPLACED.here().lock().take();
+    drop(unplaced);
+}
+
+fn register_exit_handler() {
     // SYNC registered: the flag is set once and never cleared; no data is published with it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.swap(true, Ordering::Relaxed) {
         sys::at_exit(release_at_exit);
     }
-    let previous =
-        STATE.here().lock().lock.replace(RootLock { directory: ProcessFd::new(directory), socket });
-    debug_assert!(previous.is_none(), "this process is the root already");
 }
 
 /// Tries to lock the directory that [`hold`] keeps. A root that replaced a stopped one has no lock
@@ -85,6 +106,11 @@ fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
 }
 
 extern "C" fn release_at_exit() {
+    if let Some(mut unplaced) = UNPLACED.here().try_lock_for(EXIT_LOCK_TIMEOUT)
+        && let Some((directory, name)) = unplaced.take()
+    {
+        let _ = unlinkat(&directory, &name, AtFlags::empty());
+    }
     let Some(mut state) = STATE.here().try_lock_for(EXIT_LOCK_TIMEOUT) else { return };
     let Some(RootLock { directory, socket }) = state.lock.take() else { return };
     if remove_socket(directory.as_fd(), socket) && !state.others_have_names {
