@@ -177,7 +177,7 @@ fn processes_of_different_pid_namespaces_pass_capabilities() {
 }
 
 #[test]
-fn a_process_of_another_pid_namespace_names_what_an_old_kernel_lacks() {
+fn another_pid_namespace_names_what_an_old_kernel_lacks() {
     let inside = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     if !Command::new("unshare").args(inside).arg("true").status().is_ok_and(|done| done.success()) {
         return println!("skipped: this user cannot make a PID namespace");

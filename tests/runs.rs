@@ -230,59 +230,54 @@ fn a_flood_holds_a_quiet_binding_back_by_one_run() {
     }
 }
 
+/// Has a handler `act` in the middle of a run, and dispatches until it has. Nothing is delivered after its message: the
+/// messages of the same run that follow are there already.
+fn act_in_a_run(kind: &str, ws: &Waitset, act: impl Fn(&stream::Binding) + 'static) -> Stream {
+    let stop = Rc::new(Cell::new(u64::MAX));
+    let at = Rc::clone(&stop);
+    let stream = Stream::over(kind, ws, move |b, n| {
+        if n == at.get() {
+            act(b);
+        }
+    });
+    stream.warm_up();
+    stop.set(stream.next.get() + 9);
+    stream.send(MANY);
+    stream.dispatch_past(stop.get());
+    assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+    stream
+}
+
+/// Dispatches what there is, and checks that no message is delivered.
+fn assert_ended(stream: &Stream) {
+    let received = stream.received();
+    while stream.ws.try_dispatch().expect("the waitset works") {}
+    assert_eq!(stream.received(), received);
+}
+
 #[test]
 fn a_run_ends_when_a_handler_tears_down() {
     for kind in KINDS {
-        let stop = Rc::new(Cell::new(u64::MAX));
-        let at = Rc::clone(&stop);
-        let stream = Stream::over(kind, &Waitset::new(), move |b, n| {
-            if n == at.get() {
-                b.teardown();
-            }
-        });
-        stream.warm_up();
-        stop.set(stream.next.get() + 9);
-        stream.send(MANY);
-        stream.dispatch_past(stop.get());
-        while stream.ws.try_dispatch().expect("the waitset works") {}
-        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+        assert_ended(&act_in_a_run(kind, &Waitset::new(), stream::Binding::teardown));
     }
 }
 
 #[test]
 fn a_run_ends_when_a_handler_panics() {
     for kind in KINDS {
-        let stop = Rc::new(Cell::new(u64::MAX));
-        let at = Rc::clone(&stop);
-        let stream = Stream::over(kind, &Waitset::new(), move |_, n| {
-            assert_ne!(n, at.get(), "a planted panic");
-        });
-        stream.warm_up();
-        stop.set(stream.next.get() + 9);
-        stream.send(MANY);
-        stream.dispatch_past(stop.get());
-        while stream.ws.try_dispatch().expect("the waitset works") {}
-        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+        assert_ended(&act_in_a_run(kind, &Waitset::new(), |_| panic!("a planted panic")));
     }
 }
 
 #[test]
 fn a_run_ends_when_a_handler_dispatches() {
     for kind in KINDS {
-        let stop = Rc::new(Cell::new(u64::MAX));
-        let (at, ws) = (Rc::clone(&stop), Waitset::new());
+        let ws = Waitset::new();
         let nested = ws.clone();
-        let stream = Stream::over(kind, &ws, move |_, n| {
-            if n == at.get() {
-                nested.post(|_| Ok(()));
-                nested.dispatch().expect("the waitset works");
-            }
+        let stream = act_in_a_run(kind, &ws, move |_| {
+            nested.post(|_| Ok(()));
+            nested.dispatch().expect("the waitset works");
         });
-        stream.warm_up();
-        stop.set(stream.next.get() + 9);
-        stream.send(MANY);
-        stream.dispatch_past(stop.get());
-        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
         stream.drain();
         stream.assert_in_order();
     }
@@ -291,20 +286,12 @@ fn a_run_ends_when_a_handler_dispatches() {
 #[test]
 fn a_run_ends_when_a_handler_changes_the_waitset() {
     for kind in ["threads", "processes"] {
-        let stop = Rc::new(Cell::new(u64::MAX));
-        let (at, other) = (Rc::clone(&stop), Waitset::new());
+        let other = Waitset::new();
         let new = other.clone();
-        let stream = Stream::over(kind, &Waitset::new(), move |b, n| {
-            if n == at.get() {
-                b.change_waitset(&new).expect("the binding is open");
-            }
+        let stream = act_in_a_run(kind, &Waitset::new(), move |b| {
+            b.change_waitset(&new).expect("the binding is open");
         });
-        stream.warm_up();
-        stop.set(stream.next.get() + 9);
-        stream.send(MANY);
-        stream.dispatch_past(stop.get());
-        while stream.ws.try_dispatch().expect("the waitset works") {}
-        assert_eq!(stream.received(), stop.get() + 1, "{kind}");
+        assert_ended(&stream);
         let deadline = Some(Instant::now() + PATIENCE);
         let done = || stream.received() == stream.next.get();
         assert!(other.dispatch_until(deadline, done).expect("the waitset works"));

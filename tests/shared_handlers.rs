@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flounder::binding::SharedExported;
 use flounder::nameservice;
 use flounder::{BindError, BindingError, Peer, Refusal, Shared, SharedWaitset, Waitset, flounder};
+use flounder_test_support::threads::{Threads, eventually};
 
 flounder! {
     /// Doubles numbers, and counts notes.
@@ -82,46 +83,18 @@ impl doubler::Rx<Shared> for Handlers {
 }
 
 struct Service {
-    ws: SharedWaitset,
+    threads: Threads,
     seen: Arc<Seen>,
-    ends: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<()>>,
     exported: SharedExported,
 }
 
 impl Service {
     fn new(threads: usize) -> Self {
-        let (ws, seen, ends) = (SharedWaitset::new(), Arc::<Seen>::default(), Arc::default());
+        let (threads, seen) = (Threads::new(threads), Arc::<Seen>::default());
         let theirs = Arc::clone(&seen);
-        let exported = doubler::export(&ws, move |_: &Peer| Ok(Handlers::new(&theirs))).wait();
-        let exported = exported.expect("export the service");
-        let threads = (0..threads).map(|_| {
-            let (ws, ends) = (ws.clone(), Arc::<AtomicBool>::clone(&ends));
-            thread::spawn(move || {
-                ws.dispatch_until(None, || ends.load(Ordering::Acquire)).expect("no error");
-            })
-        });
-        Self { threads: threads.collect(), ws, seen, ends, exported }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::Release);
-        self.ws.wake_all();
-        for thread in self.threads.drain(..) {
-            let ended = thread.join();
-            assert!(ended.is_ok() || thread::panicking(), "a thread of the waitset panicked");
-        }
-    }
-}
-
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "{what} did not happen in time");
-        thread::yield_now();
+        let service = move |_: &Peer| Ok(Handlers::new(&theirs));
+        let exported = doubler::export(&threads.pool, service).wait().expect("export the service");
+        Self { threads, seen, exported }
     }
 }
 
@@ -144,20 +117,22 @@ fn clients_of_other_threads_bind_and_call() {
         .collect();
     clients.into_iter().for_each(|client| client.join().expect("every answer is right"));
     assert_eq!(service.seen.calls.load(Ordering::Relaxed), 1500);
-    eventually("the end of the bindings", || service.seen.ends.load(Ordering::Relaxed) == 3);
+    eventually(PATIENCE, "the end of the bindings", || {
+        service.seen.ends.load(Ordering::Relaxed) == 3
+    });
 }
 
 #[test]
 fn client_of_several_threads_binds_from_any_of_them() {
     let service = Service::new(2);
     let iref = service.exported.iref();
-    let bind = || doubler::bind(iref, &service.ws, Handlers::new(&Arc::default()));
+    let bind = || doubler::bind(iref, &service.threads.pool, Handlers::new(&Arc::default()));
     let blocking = bind().wait().expect("bind");
     let awaited = Waitset::new().block_on(bind()).expect("the waitset runs").expect("bind");
     for end in [blocking, awaited] {
         end.send_note(0).wait().expect("there is room");
     }
-    eventually("both notes", || service.seen.notes.load(Ordering::Relaxed) == 2);
+    eventually(PATIENCE, "both notes", || service.seen.notes.load(Ordering::Relaxed) == 2);
     let late = bind().timeout(Duration::ZERO).wait();
     assert!(matches!(late, Err(BindError::Deadline)), "{late:?}");
     service.exported.clone().withdraw();
@@ -184,7 +159,7 @@ fn dropped_bind_leaves_no_binding_and_no_handlers() {
                 0 => {}
                 // About when the binding is made.
                 1 => (0..10 * round).for_each(|_| std::hint::spin_loop()),
-                _ => eventually("the result", || woken.0.load(Ordering::Acquire)),
+                _ => eventually(PATIENCE, "the result", || woken.0.load(Ordering::Acquire)),
             }
         }
         drop(bind);
@@ -194,12 +169,12 @@ fn dropped_bind_leaves_no_binding_and_no_handlers() {
         while ws.try_dispatch().expect("no callback fails") {}
         service.seen.ends.load(Ordering::Relaxed)
     };
-    eventually("the end of the bindings", || ends() == ROUNDS);
-    eventually("the drop of the handlers", || Arc::strong_count(&handlers) == 1);
+    eventually(PATIENCE, "the end of the bindings", || ends() == ROUNDS);
+    eventually(PATIENCE, "the drop of the handlers", || Arc::strong_count(&handlers) == 1);
     // Nothing else was bound before.
     let binding = bind().wait().expect("bind");
     binding.send_note(0).wait().expect("there is room");
-    eventually("the note", || service.seen.notes.load(Ordering::Relaxed) == 1);
+    eventually(PATIENCE, "the note", || service.seen.notes.load(Ordering::Relaxed) == 1);
     assert_eq!(ends(), ROUNDS);
 }
 
@@ -320,7 +295,9 @@ fn part_of_a_test() {
             let service = Service::new(3);
             nameservice::register("doubler", service.exported.iref()).wait().expect("register");
             println!("\nready");
-            eventually("the end of all clients", || service.seen.ends.load(Ordering::Relaxed) == 3);
+            eventually(PATIENCE, "the end of all clients", || {
+                service.seen.ends.load(Ordering::Relaxed) == 3
+            });
             assert!(service.seen.notes.load(Ordering::Relaxed) > 0);
             println!("\nall ended");
             thread::sleep(PATIENCE);

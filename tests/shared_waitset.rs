@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flounder::{
     BindError, BindingError, Inbox, Iref, Peer, RecvError, RpcError, Shared, SharedWaitset,
     TxError, Waitset, flounder,
 };
+use flounder_test_support::threads::{Threads, eventually};
 
 flounder! {
     /// Doubles numbers.
@@ -115,47 +116,6 @@ fn note(end: &Binding<Shared>, value: u64) -> Result<(), TxError> {
     end.send_note(value).wait()
 }
 
-/// Threads that dispatch a waitset, until this is dropped.
-struct Threads {
-    pool: SharedWaitset,
-    ends: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Threads {
-    fn new(count: usize) -> Self {
-        let (pool, ends) = (SharedWaitset::new(), Arc::new(AtomicBool::new(false)));
-        let threads = (0..count).map(|_| {
-            let (pool, ends) = (pool.clone(), Arc::clone(&ends));
-            thread::spawn(move || {
-                pool.dispatch_until(None, || ends.load(Ordering::Acquire))
-                    .expect("no callback fails");
-            })
-        });
-        Self { threads: threads.collect(), pool, ends }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::Release);
-        self.pool.wake_all();
-        for thread in self.threads.drain(..) {
-            let ended = thread.join();
-            assert!(ended.is_ok() || thread::panicking(), "a thread of the waitset panicked");
-        }
-    }
-}
-
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "{what} did not happen in time");
-        thread::yield_now();
-    }
-}
-
 macro_rules! over_every_driver {
     ($($story:ident),* $(,)?) => {
         mod ump { $(#[test] fn $story() { super::$story("ump"); })* }
@@ -230,7 +190,7 @@ fn every_message_is_handled_once_and_in_order(driver: &'static str) {
         .collect();
     clients.into_iter().for_each(|client| client.join().expect("no client panics"));
     // A handler that panics reports no end.
-    eventually("the end of the bindings", || ended.load(Ordering::Relaxed) == CLIENTS);
+    eventually(PATIENCE, "the end of the bindings", || ended.load(Ordering::Relaxed) == CLIENTS);
     assert_eq!(total.load(Ordering::Relaxed), CLIENTS * NOTES);
 }
 
@@ -313,9 +273,9 @@ fn handler_and_another_thread_send_at_once(driver: &str) {
     note(&client, 0).expect("there is room");
     begins.recv_timeout(PATIENCE).expect("the handler runs");
     note(&service, 10).expect("a thread may send while the handler runs");
-    eventually("both notes", || sum.load(Ordering::Relaxed) == 11);
+    eventually(PATIENCE, "both notes", || sum.load(Ordering::Relaxed) == 11);
     release.send(()).expect("the handler waits");
-    eventually("the last note", || sum.load(Ordering::Relaxed) == 111);
+    eventually(PATIENCE, "the last note", || sum.load(Ordering::Relaxed) == 111);
 }
 
 fn panic_of_a_handler_ends_its_binding_only(driver: &str) {
@@ -328,7 +288,7 @@ fn panic_of_a_handler_ends_its_binding_only(driver: &str) {
     let (client, service) = pair(driver, (&threads.pool, handler), (&threads.pool, ignore));
     let (caller, other) = pair(driver, (&threads.pool, double), (&threads.pool, ignore));
     note(&client, 0).expect("there is room");
-    eventually("the end of both ends", || service.ended().and(client.ended()).is_some());
+    eventually(PATIENCE, "the end of both ends", || service.ended().and(client.ended()).is_some());
     assert_eq!(RpcClient::new(&caller).double(4), Ok(8));
     assert_eq!(other.ended(), None);
 }
@@ -360,7 +320,7 @@ fn close_while_others_send_loses_nothing_that_was_accepted(driver: &str) {
         client.teardown();
         let accepted: u32 =
             senders.into_iter().map(|sender| sender.join().expect("no panic")).sum();
-        eventually("the end of the service's end", || service.ended().is_some());
+        eventually(PATIENCE, "the end of the service's end", || service.ended().is_some());
         assert_eq!(count.load(Ordering::Relaxed), accepted);
     }
 }
@@ -463,7 +423,7 @@ fn call_that_nobody_answers_ends_at_its_deadline(driver: &str) {
     assert_eq!(client.double(0), Err(RpcError::Deadline));
     let result = Waitset::new().block_on(client.double_async(0));
     assert_eq!(result.expect("the waitset runs"), Err(RpcError::Deadline));
-    eventually("both cancellations", || {
+    eventually(PATIENCE, "both cancellations", || {
         let kept = kept.lock().expect("nobody panics");
         kept.len() == 2 && kept.iter().all(work::DoubleReply::is_cancelled)
     });
@@ -489,7 +449,7 @@ fn last_clone_of_the_waitset_sends_what_was_accepted(driver: &str) {
     }
     drop(pool);
     assert!(client.ended().is_some());
-    eventually("the last message", || received.load(Ordering::Relaxed) == accepted);
+    eventually(PATIENCE, "the last message", || received.load(Ordering::Relaxed) == accepted);
 }
 
 fn full_channel_makes_senders_wait(driver: &str) {
@@ -521,10 +481,10 @@ fn full_channel_makes_senders_wait(driver: &str) {
         })
         .collect();
     // Until the channel, the slot and the queue are full.
-    eventually("a full queue", || client.tx_note(0).map(drop) == Err(TxError::Busy));
+    eventually(PATIENCE, "a full queue", || client.tx_note(0).map(drop) == Err(TxError::Busy));
     release.send(()).expect("the handler waits");
     senders.into_iter().for_each(|sender| sender.join().expect("all messages are accepted"));
-    eventually("the last message", || count.load(Ordering::Relaxed) == 300);
+    eventually(PATIENCE, "the last message", || count.load(Ordering::Relaxed) == 300);
     assert!(seen.lock().expect("nobody panics").values().all(|times| *times == 1));
 }
 

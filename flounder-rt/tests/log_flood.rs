@@ -76,7 +76,7 @@ fn die(ws: &Waitset, count: u64) {
 }
 
 #[test]
-fn bindings_that_die_write_few_lines_and_the_last_counts_the_rest() {
+fn dying_bindings_write_few_lines_and_count_the_rest() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();

@@ -26,6 +26,7 @@ pub mod process;
 pub mod protocol;
 pub mod raw_monitor;
 pub mod resources;
+pub mod threads;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
