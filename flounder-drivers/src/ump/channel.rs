@@ -11,7 +11,7 @@ use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::Notifier;
-use flounder_rt::waitset::{MAX_RUN, Watched, Watcher};
+use flounder_rt::waitset::{Watched, Watcher};
 
 use crate::assembler::{LineWriter, MessageAssembler};
 use crate::caps::Caps;
@@ -177,7 +177,7 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         if !self.assembler.may_receive_now() {
             return false;
         }
-        let (messages, may_be) = incoming.row(MAX_RUN);
+        let (messages, may_be) = incoming.row();
         let taken = self.ring.inner.take_row(messages, may_be);
         incoming.put_row(taken);
         self.ring.acknowledge();

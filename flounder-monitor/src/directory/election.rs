@@ -154,14 +154,14 @@ pub(crate) fn install_socket(
     }
     let name = temporary_name(random_number().map_err(&failed)?);
     let listener = new_socket().map_err(&failed)?;
-    root_lock::remove_at_exit(directory.fd().as_fd(), &name);
+    let unplaced = root_lock::remove_at_exit(directory.fd().as_fd(), &name);
     bind(&listener, &directory.address(&name)?).map_err(&failed)?;
     let placed = (|| {
         directory.set_socket_access(&name, access == SocketAccess::Open)?;
         listen(&listener, BACKLOG)?;
         directory.install_socket(&name)
     })();
-    root_lock::placed();
+    drop(unplaced);
     let socket_id = placed.map_err(|errno| {
         directory.remove_socket(&name);
         failed(errno)

@@ -52,17 +52,24 @@ pub(crate) fn hold(directory: OwnedFd, socket: u64) {
     debug_assert!(previous.is_none(), "this process is the root already");
 }
 
-/// Removes the socket `name` at a normal end of the process, until it is [`placed`].
-pub(crate) fn remove_at_exit(directory: BorrowedFd<'_>, name: &str) {
+/// Removes the socket `name` at a normal end of the process, until the value is dropped: then the socket has its final name,
+/// or is removed.
+pub(crate) fn remove_at_exit(directory: BorrowedFd<'_>, name: &str) -> Unplaced {
     register_exit_handler();
     let directory = directory.try_clone_to_owned().ok();
     *UNPLACED.here().lock() = directory.map(|directory| (directory, name.to_owned()));
+    Unplaced
 }
 
-/// The socket of [`remove_at_exit`] has its final name, or is removed.
-pub(crate) fn placed() {
-    let unplaced = UNPLACED.here().lock().take();
-    drop(unplaced);
+/// See [`remove_at_exit`].
+#[must_use = "the socket is removed at the end of the process only while this exists"]
+pub(crate) struct Unplaced;
+
+impl Drop for Unplaced {
+    fn drop(&mut self) {
+        let unplaced = UNPLACED.here().lock().take();
+        drop(unplaced);
+    }
 }
 
 fn register_exit_handler() {

@@ -687,7 +687,11 @@ impl Waitset {
         match self.missed(at, source) {
             Quick::Work => Ok(true),
             Quick::Nothing => Ok(false),
-            Quick::Stream | Quick::Unsure => self.step_slowly(done),
+            Quick::Stream | Quick::Unsure => {
+                // It is visited in its turn; nobody else lets go of it.
+                drop(self.0.streaming.take());
+                self.step_slowly(done)
+            }
         }
     }
 

@@ -130,10 +130,7 @@ impl Incoming {
     #[inline]
     #[must_use]
     pub fn may_be_whole(&self, number: u16, words: usize) -> bool {
-        match self.limits.get(usize::from(number).wrapping_sub(1)) {
-            Some(limit) => words <= limit.words && self.caps.is_empty(),
-            None => false,
-        }
+        MayBeWhole(&self.limits).ask(number, words) && self.caps.is_empty()
     }
 
     /// Returns memory for seven words, which a driver fills before it calls
@@ -153,16 +150,13 @@ impl Incoming {
         (self.number, self.total, self.have, self.cap_count) = (number, words, words, 0);
     }
 
-    /// Returns places for `most` whole messages, at most [`MAX_RUN`], which a driver fills before it calls
-    /// [`put_row`](Self::put_row), and what tells which messages may be among them.
-    ///
-    /// Empty while messages of the row before are left.
+    /// Returns places for [`MAX_RUN`] whole messages, which a driver fills before it calls [`put_row`](Self::put_row), and
+    /// what tells which messages may be among them. Returns no place while messages of the last row are left.
     #[inline]
-    pub fn row(&mut self, most: usize) -> (&mut [LineMessage], MayBeWhole<'_>) {
+    pub fn row(&mut self) -> (&mut [LineMessage], MayBeWhole<'_>) {
         let row = &mut self.row;
         let free = if row.is_empty() { row.places() } else { &mut [] };
-        let most = most.min(free.len());
-        (&mut free[..most], MayBeWhole(&self.limits))
+        (free, MayBeWhole(&self.limits))
     }
 
     /// Takes the first `messages` messages of [`row`](Self::row). They come before everything that is received later.
