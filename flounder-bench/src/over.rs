@@ -205,10 +205,15 @@ impl bench::Rx for Handlers {
         let sum = data.words().fold(0, u64::wrapping_add);
         let pool = self.pool.get_or_insert_with(|| frame_pool(b).ok());
         let Some(Ok(mut buffer)) = pool.as_ref().map(|pool| pool.take(data.len())) else {
-            return self.sent(b.tx_pong_frame(data).map(drop).map_err(|rejected| rejected.error));
+            return self.sent(Err(TxError::Busy));
         };
         fill(&mut buffer, sum);
-        self.sent(b.tx_pong_frame(buffer).map(drop).map_err(|rejected| rejected.error));
+        let Err(rejected) = b.tx_pong_frame(buffer) else { return };
+        let Some(buffer) = rejected.given else { return self.sent(Err(rejected.error)) };
+        // The binding is busy with the offer of the pool: the answer follows.
+        let binding = b.clone();
+        let answer = async move { _ = binding.send_pong_frame(buffer).await };
+        Waitset::current().spawn_local(answer).detach();
     }
 
     fn pong_frame(&mut self, _b: &bench::Binding, data: Bulk<'_>) {
@@ -504,13 +509,11 @@ impl Client {
     /// Returns a buffer, dispatching while all are with the service.
     #[inline]
     fn buffer(&self, pool: &Pool, size: usize) -> Result<BufferMut> {
-        loop {
-            match pool.take(size) {
-                Ok(buffer) => return Ok(buffer),
-                Err(PoolError::Busy) => self.ws.dispatch()?,
-                Err(error) => return Err(self.why(error.into())),
-            }
-        }
+        let taken = match pool.take(size) {
+            Err(PoolError::Busy) => self.ws.block_on(pool.taken(size))?,
+            taken => taken,
+        };
+        taken.map_err(|error| self.why(error.into()))
     }
 
     /// Sends with a buffer, which comes back while the binding is busy.

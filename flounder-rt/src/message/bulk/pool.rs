@@ -186,6 +186,9 @@ impl Pool {
 
     /// Returns a buffer of `len` bytes, with whatever bytes were in it before.
     ///
+    /// To wait for a slot, await [`Self::taken`]. A loop over [`Waitset::dispatch`](crate::Waitset::dispatch)
+    /// does not do: a slot that comes back within a process is no event of a waitset.
+    ///
     /// # Errors
     /// [`PoolError::Busy`] if all slots are out, or others wait for one. [`PoolError::TooLong`] if `len` is over the size of a
     /// slot. [`PoolError::Closed`] if the binding has ended.
