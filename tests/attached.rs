@@ -96,10 +96,12 @@ fn call_that_is_late_before_it_is_sent_is_not_sent() {
         let service = sums::Binding::attach(far, &ws, Service).expect("it can be watched");
         let client = sums::Binding::attach(near, &ws, sums::RxVtbl::default());
         let client = client.expect("it can be watched");
-        let rpc = sums::RpcClient::new(&client).deadline(Instant::now());
-        assert_eq!(rpc.add(1, 2), Err(RpcError::Deadline), "{}", driver.name());
-        let awaited = ws.block_on(rpc.add_async(1, 2)).expect("no callback fails");
-        assert_eq!(awaited, Err(RpcError::Deadline), "{}", driver.name());
+        let rpc = sums::RpcClient::new(&client);
+        for rpc in [rpc.deadline(Instant::now()), rpc.timeout(Duration::ZERO)] {
+            assert_eq!(rpc.add(1, 2), Err(RpcError::Deadline), "{}", driver.name());
+            let awaited = ws.block_on(rpc.add_async(1, 2)).expect("no callback fails");
+            assert_eq!(awaited, Err(RpcError::Deadline), "{}", driver.name());
+        }
         drop(service);
     }
 }

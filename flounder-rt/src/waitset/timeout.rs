@@ -14,7 +14,8 @@ pub enum Timeout {
     /// [`DEFAULT_TIMEOUT`]. An asynchronous call of the thread of its binding may take a sixteenth longer.
     #[default]
     Default,
-    /// This long from when the call is made. A time beyond the end of the clock means no limit.
+    /// This long from when the call is made. A time beyond the end of the clock means no limit. A
+    /// call that has no time at all is not sent, nor is one whose deadline has passed.
     For(Duration),
     /// Until this time.
     Until(Instant),
@@ -54,9 +55,13 @@ impl Timeout {
         }
     }
 
-    /// Returns true if the deadline has already passed.
+    /// Returns true if the deadline has already passed. A timeout of zero has passed when it begins.
     pub(crate) fn is_over(self) -> bool {
-        matches!(self, Self::Until(at) if Instant::now() >= at)
+        match self {
+            Self::Default => false,
+            Self::For(time) => time.is_zero(),
+            Self::Until(at) => Instant::now() >= at,
+        }
     }
 }
 
@@ -72,7 +77,8 @@ mod tests {
         assert_eq!(Timeout::For(Duration::MAX).end_of_blocking(), None, "for ever");
         assert_eq!(Timeout::Until(now).end(), Some(now));
         assert!(Timeout::Until(now).is_over());
-        assert!(!Timeout::For(Duration::ZERO).is_over(), "it is tried once");
+        assert!(Timeout::For(Duration::ZERO).is_over(), "as when it has begun");
+        assert!(!Timeout::For(Duration::from_nanos(1)).is_over(), "it has not begun");
         assert_eq!(Timeout::Default.beginning_now(), Timeout::Default);
         assert_eq!(Timeout::For(Duration::MAX).beginning_now().end_of_blocking(), None, "for ever");
         assert!(Timeout::For(Duration::ZERO).beginning_now().is_over());
