@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::thread;
 
+use crate::waitset::block::Visit;
 use crate::waitset::queues::Item;
-use crate::waitset::{DispatchError, Inner, Remote, Visit, Waitset};
+use crate::waitset::{DispatchError, Inner, Remote, Waitset};
 
 /// Size in bytes above which a future is moved once, into memory of its own.
 const LARGE: usize = 1024;

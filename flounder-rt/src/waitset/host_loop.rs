@@ -31,8 +31,9 @@ use rustix::time::{
 };
 
 use crate::fork::ProcessFd;
+use crate::waitset::Waitset;
+use crate::waitset::block::Rest;
 use crate::waitset::sleeper::timespec;
-use crate::waitset::{Rest, Waitset};
 
 /// State of a waitset that a host loop waits for.
 pub(crate) struct HostLoop {

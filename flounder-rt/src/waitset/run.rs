@@ -6,7 +6,7 @@
 
 use core::cell::Cell;
 
-use super::LOOK_AROUND;
+use super::dispatch::LOOK_AROUND;
 
 /// Most messages that a source handles in one turn.
 pub const MAX_RUN: usize = 32;

@@ -13,13 +13,12 @@ use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 use crate::exit;
 use crate::fork::ForkGeneration;
+use crate::waitset::dispatch::LOOK_AROUND;
 use crate::waitset::extension::{SharedExtension, SharedExtensions};
 use crate::waitset::sleeper::{Epoll, Found, Ready, WakeFd, Watched, Watches};
 use crate::waitset::timers::Timers;
 use crate::waitset::worker_pool::{Kernel, Wait, WorkerPool};
-use crate::waitset::{
-    ChannelState, DispatchError, EventError, Interest, LOOK_AROUND, Outcome, Watcher,
-};
+use crate::waitset::{ChannelState, DispatchError, EventError, Interest, Outcome, Watcher};
 
 mod sources;
 

@@ -13,9 +13,10 @@ use std::time::Instant;
 
 use crate::barrier::arm_then_barrier;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
+use crate::waitset::block::MAX_BACK_OFF;
 use crate::waitset::claim::{Claim, Rest};
 use crate::waitset::shared::{Host, Inner, Item};
-use crate::waitset::{DEFAULT_SPIN, Gone, MAX_BACK_OFF, Source, Turned, Wake};
+use crate::waitset::{DEFAULT_SPIN, Gone, Source, Turned, Wake};
 
 /// A source that any thread may run, one at a time.
 pub(crate) trait SendSource: Source + Send + Sync {

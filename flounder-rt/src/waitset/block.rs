@@ -1,0 +1,398 @@
+//! Blocking: polls for the spin time, arms every polled source, looks once more, and sleeps in the kernel.
+
+use core::time::Duration;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use crate::barrier::arm_then_barrier;
+use crate::waitset::dispatch::LOOK_AROUND;
+use crate::waitset::queues::Registered;
+use crate::waitset::run::{self, Done};
+use crate::waitset::sleeper::Ready;
+use crate::waitset::{DispatchError, NO_TOKEN, Source, Timeout, Waitset};
+
+/// The most halvings of the spin time while polling does not pay.
+pub(super) const MAX_BACK_OFF: u32 = 3;
+
+/// Sources visited between two looks at the clock while spinning.
+const SPINS_PER_LOOK: usize = 32;
+
+/// Visits to polled sources between two looks at everything else while spinning. A visit in vain is
+/// cheap; the loop around it is not.
+const VISITS: usize = 8;
+
+/// Cost of a look at a source with a descriptor, in looks at polled ones: it is a system call.
+const FD_VISIT: usize = 16;
+
+impl Waitset {
+    /// Waits in the kernel and makes the reported sources pending.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
+        let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
+        // From here on no thread has to wake the waitset, least of all this one.
+        self.0.remote.awake();
+        self.wake_host_loop();
+        waited?;
+        self.take_found()?;
+        if self.0.remote.is_pending() {
+            self.drain_remote();
+        }
+        Ok(())
+    }
+
+    /// Makes the sources pending that the last wait in the kernel has found.
+    pub(super) fn take_found(&self) -> io::Result<()> {
+        while let Some(ready) = self.with_sleeper(|sleeper| Ok(sleeper.next()))? {
+            match ready {
+                Ready::WakeFd => {}
+                Ready::Source(token) => self.poke(token),
+                Ready::Watched(id) => {
+                    let watched = self.with_sleeper(|sleeper| Ok(sleeper.fired(id)))?;
+                    if let Some(watched) = watched {
+                        watched.fired();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Polls for the spin time, then blocks, until there is something to do or `deadline` has
+    /// passed. Returns true if an event was run, which [`Visit::Find`] never does.
+    pub(super) fn block(
+        &self,
+        deadline: Option<Instant>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool, DispatchError> {
+        self.wake_host_loop();
+        let polled = self.polled_len();
+        let last_ready = self.0.last_ready.replace(NO_TOKEN);
+        let source = self.0.queues.borrow().source(last_ready).cloned();
+        let spun = if let Some(source) = source {
+            self.spin(polled + FD_VISIT, || match self.look(visit) {
+                Found::Nothing => self.look_at_last_ready(last_ready, &*source, visit),
+                found => found,
+            })
+        } else if polled > 0 {
+            self.spin(polled, || self.look(visit))
+        } else {
+            Spun::InVain(None)
+        };
+        let began = match spun {
+            Spun::Found(found) => return Ok(found == Found::Event),
+            Spun::InVain(began) => began,
+        };
+        match self.rest() {
+            Rest::Asleep(limit) => {
+                self.sleep_in_kernel(earlier(deadline, limit), true)?;
+                self.back_off(began);
+                Ok(false)
+            }
+            Rest::News => {
+                std::thread::yield_now();
+                Ok(false)
+            }
+            Rest::Never => {
+                std::thread::yield_now();
+                self.look_around().map(|()| false)
+            }
+        }
+    }
+
+    /// Adapts the spin time after a sleep: halves it if the wait was too long for polling to pay.
+    fn back_off(&self, began: Option<Instant>) {
+        if let Some(began) = began {
+            let long = began.elapsed() >= 2 * self.0.spin.get();
+            self.0.backed_off.set(if long {
+                (self.0.backed_off.get() + 1).min(MAX_BACK_OFF)
+            } else {
+                0
+            });
+        }
+    }
+
+    /// Arms every polled source and looks once more. Returns whether the waitset may sleep now.
+    pub(super) fn rest(&self) -> Rest {
+        let mut resting = self.0.resting.take();
+        self.0.queues.borrow().all_polled(&mut resting);
+        let mut can_sleep = true;
+        if !resting.is_empty() {
+            arm_then_barrier(|| {
+                can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
+            });
+        }
+        let rest = match self.look(&mut Visit::Find) {
+            Found::Nothing if can_sleep => Rest::Asleep(self.make_all_idle(&resting)),
+            _ if can_sleep => Rest::News,
+            _ => Rest::Never,
+        };
+        if !matches!(rest, Rest::Asleep(_)) {
+            resting.iter().for_each(|(_, source)| source.disarm());
+        }
+        self.rested(resting);
+        rest
+    }
+
+    /// Makes armed sources idle, except those that limit the sleep: they are polled when it is
+    /// over. Returns the end of the sleep, if there is a limit.
+    pub(super) fn make_all_idle(&self, armed: &[Registered]) -> Option<Instant> {
+        let mut limit = None;
+        for (token, source) in armed {
+            match source.sleep_limit() {
+                None => self.0.queues.borrow_mut().make_idle(*token),
+                Some(time) => limit = earlier(limit, Some(Instant::now() + time)),
+            }
+        }
+        limit
+    }
+
+    /// Looks until something is found or the spin time is over. `visits` is the cost of one look.
+    #[inline]
+    fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Spun {
+        let spin = self.0.spin.get() / (1 << self.0.backed_off.get());
+        let mut started: Option<Instant> = None;
+        loop {
+            for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
+                let found = look();
+                if found != Found::Nothing {
+                    self.0.backed_off.set(0);
+                    return Spun::Found(found);
+                }
+                // A peer that answers at once does so in the first looks: they use neither a pause
+                // nor the clock.
+                if started.is_some() {
+                    core::hint::spin_loop();
+                }
+            }
+            if started.get_or_insert_with(Instant::now).elapsed() >= spin {
+                return Spun::InVain(started);
+            }
+        }
+    }
+
+    /// Checks for pending work, and visits the polled sources until one has something to do.
+    #[inline]
+    fn look(&self, visit: &mut Visit<'_>) -> Found {
+        if self.0.remote.is_pending() {
+            return Found::Something;
+        }
+        let mut queues = self.0.queues.borrow_mut();
+        let mut left = queues.polled_len();
+        let times = if left < VISITS { VISITS / left.max(1) } else { 1 };
+        while queues.pending.is_empty() {
+            if left == 0 {
+                return Found::Nothing;
+            }
+            let Some((at, source)) = queues.next_polled() else { return Found::Nothing };
+            let source = Rc::clone(source);
+            drop(queues);
+            match visit {
+                Visit::Run(done) => {
+                    if (0..times).any(|_| self.turn(&*source, run::again(done))) {
+                        return Found::Event;
+                    }
+                }
+                Visit::Find => {
+                    if source.ready() {
+                        self.0.queues.borrow_mut().go_back(at, &source);
+                        return Found::Something;
+                    }
+                }
+            }
+            queues = self.0.queues.borrow_mut();
+            queues.had_none(at, &source);
+            left -= 1;
+        }
+        Found::Something
+    }
+
+    /// Looks at the source with a descriptor that had work last.
+    fn look_at_last_ready(&self, token: u64, source: &dyn Source, visit: &mut Visit<'_>) -> Found {
+        match visit {
+            Visit::Run(done) => {
+                if self.visit(token, source, run::again(done)) {
+                    return Found::Event;
+                }
+            }
+            Visit::Find => {
+                if source.ready() && self.0.queues.borrow_mut().make_pending(token).is_some() {
+                    return Found::Something;
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    /// Blocks in the kernel until another thread, a descriptor, a timer or `deadline`, unless something is pending.
+    ///
+    /// The caller has armed the sources that it waits for.
+    fn sleep_in_kernel(
+        &self,
+        deadline: Option<Instant>,
+        timers: bool,
+    ) -> Result<(), DispatchError> {
+        self.trim_sources();
+        self.with_sleeper(|_| Ok(()))?;
+        if self.0.remote.sleep() {
+            let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
+            let next = earlier(timer, deadline);
+            self.wait(next.map(|at| at.saturating_duration_since(Instant::now())))?;
+        } else {
+            self.0.remote.awake();
+            self.drain_remote();
+        }
+        self.0.turns.looked_around();
+        self.run_timers();
+        Ok(())
+    }
+
+    /// Makes `source` free memory before this waitset sleeps next: not sooner, since another large
+    /// message may follow.
+    pub(crate) fn trim_before_sleep(&self, source: Weak<dyn Source>) {
+        self.0.untrimmed.borrow_mut().push(source);
+    }
+
+    pub(super) fn trim_sources(&self) {
+        let untrimmed = core::mem::take(&mut *self.0.untrimmed.borrow_mut());
+        for source in untrimmed {
+            if let Some(source) = source.upgrade() {
+                source.trim();
+            }
+        }
+    }
+
+    /// Puts the buffer back. The drop of its sources may run user code.
+    pub(super) fn rested(&self, mut resting: Vec<Registered>) {
+        resting.clear();
+        self.0.resting.set(resting);
+    }
+
+    /// Arms polled sources that have been quiet for long, so that ten thousand quiet sources cost a
+    /// busy one nothing.
+    pub(super) fn rest_quiet(&self) {
+        // A waitset that never sleeps frees memory, too.
+        self.trim_sources();
+        let mut quiet = self.0.resting.take();
+        self.0.queues.borrow_mut().quiet(&mut quiet);
+        if !quiet.is_empty() {
+            // Sources that no driver would wake stay polled, and are not armed again soon.
+            arm_then_barrier(|| {
+                quiet.retain(|(token, source)| {
+                    let armed = source.arm();
+                    if !armed {
+                        self.0.queues.borrow_mut().had_news(*token);
+                    }
+                    armed
+                });
+            });
+            for (token, source) in &quiet {
+                if source.ready() || source.sleep_limit().is_some() {
+                    source.disarm();
+                    self.0.queues.borrow_mut().had_news(*token);
+                } else {
+                    self.0.queues.borrow_mut().make_idle(*token);
+                }
+            }
+        }
+        self.rested(quiet);
+    }
+
+    /// Waits until `done` returns true. Visits only the source `token`, by `turn`; everything else
+    /// stays pending.
+    pub(crate) fn wait_for(
+        &self,
+        token: u64,
+        source: &dyn Source,
+        timeout: Timeout,
+        turn: &mut dyn FnMut() -> bool,
+        done: &dyn Fn() -> bool,
+    ) -> Result<(), DispatchError> {
+        let (mut deadline, mut events) = (None, 0_u32);
+        while !done() {
+            let visit = || if turn() { Found::Event } else { Found::Nothing };
+            let visits = if source.is_polled() { 1 } else { FD_VISIT };
+            let spun = self.spin(visits, visit);
+            // A quick answer needs no clock; under a flood of other messages the deadline still
+            // counts.
+            if let Spun::Found(_) = spun {
+                events += 1;
+                if !events.is_multiple_of(LOOK_AROUND) {
+                    continue;
+                }
+            }
+            let deadline = *deadline.get_or_insert_with(|| timeout.end_of_blocking());
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) && !done() {
+                return Err(DispatchError::Deadline);
+            }
+            if let Spun::InVain(began) = spun {
+                self.sleep_for(token, source, deadline)?;
+                self.back_off(began);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks until the source `token` may have something to do.
+    fn sleep_for(
+        &self,
+        token: u64,
+        source: &dyn Source,
+        deadline: Option<Instant>,
+    ) -> Result<(), DispatchError> {
+        let mut limit = None;
+        if source.is_polled() {
+            arm_then_barrier(|| _ = source.arm());
+            limit = source.sleep_limit().map(|limit| Instant::now() + limit);
+        }
+        let until = earlier(deadline, limit);
+        let result = if source.ready() { Ok(()) } else { self.sleep_in_kernel(until, false) };
+        if source.is_polled() {
+            source.disarm();
+            self.0.queues.borrow_mut().make_polled(token);
+            self.wake_host_loop();
+        }
+        result
+    }
+}
+
+/// How a waitset that looks for something to do visits a polled source.
+pub(super) enum Visit<'a> {
+    /// Runs its turn, which is an event if it does something.
+    Run(Done<'a>),
+    /// Asks only; a source that is ready is visited next.
+    Find,
+}
+
+/// Result of a look for something to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// There is something for the next step.
+    Something,
+    /// An event was run.
+    Event,
+}
+
+/// Result of spinning.
+enum Spun {
+    /// Never [`Found::Nothing`].
+    Found(Found),
+    /// Start of the spin, if there was a source to look at.
+    InVain(Option<Instant>),
+}
+
+/// Result of arming every polled source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// All are armed: a source with news wakes the waitset. A time limits the sleep.
+    Asleep(Option<Instant>),
+    /// A source has news.
+    News,
+    /// A source cannot be armed: no driver would wake the waitset for it.
+    Never,
+}
+
+/// Returns the earlier of two times, either of which may be none.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
+}

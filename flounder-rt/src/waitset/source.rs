@@ -1,0 +1,64 @@
+//! What stays registered with a waitset.
+
+use core::time::Duration;
+
+use crate::waitset::{Gone, Run};
+
+/// Something that stays registered with a waitset: a binding.
+pub trait Source {
+    /// Does one piece of work, if there is any: receives a message and runs its handler, or gets on with a send.
+    fn turn(&self) -> Turned;
+
+    /// Receives several messages and runs their handlers, as `run` allows, after [`turn`](Source::turn) has returned
+    /// [`Turned::Stream`]. Returns true if it did something.
+    fn run(&self, _run: Run<'_>) -> bool {
+        false
+    }
+
+    /// Returns true if [`turn`](Source::turn) would do something. Cheap.
+    fn ready(&self) -> bool;
+
+    /// Requests a wake-up (clause 8 of the driver contract). Returns false if there can be none.
+    fn arm(&self) -> bool;
+    /// Withdraws the request.
+    fn disarm(&self);
+
+    /// Returns how long the waitset may sleep at most before it looks at this source again without
+    /// a wake-up; `None` if there is no limit. Called after [`arm`](Source::arm).
+    fn sleep_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Frees the memory that large messages took. Called before the waitset sleeps, once for each
+    /// `Waitset::trim_before_sleep`.
+    fn trim(&self) {}
+
+    /// Returns true if the waitset must look at the source to learn of events. Otherwise its
+    /// descriptor or its driver reports them.
+    fn is_polled(&self) -> bool;
+
+    /// Called when the peer is gone.
+    fn peer_gone(&self, gone: Gone);
+
+    /// Called when the waitset closes: the source is not visited again.
+    fn abandoned(&self);
+}
+
+/// What a turn of a [`Source`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// Nothing: there was nothing to do.
+    Nothing,
+    /// One piece of work.
+    Work,
+    /// Nothing yet: there are messages, which come in a stream, for [`Source::run`] to handle.
+    Stream,
+}
+
+impl Turned {
+    /// Returns what a turn did that did or did not work.
+    #[inline]
+    pub(crate) const fn of(worked: bool) -> Self {
+        if worked { Self::Work } else { Self::Nothing }
+    }
+}
