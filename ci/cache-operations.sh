@@ -18,10 +18,10 @@ reasons=$(awk '
 ' $scc/hardware.rs)
 
 # Every operation has a reason of its own.
-operations=$(grep -cE 'hardware\.(write_back|invalidate|fence_writes|fence_reads)\(' $scc/ring.rs)
+operations=$(grep -cE 'hardware\.(write_back|invalidate|fence_writes|fence_reads)\(' <(cat $scc/ring.rs $scc/pool.rs))
 if [ "$operations" -ne "$(wc -l <<<"$reasons")" ] ||
     grep -nE '\.(write_back|invalidate|fence_writes|fence_reads)\(' $scc/channel.rs $scc/mod.rs $scc/connect.rs; then
-    echo "there are $operations cache operations in ring.rs, or some elsewhere, and these reasons:" >&2
+    echo "there are $operations cache operations in ring.rs and pool.rs, or some elsewhere, and these reasons:" >&2
     echo "$reasons" >&2
     exit 1
 fi
@@ -36,7 +36,7 @@ killed=0
 total=0
 while read -r variant name test; do
     total=$((total + 1))
-    if [ "$(grep -c "CacheOpReason::$variant)" $scc/ring.rs)" -ne 1 ]; then
+    if [ "$(cat $scc/ring.rs $scc/pool.rs | grep -c "CacheOpReason::$variant)")" -ne 1 ]; then
         echo "$variant is not the reason for one operation" >&2
         continue
     fi

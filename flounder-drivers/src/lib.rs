@@ -64,6 +64,9 @@ pub mod __private {
         pub mod line {
             pub use crate::scc::line::*;
         }
+        pub mod pool {
+            pub use crate::scc::pool::{publish, refresh};
+        }
         pub mod ring {
             pub use crate::scc::ring::*;
         }

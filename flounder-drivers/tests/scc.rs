@@ -13,6 +13,7 @@ use std::thread;
 use flounder_conformance::{LIMITS, WakeCounter};
 use flounder_drivers::__private::PeerEnd;
 use flounder_drivers::__private::scc::line::{HALVES, LAST, LineInfo, LineKind, header, pack};
+use flounder_drivers::__private::scc::pool::{publish, refresh};
 use flounder_drivers::__private::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};
 use flounder_drivers::scc::{CacheOpReason, Hardware, LINE_WORDS, Model, Scc, ends};
@@ -173,6 +174,79 @@ fn stale_claims_are_dropped_in_time() {
         service.expect(&[number]);
     }
     blocks_and_goes_on(FaultRates { prefetches: 1, ..FaultRates::NONE }, 11);
+}
+
+// ---- slots of pools ---------------------------------------------------------------------------------------------------------
+
+/// Lines of a slot; the line behind it announces what the slot has.
+const SLOT: core::ops::Range<usize> = 0..6;
+const FLAG: usize = 6;
+
+/// Fills the slot in the cache of its writer.
+fn fill(writer: &mut ModelEnd, value: u64) {
+    for line in SLOT {
+        (0..LINE_WORDS).for_each(|word| writer.store(line, word, value));
+    }
+}
+
+/// Returns true if the reader loads this value everywhere in the slot.
+fn has(reader: &mut ModelEnd, value: u64) -> bool {
+    SLOT.into_iter().all(|line| (0..LINE_WORDS).all(|word| reader.load(line, word) == value))
+}
+
+fn slot_of(seed: u64, faults: FaultRates) -> (ModelEnd, ModelEnd) {
+    let nobody = Notifier::new();
+    machine(seed, faults).connect((FLAG + 1, &nobody), (1, &nobody))
+}
+
+#[test]
+fn a_slot_reaches_the_memory() {
+    let (mut writer, mut reader) = slot_of(1, FaultRates::NONE);
+    fill(&mut writer, 5);
+    publish(&mut writer, SLOT);
+    assert!(has(&mut reader, 5));
+}
+
+#[test]
+fn a_message_does_not_overtake_its_slot() {
+    let faults = FaultRates { writes_back: 4, ends_early: 3, ..FaultRates::NONE };
+    let mut early = 0;
+    for seed in 0..200 {
+        let (mut writer, mut reader) = slot_of(seed, faults);
+        fill(&mut writer, 5);
+        publish(&mut writer, SLOT);
+        // The line of the message may reach memory as soon as it is stored.
+        writer.store(FLAG, 0, 1);
+        if reader.load(FLAG, 0) == 1 {
+            early += 1;
+            assert!(has(&mut reader, 5), "seed {seed}");
+        }
+    }
+    assert!(early > 10, "the message is seen at once in some runs: {early}");
+}
+
+#[test]
+fn a_stale_slot_is_dropped() {
+    let (mut writer, mut reader) = slot_of(1, FaultRates::NONE);
+    for round in 1..50 {
+        fill(&mut writer, round);
+        publish(&mut writer, SLOT);
+        refresh(&mut reader, SLOT);
+        assert!(has(&mut reader, round), "round {round}");
+    }
+}
+
+#[test]
+fn a_stale_slot_is_dropped_in_time() {
+    // The reader has lines in its cache that it has never looked at.
+    let (mut writer, mut reader) = slot_of(1, FaultRates { prefetches: 1, ..FaultRates::NONE });
+    for round in 1..50 {
+        assert_eq!(reader.load(FLAG, 0), 0);
+        fill(&mut writer, round);
+        publish(&mut writer, SLOT);
+        refresh(&mut reader, SLOT);
+        assert!(has(&mut reader, round), "round {round}");
+    }
 }
 
 // ---- doorbells --------------------------------------------------------------------------------------------------------------

@@ -187,6 +187,14 @@ impl<'a> WordAddress<'a> {
         Self { at: word.as_ptr(), _mapping: PhantomData }
     }
 
+    /// Returns the address of a word.
+    ///
+    /// # Safety
+    /// 1. `at` is mapped for as long as `'a`.
+    pub(crate) const unsafe fn mapped(at: *const u64) -> Self {
+        Self { at, _mapping: PhantomData }
+    }
+
     /// Returns the address, which is mapped for as long as `'a`.
     #[inline]
     pub(crate) const fn as_ptr(self) -> *const u64 {

@@ -15,6 +15,8 @@
 //! * A forked child has no mapping of a pool (`MADV_DONTFORK`): `is_here` is asked before each access.
 
 use core::ffi::c_void;
+use core::fmt;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 use core::slice;
 #[cfg(not(target_arch = "x86_64"))]
@@ -31,14 +33,68 @@ use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
 use flounder_rt::fork::ForkGeneration;
 
+#[cfg(feature = "scc")]
+use crate::mem::mapped::WordAddress;
 use crate::mem::seal::{self, PAGE, ReaderMapping, RegionSize, WriterMapping};
 
-/// Coherent memory of this machine, for the pools of a binding.
+/// Memory of this machine, for the pools of a binding, with the cache operations that it needs.
 #[derive(Debug)]
-pub(crate) struct Mapped;
+pub(crate) struct Mapped<C = Coherent>(pub(crate) C);
 
-/// The one value.
-pub(crate) static MAPPED: Mapped = Mapped;
+/// Coherent memory.
+pub(crate) static MAPPED: Mapped = Mapped(Coherent);
+
+/// What is done to the caches when the writer of a slot sends it, and when its reader gets it.
+pub(crate) trait PoolCaches: fmt::Debug + Copy + Default + Send + Sync + 'static {
+    /// See [`SlotMemory::publish`].
+    fn publish(self, lines: SlotLines<'_>);
+
+    /// See [`PeerMemory::refresh`].
+    fn refresh(self, lines: SlotLines<'_>);
+}
+
+/// Caches that are coherent, and have nothing to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Coherent;
+
+impl PoolCaches for Coherent {
+    fn publish(self, _lines: SlotLines<'_>) {}
+
+    fn refresh(self, _lines: SlotLines<'_>) {}
+}
+
+/// The lines of a slot, which are mapped.
+#[cfg_attr(not(feature = "scc"), allow(dead_code))]
+pub(crate) struct SlotLines<'a> {
+    mapping: &'a Mapping,
+    /// Offset of the first line in the mapping, and the end of the last one.
+    range: Range<usize>,
+}
+
+#[cfg(feature = "scc")]
+impl<'a> SlotLines<'a> {
+    /// Returns the number of lines.
+    pub(crate) const fn count(&self) -> usize {
+        (self.range.end - self.range.start).div_ceil(LINE_BYTES)
+    }
+
+    /// Returns the address of a line.
+    ///
+    /// # Panics
+    /// If the slot has no such line.
+    #[inline]
+    pub(crate) fn address(&self, line: usize) -> WordAddress<'a> {
+        assert!(line < self.count(), "the slot has the line");
+        let at = self.mapping.range(self.range.start + line * LINE_BYTES, 1);
+        // SAFETY:
+        // 1. `at` is in the mapping (`range`), which lives for `'a`; callers make lines in a process that has it (`lines`).
+        unsafe { WordAddress::mapped(at.cast_const().cast()) }
+    }
+}
+
+/// Bytes of a line of the processor. The mapping and its slots begin at one.
+#[cfg(feature = "scc")]
+const LINE_BYTES: usize = 64;
 
 /// A mapping of whole pages.
 #[derive(Debug)]
@@ -89,6 +145,11 @@ impl Mapping {
         self.is_inherited || self.born.is_here()
     }
 
+    /// Returns the lines of `len` bytes; `None` in a forked child, which has none.
+    fn lines(&self, at: usize, len: usize) -> Option<SlotLines<'_>> {
+        self.is_here().then(|| SlotLines { mapping: self, range: at..at + len })
+    }
+
     /// Returns the address of `len` bytes, which lie in the mapping.
     fn range(&self, at: usize, len: usize) -> *mut u8 {
         let fits = at.checked_add(len).is_some_and(|end| end <= self.bytes);
@@ -118,14 +179,15 @@ impl WriterMapping for Mapping {
 
 /// A slot of a pool of this process.
 #[derive(Debug)]
-struct OwnSlot {
+struct OwnSlot<C> {
     pool: Arc<Mapping>,
+    caches: C,
     /// Offset and length of the slot in the pool: no other `OwnSlot` has these bytes.
     at: usize,
     len: usize,
 }
 
-impl SlotMemory for OwnSlot {
+impl<C: PoolCaches> SlotMemory for OwnSlot<C> {
     fn bytes(&self) -> &[u8] {
         if !self.pool.is_here() {
             return &[];
@@ -149,15 +211,22 @@ impl SlotMemory for OwnSlot {
         //   process, since each byte of a pool belongs to one `OwnSlot`.
         unsafe { slice::from_raw_parts_mut(start, self.len) }
     }
+
+    fn publish(&self, len: usize) {
+        if let Some(lines) = self.pool.lines(self.at, len.min(self.len)) {
+            self.caches.publish(lines);
+        }
+    }
 }
 
 /// A pool of a peer.
 #[derive(Debug)]
-struct PeerPool(Mapping);
+struct PeerPool<C>(Mapping, C);
 
-impl ReaderMapping for PeerPool {
+impl<C: PoolCaches> ReaderMapping for PeerPool<C> {
     fn map(fd: BorrowedFd<'_>, bytes: usize) -> Result<Self, Errno> {
-        Mapping::new(fd, bytes, ProtFlags::READ, MapFlags::SHARED).map(Self)
+        let mapping = Mapping::new(fd, bytes, ProtFlags::READ, MapFlags::SHARED)?;
+        Ok(Self(mapping, C::default()))
     }
 
     fn populate(&self) -> Result<(), Errno> {
@@ -165,7 +234,7 @@ impl ReaderMapping for PeerPool {
     }
 }
 
-impl PeerMemory for PeerPool {
+impl<C: PoolCaches> PeerMemory for PeerPool<C> {
     fn copy(&self, at: usize, into: &mut [u8]) {
         let from = self.0.range(at, into.len());
         if self.0.is_here() {
@@ -182,6 +251,13 @@ impl PeerMemory for PeerPool {
         // * The kernel reads `len` mapped bytes (`range`); that the peer changes them meanwhile is nothing to it.
         let written = unsafe { libc::write(fd.as_raw_fd(), from.cast(), len) };
         usize::try_from(written).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn refresh(&self, at: usize, len: usize) {
+        let _ = self.0.range(at, len);
+        if let Some(lines) = self.0.lines(at, len) {
+            self.1.refresh(lines);
+        }
     }
 }
 
@@ -230,13 +306,14 @@ fn copy_out(from: *const u8, into: &mut [u8]) {
     }
 }
 
-impl BulkMemory for Mapped {
+impl<C: PoolCaches> BulkMemory for Mapped<C> {
     fn make(&self, slots: usize, slot_bytes: usize) -> io::Result<(Vec<Box<dyn SlotMemory>>, Cap)> {
         let bytes = (slots * slot_bytes).next_multiple_of(PAGE);
         let (pool, fd, _) = seal::create::<Mapping>(bytes)?;
         let pool = Arc::new(pool);
         let slot = |slot| {
-            let own = OwnSlot { pool: Arc::clone(&pool), at: slot * slot_bytes, len: slot_bytes };
+            let (pool, at) = (Arc::clone(&pool), slot * slot_bytes);
+            let own = OwnSlot { pool, caches: self.0, at, len: slot_bytes };
             Box::new(own) as Box<dyn SlotMemory>
         };
         Ok(((0..slots).map(slot).collect(), fd.into()))
@@ -245,7 +322,7 @@ impl BulkMemory for Mapped {
     fn accept(&self, cap: Cap, bytes: usize) -> Result<Box<dyn PeerMemory>, &'static str> {
         let pages = bytes.div_ceil(PAGE);
         let size = RegionSize::Pages(pages, "the pool has another size than its slots");
-        let accepted = seal::accept::<PeerPool>(&cap, pages * PAGE, size);
+        let accepted = seal::accept::<PeerPool<C>>(&cap, pages * PAGE, size);
         accepted.map(|(pool, _)| Box::new(pool) as Box<dyn PeerMemory>).map_err(in_words)
     }
 
@@ -315,7 +392,7 @@ impl Blob {
     pub fn build(len: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         let fd = seal::create_unsealed(len)?;
         let mapping = Arc::new(Mapping::map(fd.as_fd(), len.next_multiple_of(PAGE))?);
-        fill(OwnSlot { pool: mapping, at: 0, len }.bytes_mut());
+        fill(OwnSlot { pool: mapping, caches: Coherent, at: 0, len }.bytes_mut());
         seal::seal_contents(&fd)?;
         Ok(Self(Arc::new(Sealed::map(fd.into(), len)?)))
     }

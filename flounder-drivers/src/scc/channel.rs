@@ -10,10 +10,10 @@ use flounder_rt::waitset::Watcher;
 
 use super::hardware::Hardware;
 use super::line::{HALVES, HalfJoiner, HalfSplitter, LineInfo, LineKind};
+use super::pool::WRITTEN_BACK;
 use super::ring::Ring;
 use crate::assembler::{LineReader, LineWriter, MessageAssembler, PeerEnd};
 use crate::caps::Caps;
-use crate::mem::pool::MAPPED;
 
 /// Maximum number of words in a line that is a whole message.
 const WHOLE_WORDS: usize = HALVES / 2;
@@ -106,7 +106,7 @@ impl<H: Hardware> LineReader for HalfWordRing<H> {
 
 impl<H: Hardware> Channel for SccChannel<H> {
     fn bulk(&self) -> Option<&'static dyn BulkMemory> {
-        Some(&MAPPED)
+        Some(&WRITTEN_BACK)
     }
 
     fn driver(&self) -> &'static str {

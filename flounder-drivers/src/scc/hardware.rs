@@ -115,6 +115,14 @@ reasons! {
     ClaimsStale = "claims-stale",
     /// The stale claims must be gone before the new ones are loaded. Without: `stale_claims_are_dropped_in_time`.
     ClaimsDropped = "claims-dropped",
+    /// A slot of a pool is filled: it must get to memory. Without: `a_slot_reaches_the_memory`.
+    SlotWritten = "slot-written",
+    /// The message is about to be written: the slot must be in memory before. Without: `a_message_does_not_overtake_its_slot`.
+    SlotBeforeMessage = "slot-before-message",
+    /// The cache may hold old lines of the slot. Without: `a_stale_slot_is_dropped`.
+    SlotStale = "slot-stale",
+    /// The stale lines must be gone before the slot is read. Without: `a_stale_slot_is_dropped_in_time`.
+    SlotDropped = "slot-dropped",
 }
 
 impl fmt::Display for CacheOpReason {

@@ -37,6 +37,7 @@ mod hardware;
 pub(crate) mod line;
 mod machine;
 pub mod model;
+pub(crate) mod pool;
 pub(crate) mod ring;
 
 pub use hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
