@@ -28,7 +28,7 @@ drivers() {
         cargo test --quiet -p flounder-drivers --test loom --target-dir "$target" -- --test-threads=1
 }
 runtime() {
-    with "$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_job_queue --test loom_park --test loom_remote \
+    with "$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_bulk --test loom_job_queue --test loom_park --test loom_remote \
         --target-dir "$target" -- --test-threads=1
 }
 
@@ -54,4 +54,5 @@ find() {
 drivers ""
 runtime ""
 find drivers relaxed_header header_first early_ack no_fence sure_at_once
-find runtime gate_without_fence claim_ignores_wake combiner_forgets pool_stays_rung alarm_of_no_use park_without_notice job_queue_keeps_place
+find runtime gate_without_fence claim_ignores_wake combiner_forgets pool_stays_rung alarm_of_no_use park_without_notice job_queue_keeps_place \
+    slot_release_relaxed slot_note_stays

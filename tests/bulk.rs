@@ -3,13 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileTypeExt;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use flounder::bulk::{Blob, BufferMut, Bulk, BulkOwned, Pool, PoolError, Slots};
-use flounder::{Iref, Peer, Rejected, Shared, SharedWaitset, TxError, Waitset, flounder};
+use flounder::policy::{self, Direction};
+use flounder::{
+    Cap, Iref, Peer, Rejected, RpcError, Shared, SharedWaitset, TxError, Waitset, flounder,
+};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 flounder! {
     interface frames "Large data" {
@@ -20,10 +26,16 @@ flounder! {
         /** Keeps the frames from now on, or drops those that are kept. */
         message keep(bool on);
         rpc read(in uint32 n, in bulk prefix[65536], out bulk data[2097152]);
+        /** Returns the data, in a buffer of the service or as it came; and how it came. */
+        rpc echo(in bulk data[2097152], in bool in_place, out string how[64], out bulk same[2097152]);
+        message capped(bulk data[65536], cap file);
+        /** The service lets no device in, or lets them in again. */
+        message deny(bool on);
     };
 }
 
 const ROLE: &str = "FLOUNDER_BULK_ROLE";
+const IREF: &str = "FLOUNDER_BULK_IREF";
 const TIMEOUT: Duration = Duration::from_secs(20);
 const MIB: usize = 1 << 20;
 
@@ -71,6 +83,8 @@ fn sum_of(data: &Bulk<'_>) -> u64 {
 
 #[derive(Default)]
 struct Service {
+    /// Number of frames.
+    received: Rc<Cell<usize>>,
     keeps: bool,
     kept: Vec<(u64, BulkOwned)>,
 }
@@ -78,6 +92,7 @@ struct Service {
 impl frames::Rx for Service {
     fn frame(&mut self, b: &frames::Binding, seq: u64, data: Bulk<'_>) {
         let (sum, how) = (sum_of(&data), way(&data));
+        self.received.set(self.received.get() + 1);
         if self.keeps {
             self.kept.push((sum, data.keep()));
         }
@@ -107,6 +122,45 @@ impl frames::Rx for Service {
         data.extend(filled(n as usize, 0));
         reply.send(&data);
     }
+
+    fn echo(
+        &mut self,
+        b: &frames::Binding,
+        data: Bulk<'_>,
+        in_place: bool,
+        reply: frames::EchoReply,
+    ) {
+        let how = way(&data);
+        if in_place {
+            let pool = b.pool().expect("a pool can be made");
+            let mut buffer = pool.take(data.len()).expect("a slot is free");
+            data.copy_to(0, &mut buffer);
+            reply.send(&how, buffer);
+        } else {
+            reply.send(&how, data);
+        }
+    }
+
+    fn capped(&mut self, b: &frames::Binding, data: Bulk<'_>, _: Cap) {
+        report(b, 0, sum_of(&data), &way(&data));
+    }
+
+    fn deny(&mut self, _: &frames::Binding, on: bool) {
+        if on {
+            deny_devices(Direction::Receive);
+        } else {
+            policy::clear_cap_policy();
+        }
+    }
+}
+
+/// Lets no device pass in this direction.
+fn deny_devices(direction: Direction) {
+    policy::set_cap_policy(move |transfer| {
+        let file = transfer.cap.try_clone_to_owned().map(std::fs::File::from);
+        let kind = file.and_then(|file| file.metadata()).expect("a file").file_type();
+        !kind.is_char_device() || transfer.direction != direction
+    });
 }
 
 fn report(b: &frames::Binding, seq: u64, sum: u64, how: &str) {
@@ -241,6 +295,166 @@ fn kept_slots_are_free_once_dropped(client: &Client) {
     assert!(pool.take(128).is_ok() && pool.take(129).is_err());
 }
 
+/// Slots and sealed memory in both directions of calls, of every kind of client. Everything comes back: there are two slots.
+fn calls_carry_bulk_data_as_messages_do(client: &Client) {
+    let (rpc, pool) =
+        (frames::RpcClient::new(&client.binding), client.open(Slots { count: 2, bytes: 65_536 }));
+    let (len, deadline) = (60_000, Instant::now() + TIMEOUT);
+    let check = |seq: u64, (how, same): (String, BulkOwned)| {
+        assert_eq!(sum_of(&same), sum(&filled(len, seq)));
+        (how, way(&same))
+    };
+    let in_slots = ("slot".to_owned(), "slot".to_owned());
+    // The pool of the service is open once this end has answered the offer.
+    while check(0, rpc.echo(&filled(len, 0), true).expect("an answer")) != in_slots {
+        assert!(Instant::now() < deadline, "in time: the service has a pool");
+    }
+    for seq in 0..40 {
+        let buffer = takes(&pool, len, seq);
+        let blocking = rpc.echo(buffer, true).expect("an answer");
+        assert_eq!(check(seq, blocking), in_slots, "blocking");
+    }
+    for seq in 0..40 {
+        let mut buffer = client.run(pool.taken(len)).expect("it comes back");
+        fill(&mut buffer, seq);
+        let awaited = client.run(rpc.echo_async(buffer, true)).expect("an answer");
+        assert_eq!(check(seq, awaited), in_slots, "awaited");
+    }
+    for seq in 0..10 {
+        let mut buffer = client.run(pool.taken(len)).expect("it comes back");
+        fill(&mut buffer, seq);
+        let shared = rpc.shared();
+        let other = std::thread::spawn(move || shared.echo(buffer, true));
+        client.until("the other thread", || other.is_finished());
+        let shared = other.join().expect("no panic").expect("an answer");
+        assert_eq!(check(seq, shared), in_slots, "shared");
+    }
+    // What came is passed on: a slot as a copy, in a slot of the service; sealed memory unread.
+    let mut buffer = client.run(pool.taken(len)).expect("it comes back");
+    fill(&mut buffer, 1);
+    assert_eq!(check(1, client.run(rpc.echo_async(buffer, false)).expect("an answer")), in_slots);
+    let blob = Blob::build(len, |bytes| fill(bytes, 2)).expect("it can be made");
+    let sealed = ("sealed".to_owned(), "sealed".to_owned());
+    assert_eq!(check(2, rpc.echo(&blob, false).expect("an answer")), sealed);
+    assert_eq!(check(2, client.run(rpc.echo_async(&blob, false)).expect("an answer")), sealed);
+    // Both slots are here again.
+    let _all = [(); 2].map(|()| client.run(pool.taken(1)).expect("it comes back"));
+}
+
+/// What is not sent comes back.
+fn slots_of_calls_that_are_not_sent_come_back(client: &Client) {
+    let (rpc, pool) =
+        (frames::RpcClient::new(&client.binding), client.open(Slots { count: 1, bytes: 4096 }));
+    drop(rpc.echo_async(takes(&pool, 100, 0), false));
+    drop(rpc.shared().echo_async(takes(&pool, 100, 0), false));
+    let over = rpc.deadline(Instant::now()).echo(takes(&pool, 100, 0), false);
+    assert_eq!(over.err(), Some(RpcError::Deadline));
+    drop(client.binding.send_frame(0, takes(&pool, 100, 0)));
+    drop(client.binding.shared().send_frame(0, takes(&pool, 100, 0)));
+    // Behind a call that fills the channel, in the table of calls.
+    let large = vec![0; 65_536];
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut first = Box::pin(rpc.read_async(0, &large));
+    let mut second = Box::pin(rpc.echo_async(takes(&pool, 100, 0), false));
+    let is_pending = first.as_mut().poll(&mut cx).is_pending();
+    let is_busy = !client.binding.can_send();
+    assert!(is_busy || client.binding.driver() != "ump", "it has no room for so much");
+    assert!(is_pending && second.as_mut().poll(&mut cx).is_pending());
+    drop(second);
+    if is_busy {
+        assert!(pool.take(1).is_ok(), "it was not sent");
+    }
+    let _ = client.run(first).expect("an answer");
+    client.run(pool.taken(1)).expect("it comes back");
+}
+
+/// A capability that may not enter takes its message with it, but not the slot.
+fn slot_of_a_message_that_is_lost_comes_back(client: &Client) {
+    let pool = client.open(Slots { count: 1, bytes: 4096 });
+    let device = Cap::from(std::fs::File::open("/dev/null").expect("a device"));
+    client.run(client.binding.send_deny(true)).expect("it is accepted");
+    for seq in 0..3 {
+        let mut buffer = client.run(pool.taken(4096)).expect("it comes back");
+        fill(&mut buffer, seq);
+        client.run(client.binding.send_capped(buffer, &device)).expect("it is accepted");
+    }
+    client.run(client.binding.send_deny(false)).expect("it is accepted");
+    let mut buffer = client.run(pool.taken(4096)).expect("it comes back");
+    fill(&mut buffer, 7);
+    client.run(client.binding.send_capped(buffer, &device)).expect("it is accepted");
+    client.expect(0, &filled(4096, 7), "slot");
+}
+
+/// A capability that may not leave: the buffer is given back, or the slot is free, if the message was accepted by then.
+fn slot_of_a_message_that_may_not_leave_comes_back(client: &Client) {
+    let pool = client.open(Slots { count: 1, bytes: 4096 });
+    let device = || Cap::from(std::fs::File::open("/dev/null").expect("a device"));
+    deny_devices(Direction::Send);
+    let now = client.binding.tx_capped(takes(&pool, 100, 1), &device());
+    let given = now.err().and_then(|rejected| rejected.given);
+    assert_eq!(given.as_deref(), Some(&filled(100, 1)[..]));
+    drop(given);
+    let later = client.run(client.binding.send_capped(takes(&pool, 100, 2), &device()));
+    let given = later.err().and_then(|rejected| rejected.given);
+    assert_eq!(given.as_deref(), Some(&filled(100, 2)[..]));
+    drop(given);
+    let (shared, buffer) = (client.binding.shared(), takes(&pool, 100, 3));
+    let other = std::thread::spawn(move || {
+        shared.tx_capped(buffer, &device()).expect("there is room in the queue");
+    });
+    other.join().expect("no panic");
+    client.run(pool.taken(1)).expect("it comes back");
+    policy::clear_cap_policy();
+}
+
+#[test]
+fn reply_that_nobody_waits_for_leaves_its_slot_free() {
+    for driver in ["loopback", "ump", "lmp"] {
+        let (ws, held) = (Waitset::current(), Rc::new(RefCell::new(VecDeque::new())));
+        let theirs = Rc::clone(&held);
+        let connect = move |_: &Peer| {
+            let held = Rc::clone(&theirs);
+            let read = move |b: &frames::Binding, _: u32, _: Bulk<'_>, reply: frames::ReadReply| {
+                held.borrow_mut().push_back((b.clone(), reply));
+            };
+            Ok(frames::RxVtbl { read: Some(Box::new(read)), ..Default::default() })
+        };
+        let exported = frames::export(&ws, connect).wait().expect("it can be exported");
+        let client = Client::new(exported.iref(), driver);
+        let (rpc, pool) = (frames::RpcClient::new(&client.binding), RefCell::new(None));
+        for is_full in [false, true] {
+            let mut call = Box::pin(rpc.read_async(1, &[]));
+            let waits = call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+            assert!(waits);
+            client.until("the call", || !held.borrow().is_empty());
+            let (service, reply) = held.borrow_mut().pop_front().expect("it is there");
+            let pool = pool
+                .borrow_mut()
+                .get_or_insert_with(|| {
+                    let slots = Slots { count: 1, bytes: 4096 };
+                    Pool::new(&service, slots).expect("a pool can be made")
+                })
+                .clone();
+            client.until("the pool is taken", || pool.is_open());
+            let buffer = takes(&pool, 4096, 1);
+            if is_full {
+                // The reply has to wait behind these.
+                while service.tx_got(1, 1, "").is_ok() {}
+                reply.send(buffer);
+                assert_eq!(pool.take(1).err(), Some(PoolError::Busy));
+                drop(call);
+            } else {
+                drop(call);
+                client.until("the notice", || reply.is_cancelled());
+                reply.send(buffer);
+                assert!(pool.take(1).is_ok(), "at once");
+            }
+            client.run(pool.taken(1)).expect("it comes back");
+            client.reports.borrow_mut().clear();
+        }
+    }
+}
+
 fn refused_send_gives_the_buffer_back(client: &Client) {
     let pool = client.open(Slots { count: 1, bytes: 4096 });
     let mut buffer = takes(&pool, 4096, 7);
@@ -289,6 +503,8 @@ fn pools_within_a_thread_and_between_threads() {
         let exported = frames::export(&ws, |_: &Peer| Ok(Service::default())).wait();
         let client = Client::new(exported.expect("it can be exported").iref(), driver);
         everything(&client, "slot");
+        calls_carry_bulk_data_as_messages_do(&client);
+        slots_of_calls_that_are_not_sent_come_back(&client);
         kept_slots_are_free_once_dropped(&client);
         pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
@@ -309,6 +525,8 @@ fn pools_within_a_thread_and_between_threads() {
     for driver in ["ump", "scc", "beehive", "lmp"] {
         let client = Client::new(iref, driver);
         everything(&client, "slot");
+        calls_carry_bulk_data_as_messages_do(&client);
+        slots_of_calls_that_are_not_sent_come_back(&client);
         kept_slots_are_free_once_dropped(&client);
         pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
@@ -350,6 +568,28 @@ impl frames::Rx<Shared> for Pooled {
         data.extend(filled(n as usize, 0));
         reply.send(&data);
     }
+
+    fn echo(
+        &mut self,
+        b: &frames::Binding<Shared>,
+        data: Bulk<'_>,
+        in_place: bool,
+        reply: frames::EchoReply<Shared>,
+    ) {
+        let how = way(&data);
+        if in_place {
+            let pool = b.pool().expect("a pool can be made");
+            let mut buffer = pool.take(data.len()).expect("a slot is free");
+            data.copy_to(0, &mut buffer);
+            reply.send(&how, buffer);
+        } else {
+            reply.send(&how, data);
+        }
+    }
+
+    fn capped(&mut self, _: &frames::Binding<Shared>, _: Bulk<'_>, _: Cap) {}
+
+    fn deny(&mut self, _: &frames::Binding<Shared>, _: bool) {}
 }
 
 #[test]
@@ -365,6 +605,8 @@ fn pools_of_a_service_on_several_threads() {
         for driver in ["ump", "scc", "beehive", "lmp"] {
             let client = Client::new(iref, driver);
             everything(&client, "slot");
+            calls_carry_bulk_data_as_messages_do(&client);
+            slots_of_calls_that_are_not_sent_come_back(&client);
             refused_send_gives_the_buffer_back(&client);
         }
         drop(end);
@@ -454,11 +696,157 @@ fn client_process() {
     for driver in ["ump", "lmp", "scc", "beehive"] {
         let client = Client::new(service.iref, driver);
         everything(&client, "slot");
+        calls_carry_bulk_data_as_messages_do(&client);
+        slots_of_calls_that_are_not_sent_come_back(&client);
+        slot_of_a_message_that_is_lost_comes_back(&client);
+        slot_of_a_message_that_may_not_leave_comes_back(&client);
         kept_slots_are_free_once_dropped(&client);
         pool_outlives_the_messages_that_name_its_slots(&client);
         refused_send_gives_the_buffer_back(&client);
     }
+    forked_child_has_no_slots(&Client::new(service.iref, "ump"));
     death_of_the_reader_closes_the_pool(service);
+    killed_peer_leaves_nothing_behind();
+}
+
+/// In a child of a process of several threads: pools are closed, buffers and slots are empty, nothing is mapped, and no drop
+/// waits for a thread that the child does not have.
+fn forked_child_has_no_slots(client: &Client) {
+    let pool = client.open(Slots { count: 4, bytes: 4096 });
+    let rpc = frames::RpcClient::new(&client.binding);
+    let deadline = Instant::now() + TIMEOUT;
+    let kept = loop {
+        let (_, kept) = rpc.echo(&filled(60_000, 1), true).expect("an answer");
+        if way(&kept) == "slot" {
+            break kept;
+        }
+        assert!(Instant::now() < deadline, "in time: the service has a pool");
+    };
+    let buffer = takes(&pool, 4096, 1);
+    let (start, stop) = (buffer.as_ptr().addr(), AtomicBool::new(false));
+    let slots = RefCell::new(Some((buffer, kept, pool.clone())));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                drop(pool.take(1));
+            }
+        });
+        for _ in 0..50 {
+            // SAFETY:
+            // * The child uses nothing that another thread may have locked, which is what this test is about; it ends by
+            //   `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let (buffer, kept, pool) = slots.take().expect("it has a copy of everything");
+                let is_empty = buffer.is_empty() && kept.to_vec().iter().all(|byte| *byte == 0);
+                let is_closed = pool.take(1).err() == Some(PoolError::Closed) && !pool.is_open();
+                let is_refused = Pool::new(&client.binding, Slots::default()).is_err();
+                drop((buffer, kept, pool));
+                let has_none = is_empty && is_closed && is_refused && !is_mapped(start);
+                // SAFETY:
+                // * It ends the child, which has nothing to clean up.
+                unsafe { libc::_exit(i32::from(!has_none)) };
+            }
+            let child = Pid::from_raw(child).expect("a child");
+            let status = loop {
+                if let Some((_, status)) =
+                    waitpid(Some(child), WaitOptions::NOHANG).expect("it is ours")
+                {
+                    break status.exit_status();
+                }
+                assert!(Instant::now() < deadline, "in time: the child ends");
+                std::thread::yield_now();
+            };
+            assert_eq!(status, Some(0));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let (buffer, kept, _) = slots.take().expect("the children had their own");
+    assert_eq!(sum_of(&kept), sum(&filled(60_000, 1)), "the parent has everything");
+    assert_eq!(&buffer[..], filled(4096, 1));
+}
+
+fn is_mapped(address: usize) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("it can be read");
+    maps.lines().any(|line| {
+        let (start, rest) = line.split_once('-').expect("a range");
+        let end = rest.split(' ').next().expect("a range");
+        let [start, end] = [start, end].map(|at| usize::from_str_radix(at, 16).expect("a number"));
+        (start..end).contains(&address)
+    })
+}
+
+/// Descriptors, and mappings of memory of channels and pools.
+fn resources() -> (usize, usize) {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("it can be read");
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("it can be read").count();
+    (descriptors, maps.lines().filter(|line| line.contains("memfd:flounder")).count())
+}
+
+/// A peer takes, fills, sends, calls, keeps and releases slots in both directions until it is killed, wherever it is then.
+fn killed_peer_leaves_nothing_behind() {
+    let (ws, received) = (Waitset::current(), Rc::new(Cell::new(0)));
+    let theirs = Rc::clone(&received);
+    let exported = frames::export(&ws, move |_: &Peer| {
+        let received = Rc::clone(&theirs);
+        Ok(Service { received, ..Service::default() })
+    });
+    let exported = exported.wait().expect("it can be exported");
+    flounder::monitor::publish(exported.iref()).wait().expect("there is a monitor");
+    let mut before = None;
+    for kill_at in 0..30 {
+        received.set(0);
+        let mut peer = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["--exact", "busy_process", "--nocapture"])
+            .env(ROLE, ["ump", "lmp", "scc"][kill_at % 3])
+            .env(IREF, exported.iref().to_bits().to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("this program can be started");
+        let until = |done: &dyn Fn() -> bool| {
+            let deadline = Some(Instant::now() + TIMEOUT);
+            assert!(ws.dispatch_until(deadline, done).expect("no callback fails"), "in time");
+        };
+        until(&|| received.get() > 3 * kill_at);
+        peer.kill().expect("it runs");
+        peer.wait().expect("it is ours");
+        // The first one leaves a link, and what the allocator and the monitor keep.
+        if let Some(before) = before {
+            ws.post(|_| Ok(()));
+            until(&|| {
+                ws.post(|_| Ok(()));
+                resources() == before
+            });
+        } else {
+            until(&|| {
+                ws.post(|_| Ok(()));
+                resources().1 == 0
+            });
+            before = Some(resources());
+        }
+    }
+}
+
+#[test]
+fn busy_process() {
+    let Ok(iref) = std::env::var(IREF) else { return };
+    let driver = std::env::var(ROLE).expect("it is set");
+    let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not 0");
+    let client = Client::new(iref, &driver);
+    let (rpc, mut kept) = (frames::RpcClient::new(&client.binding), VecDeque::new());
+    let pool = client.open(Slots { count: 4, bytes: 65_536 });
+    for seq in 0.. {
+        let mut buffer = client.run(pool.taken(60_000)).expect("it comes back");
+        fill(&mut buffer, seq);
+        client.run(client.binding.send_frame(seq, buffer)).expect("it is accepted");
+        client.run(client.binding.send_keep(seq % 3 > 0)).expect("it is accepted");
+        let mut buffer = client.run(pool.taken(60_000)).expect("it comes back");
+        fill(&mut buffer, seq);
+        kept.push_back(rpc.echo(buffer, true).expect("an answer"));
+        if kept.len() > 3 {
+            kept.pop_front();
+        }
+    }
 }
 
 fn death_of_the_reader_closes_the_pool(mut service: OtherProcess) {

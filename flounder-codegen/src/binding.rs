@@ -161,8 +161,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let errors = if wire.has_caps() { TX_CAPS_ERRORS } else { TX_ERRORS };
     let doc = docs::with_errors(&message.docs, &format!("Sends `{declared}`."), errors);
     let send_doc = docs::line(&format!("Sends `{declared}` once the binding is not busy."));
-    let gifts = wire.gifts(Some(quote!(__pools.as_ref())));
-    let gifts = if wire.has_bulk() { quote!(let __pools = self.0.bulk(); #gifts) } else { gifts };
+    let gifts = wire.gifts(quote!(self.0));
     let (form, passed) = (&wire.form, wire.passed(None));
     let parameters = wire.parameters();
     let given = wire.given();
@@ -192,11 +191,11 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let back: Vec<_> = given.iter().map(|value| value.given_back()).collect();
     let restored: Vec<_> = given.iter().map(|value| value.given_back_from()).collect();
     let [types, back, restored] = [types, back, restored].map(|parts| one_or_tuple(&parts));
-    let bulks = wire.bulks();
-    let giving = if bulks.is_empty() {
-        quote!(giving(move |__caps| #restored))
+    let (bulks, sending) = (wire.bulks(), quote!(#form::given(&self.0, #passed)));
+    let sending = if bulks.is_empty() {
+        sending
     } else {
-        quote!(giving_bulk([#(#bulks.unsent()),*], move |[#(#bulks),*], __caps| #restored))
+        quote!(let __sending = #sending; #(let #bulks = #bulks.unsent();)* __sending)
     };
     quote! {
         #doc
@@ -208,7 +207,7 @@ fn tx(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         #send_doc
         pub fn #send(&self, #parameters) -> #rt::SendingCaps<'_, #end, #types> {
             #gifts
-            #form::given(&self.0, #passed).#giving
+            #sending.giving(move |__caps| #restored)
         }
     }
 }

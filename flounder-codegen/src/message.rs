@@ -128,20 +128,23 @@ impl<'a> Wire<'a> {
             .collect()
     }
 
-    /// `let cap = CapToMove::new(cap);`, for those whose parameters are to be moved. `pools` are those of the binding, if the
-    /// message can name slots.
-    pub(crate) fn gifts(&self, pools: Option<TokenStream>) -> TokenStream {
+    /// `let cap = CapToMove::new(cap);`, for those whose parameters are to be moved. Bulk data goes into slots of `end`, which
+    /// is a binding or a reply.
+    pub(crate) fn gifts(&self, end: TokenStream) -> TokenStream {
         let rt = self.rt;
-        let pools = pools.unwrap_or_else(|| quote!(#rt::None));
+        let pools = self.has_bulk().then(|| quote!(let __pools = #end.bulk();));
         let gift = |value: &Value<'_>| {
             let name = value.name();
             match value.pass {
                 Pass::Moved => Some(quote!(let #name = #rt::CapToMove::new(#name);)),
-                Pass::Bulk(_) => Some(quote!(let #name = #rt::BulkToSend::new(#pools, #name);)),
+                Pass::Bulk(_) => {
+                    Some(quote!(let #name = #rt::BulkToSend::new(__pools.as_ref(), #name);))
+                }
                 _ => None,
             }
         };
-        self.values.iter().filter_map(gift).collect()
+        let gifts = self.values.iter().filter_map(gift);
+        quote!(#pools #(#gifts)*)
     }
 
     /// The names of the bulk arguments.

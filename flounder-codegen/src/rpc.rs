@@ -51,7 +51,7 @@ impl<'m, 'a> Call<'m, 'a> {
         let doc =
             docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
         let (form, parameters, gifts) =
-            (&self.response.form, self.response.parameters(), self.response.gifts(None));
+            (&self.response.form, self.response.parameters(), self.response.gifts(quote!(self.0)));
         let passed = self.response.passed(Some(quote!(self.0.id())));
         quote! {
             #doc
@@ -107,7 +107,8 @@ impl<'m, 'a> Call<'m, 'a> {
             self.rpc.name.idl
         ));
         let (call, reply) = (&self.call.form, reply_name(self.rpc));
-        let (gifts, passed) = (self.call.gifts(None), self.call.passed(Some(quote!(__id))));
+        let (gifts, passed) =
+            (self.call.gifts(quote!(self.0.0)), self.call.passed(Some(quote!(__id))));
         quote! {
             #doc
             pub fn #name(&self, #parameters) -> #rt::Result<#output, #rt::RpcError> {

@@ -185,8 +185,7 @@ impl<'a> Value<'a> {
     pub(crate) fn given_back_from(&self) -> TokenStream {
         let name = self.name();
         match self.pass {
-            Pass::Moved => quote!(#name.back_from(__caps)),
-            Pass::Bulk(_) => quote!(#name.back()),
+            Pass::Moved | Pass::Bulk(_) => quote!(#name.back_from(__caps)),
             _ => quote!(#name),
         }
     }

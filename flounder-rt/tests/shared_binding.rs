@@ -16,7 +16,7 @@ use flounder_rt::binding::{
     CALL_WINDOW, Call, RawBinding, Received, Response, SHARED_QUEUE, Sending, Shared,
     SharedEndpoint, Timeout,
 };
-use flounder_rt::wire::DecodeError;
+use flounder_rt::wire::{Bulks, DecodeError};
 use flounder_rt::{BindingError, Reply, RpcError, TxError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen};
 
@@ -599,6 +599,7 @@ impl Reply for Garbled {
 impl Response for Garbled {
     const NUMBER: u16 = support::DOUBLE_RESPONSE;
     const ID: usize = 0;
+    const BULKS: Bulks = Bulks::NONE;
     type Values = ();
 
     fn returned(message: Received<'_>) -> Result<(), DecodeError> {

@@ -81,8 +81,9 @@ pub mod frames {
         ) -> __rt::SendingCaps<'_, E, __rt::Option<__rt::BufferMut>> {
             let __pools = self.0.bulk();
             let pixels = __rt::BulkToSend::new(__pools.as_ref(), pixels);
-            __Frame::given(&self.0, (seq, &pixels))
-                .giving_bulk([pixels.unsent()], move |[pixels], __caps| pixels.back())
+            let __sending = __Frame::given(&self.0, (seq, &pixels));
+            let pixels = pixels.unsent();
+            __sending.giving(move |__caps| pixels.back_from(__caps))
         }
         /// Sends `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
         ///
@@ -126,18 +127,18 @@ pub mod frames {
             let left = __rt::BulkToSend::new(__pools.as_ref(), left);
             let given = __rt::CapToMove::new(given);
             let right = __rt::BulkToSend::new(__pools.as_ref(), right);
-            __Pair::given(
-                    &self.0,
-                    (&left, lent, __rt::Giving::CapToMove(&given), &right),
-                )
-                .giving_bulk(
-                    [left.unsent(), right.unsent()],
-                    move |[left, right], __caps| (
-                        left.back(),
-                        given.back_from(__caps),
-                        right.back(),
-                    ),
-                )
+            let __sending = __Pair::given(
+                &self.0,
+                (&left, lent, __rt::Giving::CapToMove(&given), &right),
+            );
+            let left = left.unsent();
+            let right = right.unsent();
+            __sending
+                .giving(move |__caps| (
+                    left.back_from(__caps),
+                    given.back_from(__caps),
+                    right.back_from(__caps),
+                ))
         }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
@@ -497,7 +498,8 @@ pub mod frames {
         /// that no reply will come, and the error handler of this end why.
         #[inline]
         pub fn send(self, data: impl __rt::IntoBulk, status: __rt::Errval) {
-            let data = __rt::BulkToSend::new(__rt::None, data);
+            let __pools = self.0.bulk();
+            let data = __rt::BulkToSend::new(__pools.as_ref(), data);
             __ReadResponse::reply((self.0.id(), &data, status), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
@@ -531,7 +533,8 @@ pub mod frames {
             key: impl __rt::IntoBulk,
         ) -> __rt::Result<(__rt::BulkOwned, __rt::Errval), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            let key = __rt::BulkToSend::new(__rt::None, key);
+            let __pools = self.0.0.bulk();
+            let key = __rt::BulkToSend::new(__pools.as_ref(), key);
             __ReadCall::call::<
                 E,
                 ReadReply,
@@ -544,7 +547,8 @@ pub mod frames {
             key: impl __rt::IntoBulk,
         ) -> __rt::Call<ReadReply, E> {
             let __id = self.0.0.next_call();
-            let key = __rt::BulkToSend::new(__rt::None, key);
+            let __pools = self.0.0.bulk();
+            let key = __rt::BulkToSend::new(__pools.as_ref(), key);
             __ReadCall::call_async(&self.0.0, __id, (__id, offset, &key), self.1)
         }
         /// Returns a client over a binding.

@@ -111,6 +111,7 @@ impl<T: Threading> Shell<T> {
                     self.tell_peer(&words[..used], cap);
                 }
                 News::End(pool) => self.tell_peer(&[END, pool.into()], None),
+                News::Wake(waker) => waker.wake(),
             }
         }
         end.take_released(|pool, first, mask| {
@@ -165,6 +166,24 @@ impl RawBinding {
     ) -> Result<(), DecodeError> {
         // Without pools only what is in the message itself can be decoded.
         self.shell().pools().map_or(Ok(()), |end| end.resolve(bulks, message))
+    }
+
+    /// Finds the bulk data that a reply names, unless that was done when the reply came.
+    pub(super) fn resolve_reply(
+        &self,
+        bulks: &Bulks,
+        reply: &mut Received<'_>,
+    ) -> Result<(), DecodeError> {
+        if reply.caps.iter().any(Cap::is_held) { Ok(()) } else { self.resolve(bulks, reply) }
+    }
+
+    /// Tells the peer of slots that were released, before a call that waits for this binding alone.
+    pub(super) fn tell_before_call(&self) {
+        if let Some(end) = self.shell().pools()
+            && end.has_news()
+        {
+            self.shell().tell_bulk_news();
+        }
     }
 
     /// Runs a handler that gets bulk data, and then tells the peer which slots it has released.

@@ -101,7 +101,14 @@ impl RawBinding {
     ) -> Result<R::Values, RpcError> {
         let mut values = None;
         let body = Gather { fixed, tails };
-        self.shell().call(id, procedure, body, caps, timeout, &mut |reply| {
+        let has_bulk = const { !R::Response::BULKS.is_empty() };
+        if has_bulk {
+            self.tell_before_call();
+        }
+        self.shell().call(id, procedure, body, caps, timeout, &mut |mut reply| {
+            if has_bulk {
+                self.resolve_reply(&R::Response::BULKS, &mut reply)?;
+            }
             values = Some(R::Response::returned(reply)?);
             Ok(())
         })?;

@@ -36,6 +36,7 @@ use crate::binding::threading::{Lock, Slot, Threading};
 use crate::binding::{BindingError, RawBinding, Timeout, TxError};
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
+use crate::message::bulk::Loans;
 use crate::waitset::{self, DispatchError, Sleep, Waitset, WeakWaitset};
 
 /// Panics of wakers after which a thread that ends no longer waits.
@@ -81,14 +82,16 @@ impl<T: Threading> Shell<T> {
     pub(super) fn send_last(&self, mut message: Message, receipt: Option<Arc<SentSlot>>) {
         let number = message.number;
         let (words, caps) = message.parts();
+        let loans = Loans::take_from(caps);
         let is_allowed = caps.is_empty() || self.may_leave(caps);
         let io = &mut *self.io.lock();
         let connection = &mut io.connection;
         let lost = if connection.is_cut() || connection.state() == State::Closed {
             TxError::Closed
         } else if is_allowed {
-            let (words, caps) = (words.to_vec(), core::mem::take(caps));
+            let (words, mut caps) = (words.to_vec(), core::mem::take(caps));
             let cap_count = caps.len();
+            loans.put_back(&mut caps);
             let owned = Owned { number, words, caps, cap_count };
             connection.queue(Queued::Message(owned, receipt));
             return io.note_unsent();

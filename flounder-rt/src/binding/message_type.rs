@@ -18,10 +18,10 @@ use crate::binding::{
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
 use crate::interface::{Interface, MessageInfo, MessageKind};
-use crate::message::args::{Args, Refused, Results};
+use crate::message::args::{Args, CapsToSend, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
 use crate::waitset::CallbackError;
-use crate::wire::{DecodeError, Gather, LINE};
+use crate::wire::{Bulks, DecodeError, Gather, LINE};
 
 /// A message of an interface: its number, the words of its record, and its arguments.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub trait Response {
     const NUMBER: u16;
     /// Byte offset of the id of the call.
     const ID: usize;
+    /// Where the record has the heads of bulk arguments.
+    const BULKS: Bulks;
     /// Results of the rpc: one value, or a tuple in order.
     type Values;
 
@@ -79,6 +81,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     pub fn tx<'a, E: End>(end: &'a RawEnd<E>, args: A::Sent<'_>) -> Result<Sent<'a, E>, TxError> {
         let refuse = |refused| end.refuse(NUMBER, refused);
         A::marshal::<WORDS, _, _>(args, refuse, |words, tails, caps| {
+            let caps = caps.map(|c| if E::SENDS_BORROWED { c.caps() } else { c.kept() });
             E::tx(&end.0, NUMBER, words, tails, caps)
         })
     }
@@ -97,7 +100,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
 
     fn body<'a, E: End>(end: &RawEnd<E>, args: A::Sent<'a>) -> SendBody<'a> {
         if const { E::SENDS_BORROWED && A::MAX_CAPS == 0 && A::MAX_TAIL > 0 } {
-            let fits = |words: &[u64], tails: &[&[u8]], _: Option<&mut Vec<Cap>>| {
+            let fits = |words: &[u64], tails: &[&[u8]], _: Option<&mut CapsToSend<'_>>| {
                 let body = Gather { fixed: words, tails };
                 Ok((body.len() <= LINE).then(|| Message::new(NUMBER, body, Vec::new())))
             };
@@ -176,7 +179,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
                 if let Some(token) = token.take() {
                     match caps {
                         None => token.send(words, tails),
-                        Some(caps) => token.send_caps(words, tails, core::mem::take(caps)),
+                        caps => token.send_caps(words, tails, taken(caps)),
                     }
                 }
                 Ok(())
@@ -337,6 +340,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
 impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType<NUMBER, WORDS, A> {
     const NUMBER: u16 = NUMBER;
     const ID: usize = A::FIRST_AT;
+    const BULKS: Bulks = A::BULKS;
     type Values = A::Returned;
 
     #[inline]
@@ -392,10 +396,10 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     }
 }
 
-/// Takes the capabilities of a message.
+/// Takes the capabilities of a message that is kept.
 #[inline]
-fn taken(caps: Option<&mut Vec<Cap>>) -> Vec<Cap> {
-    caps.map(core::mem::take).unwrap_or_default()
+fn taken(caps: Option<&mut CapsToSend<'_>>) -> Vec<Cap> {
+    caps.map(|caps| core::mem::take(caps.kept())).unwrap_or_default()
 }
 
 impl RawBinding {

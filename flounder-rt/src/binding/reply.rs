@@ -3,6 +3,7 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::binding::any_thread::AnyThread;
 use crate::binding::connection::Finished;
@@ -12,6 +13,7 @@ use crate::binding::{End, Local, RawBinding, SharedEndpoint, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::message::args::Refused;
+use crate::message::bulk::BulkEnd;
 use crate::wire::Gather;
 
 use super::BindingError;
@@ -42,6 +44,8 @@ pub trait TokenOf<R>: Sized {
     fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()>;
     /// Returns the name of the rpc.
     fn call_name(&self) -> &'static str;
+    /// Returns the pools of the binding.
+    fn bulk(&self) -> Option<Arc<BulkEnd>>;
     /// See [`ReplyToken::send`].
     fn send(self, fixed: &[u64], tails: &[&[u8]]);
     /// See [`ReplyToken::send_caps`].
@@ -85,6 +89,10 @@ macro_rules! tokens {
 
             fn call_name(&self) -> &'static str {
                 self.0.call_name()
+            }
+
+            fn bulk(&self) -> Option<Arc<BulkEnd>> {
+                if self.0.may_lock() { self.0.bulk() } else { None }
             }
 
             #[inline]
@@ -182,6 +190,12 @@ impl<E: End> ReplyToken<E> {
         self.0.call_name()
     }
 
+    /// Returns the pools of the binding.
+    #[must_use]
+    pub fn bulk(&self) -> Option<Arc<BulkEnd>> {
+        self.0.bulk()
+    }
+
     /// Sends the reply.
     #[inline]
     pub fn send(self, fixed: &[u64], tails: &[&[u8]]) {
@@ -240,6 +254,10 @@ impl<T: Threading> Token<T> {
     /// Returns the name of the rpc.
     pub(super) fn call_name(&self) -> &'static str {
         self.shell.interface.message_name(self.note.number())
+    }
+
+    fn bulk(&self) -> Option<Arc<BulkEnd>> {
+        T::bulk_end(&self.shell)
     }
 
     /// Sends the reply.

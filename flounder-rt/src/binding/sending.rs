@@ -14,7 +14,6 @@ use crate::binding::threading::{Lock, Threading};
 use crate::binding::{RawBinding, Rejected, Sent, Timeout, TxError};
 use crate::cap::Cap;
 use crate::errno::Errno;
-use crate::message::bulk::UnsentBulk;
 use crate::wire::Gather;
 
 /// A message for a binding that may be busy: a future that completes when the binding has accepted the message.
@@ -84,24 +83,7 @@ impl<'a, E: End> Sending<'a, E> {
         self,
         back: impl FnOnce(&mut [Option<Cap>]) -> T + Send + 'a,
     ) -> SendingCaps<'a, E, T> {
-        let back = move |caps: Option<&mut [Option<Cap>]>| caps.map(back);
-        SendingCaps { sending: self, back: Some(Box::new(back)), is_bulk: false }
-    }
-
-    /// Returns a message with bulk arguments, whose error returns what it would have given away. Used by generated code.
-    pub fn giving_bulk<T, const N: usize>(
-        self,
-        bulks: [UnsentBulk; N],
-        back: impl FnOnce([UnsentBulk; N], &mut [Option<Cap>]) -> T + Send + 'a,
-    ) -> SendingCaps<'a, E, T> {
-        let back = move |caps: Option<&mut [Option<Cap>]>| match caps {
-            Some(caps) => Some(back(bulks, caps)),
-            None => {
-                bulks.into_iter().for_each(UnsentBulk::accepted);
-                None
-            }
-        };
-        SendingCaps { sending: self, back: Some(Box::new(back)), is_bulk: true }
+        SendingCaps { sending: self, back: Some(Box::new(back)) }
     }
 }
 
@@ -153,12 +135,10 @@ pub struct SendingCaps<'a, E: End, T> {
     sending: Sending<'a, E>,
     /// Puts together what is given back, from what was kept and the capabilities of the message.
     back: Option<Box<GiveBack<'a, T>>>,
-    /// True if `back` is to learn that the message was accepted.
-    is_bulk: bool,
 }
 
-/// Returns what would have been given away with these capabilities; without them, the message was accepted.
-type GiveBack<'a, T> = dyn FnOnce(Option<&mut [Option<Cap>]>) -> Option<T> + Send + 'a;
+/// Returns what would have been given away with these capabilities.
+type GiveBack<'a, T> = dyn FnOnce(&mut [Option<Cap>]) -> T + Send + 'a;
 
 impl<'a, E: End, T> SendingCaps<'a, E, T> {
     /// Limits the wait to this time, from now: [`Sending::timeout`].
@@ -185,19 +165,11 @@ impl<'a, E: End, T> SendingCaps<'a, E, T> {
     /// # Panics
     /// If a future that has failed is polled again.
     fn give_back(&mut self, result: Result<(), TxError>) -> Result<(), Rejected<T>> {
-        let Err(error) = result else {
-            if self.is_bulk
-                && let Some(back) = self.back.take()
-            {
-                let _ = back(None);
-            }
-            return Ok(());
-        };
+        let Err(error) = result else { return Ok(()) };
         let caps = E::take_caps(&mut self.sending.state);
         let mut caps: Vec<_> = caps.into_iter().map(Some).collect();
         let back = self.back.take().expect("a future that has failed is not polled again");
-        let given = back(Some(&mut caps[..])).expect("there is something to give back to");
-        Err(Rejected { error, given })
+        Err(Rejected { error, given: back(&mut caps) })
     }
 }
 

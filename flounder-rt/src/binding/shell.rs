@@ -380,10 +380,12 @@ impl<T: Threading> Shell<T> {
             };
             let result = io.channel.send(&mut message, from);
             let is_large = io.connection.has_large_slot();
+            let mut lost = None;
             let finished = match io.connection.took(result) {
                 Took::All => io.slot_sent(),
                 Took::Lost => {
                     io.slot_lost();
+                    lost = Some(io.connection.lost_message());
                     0
                 }
                 Took::Part { moved: more } => return moved || more,
@@ -392,6 +394,9 @@ impl<T: Threading> Shell<T> {
             };
             moved = true;
             drop(guard);
+            if let Some((number, words)) = lost {
+                self.take_slots_back(number, &words);
+            }
             if is_large {
                 T::trim_before_sleep(self);
             }

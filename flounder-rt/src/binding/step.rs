@@ -287,6 +287,11 @@ impl<T: Threading> Shell<T> {
         let incoming = &mut receiver.incoming;
         drop(incoming.take_caps());
         let (number, words) = (incoming.number(), incoming.words());
+        if let Some(bulks) = self.bulks_of(number)
+            && let Some(end) = T::bulk_end(self)
+        {
+            end.discard(bulks, words);
+        }
         self.io.lock().connection.lost_incoming(number, words, refusal);
         self.flush();
     }

@@ -6,7 +6,8 @@ use crate::binding::threading::{Lock, Threading};
 use crate::binding::{BindingError, Owned, TxError};
 use crate::cap::Cap;
 use crate::channel::{Channel, ChannelError, Outgoing, Progress};
-use crate::wire::Gather;
+use crate::message::bulk::Loans;
+use crate::wire::{Bulks, Gather};
 
 impl<T: Threading> Io<T> {
     /// Gives the channel a small message, if the slot is free. Returns true if the channel took the message.
@@ -44,14 +45,36 @@ impl<T: Threading> Shell<T> {
         body: Gather<'_>,
         caps: &mut Vec<Cap>,
     ) -> Result<u64, TxError> {
-        // The policy is not asked about a message that would not be accepted.
-        if !caps.is_empty() && self.io.lock().connection.rule(Sender::Any) == Rule::Send {
-            self.check_leaving(number, body, caps)?;
+        if let Some(last) = caps.last() {
+            if last.is_held() {
+                return self.accept_with_slots(number, body, caps);
+            }
+            // The policy is not asked about a message that would not be accepted.
+            if self.io.lock().connection.rule(Sender::Any) == Rule::Send {
+                self.check_leaving(number, body, caps)?;
+            }
         }
         match self.accept_allowed(number, body, caps) {
             Err(TxError::Busy) => self.accept_behind_caps(number, body, caps),
             accepted => accepted,
         }
+    }
+
+    /// Accepts a message that was kept and names slots, which are behind its capabilities.
+    #[cold]
+    fn accept_with_slots(
+        &self,
+        number: u16,
+        body: Gather<'_>,
+        caps: &mut Vec<Cap>,
+    ) -> Result<u64, TxError> {
+        let loans = Loans::take_from(caps);
+        let accepted = self.accept(number, body, caps);
+        match accepted {
+            Ok(_) => loans.sent(),
+            Err(_) => loans.put_back(caps),
+        }
+        accepted
     }
 
     /// Accepts a message if the one in the slot has waited for nothing but its capabilities, and these are sent: its answer
@@ -108,6 +131,7 @@ impl<T: Threading> Shell<T> {
                 // The channel had taken capabilities already: the message was accepted, and is lost.
                 let serial = io.connection.lost_at_once();
                 drop(io);
+                self.take_slots_back(number, body.fixed);
                 if let TxError::CapsRefused(refusal) = self.send_failed(error, number, body) {
                     self.note(BindingError::CapsRefused(refusal));
                     self.poke();
@@ -119,6 +143,21 @@ impl<T: Threading> Shell<T> {
                 Err(self.send_failed(error, number, body))
             }
         }
+    }
+
+    /// A message that was accepted is lost with its capabilities: slots that its record names are free again.
+    #[cold]
+    pub(super) fn take_slots_back(&self, number: u16, record: &[u64]) {
+        if let Some(bulks) = self.bulks_of(number)
+            && let Some(end) = T::bulk_end(self)
+        {
+            end.lost(bulks, record);
+        }
+    }
+
+    /// Returns where a message has the heads of bulk arguments, if it has any.
+    pub(super) fn bulks_of(&self, number: u16) -> Option<&'static Bulks> {
+        self.interface.message(number).map(|info| &info.bulks).filter(|bulks| !bulks.is_empty())
     }
 
     /// A send met an error: it is reported from the waitset, because handlers do not run inside a send.
@@ -139,6 +178,8 @@ impl<T: Threading> Shell<T> {
 
     /// Sends the reply to `call`, or queues it. Does nothing if the binding has ended.
     pub(super) fn reply(&self, call: u32, number: u16, body: Gather<'_>, mut caps: Vec<Cap>) {
+        // Dropped with the reply, unless that is sent or queued.
+        let loans = Loans::take_from(&mut caps);
         let fail = |error| {
             self.note(BindingError::Reply(error));
             self.poke();
@@ -150,7 +191,8 @@ impl<T: Threading> Shell<T> {
         }
         if self.io.lock().connection.may_reply() {
             match self.accept_allowed(number, body, &mut caps) {
-                Ok(_) | Err(TxError::Closed) => return,
+                Ok(_) => return loans.sent(),
+                Err(TxError::Closed) => return,
                 Err(TxError::Busy) => {}
                 Err(error) => return fail(error),
             }
@@ -163,6 +205,7 @@ impl<T: Threading> Shell<T> {
             let mut words = vec![0; body.len()];
             body.reader(0).read(&mut words);
             let cap_count = caps.len();
+            loans.put_back(&mut caps);
             io.connection.queue(Queued::Reply(call, Owned { number, words, caps, cap_count }));
             io.note_unsent();
             io.connection.has_unreported_errors()

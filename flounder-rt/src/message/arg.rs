@@ -469,6 +469,8 @@ pub struct CapsToSend<'a> {
     /// Bulk arguments, which may name slots. Most messages have one at most, which needs no memory.
     bulk: Option<&'a BulkToSend<'a>>,
     more_bulks: Vec<&'a BulkToSend<'a>>,
+    /// True if [`kept`](Self::kept) has put the slots among the capabilities.
+    is_kept: bool,
 }
 
 impl<'s> CapsToSend<'s> {
@@ -480,7 +482,13 @@ impl<'s> CapsToSend<'s> {
         reason = "generated code cannot count on traits in scope"
     )]
     pub const fn new() -> Self {
-        Self { caps: Vec::new(), gifts: Vec::new(), bulk: None, more_bulks: Vec::new() }
+        Self {
+            caps: Vec::new(),
+            gifts: Vec::new(),
+            bulk: None,
+            more_bulks: Vec::new(),
+            is_kept: false,
+        }
     }
 
     /// Copies the capabilities that `list` adds to its argument, at most `most`.
@@ -514,12 +522,13 @@ impl<'s> CapsToSend<'s> {
         Ok(())
     }
 
-    /// Adds the capabilities that are given away and calls `send` with all. They are added last, because copies can fail. If
-    /// `send` fails and leaves them in the list, they go back to their owners.
+    /// Adds the capabilities that are given away, lends the slots of bulk arguments, and calls `send` with all. Capabilities
+    /// are added last, because copies can fail. If `send` fails and leaves them in the list, they go back to their owners, as
+    /// slots do.
     ///
     /// # Errors
     /// The error of `send`.
-    pub fn send<T, E>(mut self, send: impl FnOnce(&mut Vec<Cap>) -> Result<T, E>) -> Result<T, E> {
+    pub fn send<T, E>(mut self, send: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         for (at, gift) in &self.gifts {
             if let Some(cap) = gift.cap.take() {
                 gift.at.set(*at);
@@ -527,15 +536,45 @@ impl<'s> CapsToSend<'s> {
             }
         }
         self.bulks().for_each(BulkToSend::lend);
-        let result = send(&mut self.caps);
+        let result = send(&mut self);
         if result.is_err() {
-            self.bulks().for_each(BulkToSend::unlend);
-        }
-        if result.is_err() && !self.caps.is_empty() {
-            for (at, gift) in self.gifts.into_iter().rev() {
-                gift.cap.set(Some(self.caps.remove(at)));
-            }
+            self.take_back();
         }
         result
+    }
+
+    /// The message was refused.
+    fn take_back(&mut self) {
+        for bulk in self.bulks().collect::<Vec<_>>() {
+            if self.is_kept {
+                bulk.take_loan(&mut self.caps);
+            } else {
+                bulk.unlend();
+            }
+        }
+        if !self.caps.is_empty() {
+            for (at, gift) in self.gifts.iter().rev() {
+                gift.cap.set(Some(self.caps.remove(*at)));
+            }
+        }
+    }
+
+    /// Returns the capabilities of a message that the binding takes or refuses before `send` returns.
+    #[inline]
+    pub const fn caps(&mut self) -> &mut Vec<Cap> {
+        &mut self.caps
+    }
+
+    /// Returns the capabilities of a message that is kept until it can be sent. The slots that it names are behind them, and
+    /// are free again when they are dropped.
+    #[inline]
+    pub fn kept(&mut self) -> &mut Vec<Cap> {
+        if !self.is_kept {
+            self.is_kept = true;
+            for bulk in self.bulk.into_iter().chain(self.more_bulks.iter().copied()) {
+                bulk.put_loan(&mut self.caps);
+            }
+        }
+        &mut self.caps
     }
 }

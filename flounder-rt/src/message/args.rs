@@ -56,7 +56,7 @@ pub trait Args: 'static {
     fn marshal<const WORDS: usize, T, E>(
         args: Self::Sent<'_>,
         refuse: impl FnOnce(Refused) -> E,
-        send: impl FnOnce(&[u64], &[&[u8]], Option<&mut Vec<Cap>>) -> Result<T, E>,
+        send: impl FnOnce(&[u64], &[&[u8]], Option<&mut CapsToSend<'_>>) -> Result<T, E>,
     ) -> Result<T, E>;
 
     /// Reads a message without copying it.
@@ -129,7 +129,7 @@ macro_rules! __args {
                     send: impl __args::FnOnce(
                         &[u64],
                         &[&[u8]],
-                        __args::Option<&mut __args::Vec<__args::Cap>>,
+                        __args::Option<&mut __args::CapsToSend<'_>>,
                     ) -> __args::Result<T, E>,
                 ) -> __args::Result<T, E> {
                     const { __args::assert!(WORDS == <Self as __args::Args>::WORDS, "the record has other words") };
@@ -162,7 +162,7 @@ macro_rules! __args {
                             return __args::Err(refuse(__args::Refused::Caps(error)));
                         }
                     )*
-                    load.send(|caps| send(&words, tails, __args::Some(caps)))
+                    load.send(|load| send(&words, tails, __args::Some(load)))
                 }
 
                 #[inline]

@@ -187,6 +187,7 @@ impl Reply for Doubled {
 impl Response for Doubled {
     const NUMBER: u16 = DOUBLE_RESPONSE;
     const ID: usize = 0;
+    const BULKS: Bulks = Bulks::NONE;
     type Values = u64;
 
     fn returned(message: Received<'_>) -> Result<u64, DecodeError> {

@@ -305,6 +305,7 @@ fn bad_sealed_memory_ends_the_binding() {
     assert!(link.bind_lmp(iref, VICTIM.digest()).is_ok(), "a sound client is taken");
 }
 
+/// `FLOUNDER_SCRIBBLE_SECONDS` is for how long; two are the default.
 #[test]
 fn pool_that_is_scribbled_on_harms_nobody() {
     let host = Host::new();
@@ -312,6 +313,8 @@ fn pool_that_is_scribbled_on_harms_nobody() {
     let attack = Attack::new(&mut link, iref);
     let memory = Region::new(1, &[]);
     assert_eq!(attack.offer(0, memory.fd.as_fd()), 0);
+    let seconds = std::env::var("FLOUNDER_SCRIBBLE_SECONDS")
+        .map_or(2, |seconds| seconds.parse().expect("a number of seconds"));
     let is_over = AtomicBool::new(false);
     let is_over = &is_over;
     std::thread::scope(|threads| {
@@ -323,7 +326,7 @@ fn pool_that_is_scribbled_on_harms_nobody() {
             }
         });
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(2) {
+        while began.elapsed() < Duration::from_secs(seconds) {
             attack.picture(7, Value::Elsewhere(head(SLOT, IN_SLOT, 0, 1)), &[]);
             let seen = attack.next();
             assert_eq!(&seen.words[..2], &[7, SLOT]);

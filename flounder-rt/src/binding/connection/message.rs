@@ -9,7 +9,7 @@ use crate::wire::{Gather, LINE};
 pub(in crate::binding) struct Owned {
     pub(in crate::binding) number: u16,
     pub(in crate::binding) words: Vec<u64>,
-    /// Capabilities that the channel has not taken.
+    /// Capabilities that the channel has not taken; in the backlog, followed by the slots that the message names.
     pub(in crate::binding) caps: Vec<Cap>,
     /// Number of capabilities in all.
     pub(in crate::binding) cap_count: usize,
@@ -23,6 +23,7 @@ pub struct Message {
     inline: [u64; LINE],
     len: usize,
     large: Vec<u64>,
+    /// Capabilities, followed by the slots that the message names.
     pub(in crate::binding) caps: Vec<Cap>,
 }
 

@@ -12,6 +12,7 @@ use super::{Connection, Event, State};
 use crate::binding::error::{BindingError, TxError};
 use crate::cap::Cap;
 use crate::channel::{ChannelError, KEPT_WORDS, Outgoing, Progress};
+use crate::message::bulk::Loans;
 use crate::wire::Gather;
 
 /// Words of memory that an entry of the backlog takes besides the words of its message.
@@ -97,10 +98,11 @@ impl<R> SendHalf<R> {
         if self.is_slot_full {
             return true;
         }
-        let Some((next, receipt)) = self.backlog.pop() else {
+        let Some((mut next, receipt)) = self.backlog.pop() else {
             self.backlog.give_back();
             return false;
         };
+        Loans::take_from(&mut next.caps).sent();
         (self.slot, self.receipt, self.taken) = (next, receipt, 0);
         self.accepted += 1;
         self.is_slot_full = true;
@@ -275,6 +277,11 @@ impl<T, R> Connection<T, R> {
         let report = self.send.receipt.take().map(|receipt| Event::Report(receipt, result));
         self.events.extend(report);
         self.events.extend(self.send.watchers.drain(..).map(Event::Wake));
+    }
+
+    /// Returns the number and the words of the message that was lost just now.
+    pub(in crate::binding) fn lost_message(&self) -> (u16, Vec<u64>) {
+        (self.send.slot.number, self.send.slot.words.clone())
     }
 
     /// Returns true if the slot has memory to give back.

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use core::task::Waker;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
@@ -14,8 +14,10 @@ use parking_lot::Mutex;
 use super::lease::{Lease, ReceivedMemory, ReceivedPool};
 use super::memory::BulkMemory;
 use super::pool::{self, Pool, PoolError, PoolInner, Slots};
+use super::slot_bits::Note;
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::cap::Cap;
+use crate::fork::ForkGeneration;
 use crate::message::Received;
 use crate::wire::{BulkHead, BulkWay, Bulks, DecodeError, MAX_BULK};
 
@@ -41,6 +43,8 @@ pub enum News {
     },
     /// Nothing more comes from this pool.
     End(u8),
+    /// Not for the peer: a task that waits for a slot is to be woken when nothing is borrowed or locked.
+    Wake(Waker),
 }
 
 /// The pools of one binding.
@@ -55,10 +59,11 @@ pub struct BulkEnd {
     /// Memory of places that decoders have emptied.
     spare: Mutex<Vec<Place>>,
     /// True if there may be released slots or news that the thread of the binding has not seen.
-    is_told: AtomicBool,
+    note: Note,
     /// Has the thread of the binding look.
     tell: OnceLock<Box<dyn Fn() + Send + Sync>>,
     myself: Weak<Self>,
+    born: ForkGeneration,
 }
 
 #[derive(Default)]
@@ -116,9 +121,10 @@ impl BulkEnd {
             received: Mutex::default(),
             news: Mutex::default(),
             spare: Mutex::default(),
-            is_told: AtomicBool::new(false),
+            note: Note::new(),
             tell: OnceLock::new(),
             myself: Weak::clone(myself),
+            born: ForkGeneration::now(),
         })
     }
 
@@ -133,6 +139,9 @@ impl BulkEnd {
     /// [`PoolError`].
     pub fn make(&self, slots: Slots) -> Result<Pool, PoolError> {
         let rounded = slots.rounded().ok_or(PoolError::Shape(slots))?;
+        if !self.born.is_here() {
+            return Err(PoolError::Closed);
+        }
         let mut own = self.own.lock();
         if own.has_ended {
             return Err(PoolError::Closed);
@@ -158,6 +167,9 @@ impl BulkEnd {
     /// # Errors
     /// [`PoolError`].
     pub fn default_pool(&self) -> Result<Pool, PoolError> {
+        if !self.born.is_here() {
+            return Err(PoolError::Closed);
+        }
         if let Some(pool) = &self.own.lock().default {
             return Ok(pool.clone());
         }
@@ -173,6 +185,9 @@ impl BulkEnd {
 
     /// Returns a pool from which a buffer of `len` bytes can be taken and sent.
     pub(super) fn open_pool(&self, len: usize) -> Option<Pool> {
+        if !self.born.is_here() {
+            return None;
+        }
         let own = self.own.lock();
         let mut pools = own.pools.iter().filter_map(Weak::upgrade);
         pools.find(|pool| pool.shape.bytes >= len && pool.is_open()).map(Pool)
@@ -190,24 +205,33 @@ impl BulkEnd {
         }
     }
 
+    /// Has the thread of the binding wake a task.
+    pub(super) fn wake_later(&self, waker: Waker) {
+        self.add(News::Wake(waker));
+    }
+
     fn add(&self, news: News) {
         self.news.lock().push(news);
         self.look();
     }
 
     fn look(&self) {
-        // SYNC bulk-told: the bits or the news come first; pairs with the swap in `take_news`.
-        if !self.is_told.swap(true, Ordering::AcqRel)
+        if self.note.set()
             && let Some(tell) = self.tell.get()
         {
             tell();
         }
     }
 
+    /// Returns true if there may be something that the peer is to learn.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.note.is_set()
+    }
+
     /// Takes out what the peer is to learn. Called in the thread of the binding.
     pub fn take_news(&self) -> Vec<News> {
-        // SYNC bulk-told: before the news and the bits are read; pairs with the swap in `look`.
-        self.is_told.swap(false, Ordering::AcqRel);
+        self.note.take();
         core::mem::take(&mut *self.news.lock())
     }
 
@@ -313,6 +337,10 @@ impl BulkEnd {
 
     /// The binding has ended.
     pub fn ended(&self) {
+        // A forked child takes no locks of its parent.
+        if !self.born.is_here() {
+            return;
+        }
         let (pools, default) = {
             let mut own = self.own.lock();
             own.has_ended = true;
@@ -351,6 +379,38 @@ impl BulkEnd {
             message.caps.push(Cap::holding(place));
         }
         Ok(())
+    }
+
+    /// A message of the peer is lost, with its capabilities: the slots that it names are released.
+    pub fn discard(&self, bulks: &Bulks, words: &[u64]) {
+        for bits in bulks.heads(words) {
+            let Ok(BulkHead { len, way: BulkWay::Slot { pool, slot } }) =
+                BulkHead::from_bits(bits, MAX_BULK)
+            else {
+                continue;
+            };
+            let pool = {
+                let received = self.received.lock();
+                received.pools.iter().find(|known| known.number() == pool).map(Arc::clone)
+            };
+            // A slot that the peer may not name needs no release.
+            drop(pool.map(|pool| pool.lease(slot, len)));
+        }
+    }
+
+    /// A message of this end that was accepted is lost, with its capabilities: its slots are free again.
+    pub fn lost(&self, bulks: &Bulks, words: &[u64]) {
+        for bits in bulks.heads(words) {
+            let Ok(BulkHead { way: BulkWay::Slot { pool, slot }, .. }) =
+                BulkHead::from_bits(bits, MAX_BULK)
+            else {
+                continue;
+            };
+            let pool = self.own.lock().pools.get(usize::from(pool)).and_then(Weak::upgrade);
+            if let Some(pool) = pool {
+                pool.not_sent(slot);
+            }
+        }
     }
 
     /// Takes back the memory of a place.

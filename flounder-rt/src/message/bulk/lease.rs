@@ -1,13 +1,14 @@
 //! Pools of the peer, and the slots of them that this end reads.
 
 use core::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::end::{BulkEnd, Place};
 use super::memory::{PeerMemory, SlotMemory};
 use super::pool::{PoolSlots, Slots};
+use super::slot_bits::SlotBits;
 use crate::account::Charge;
+use crate::fork::ForkGeneration;
 
 /// A pool of the peer.
 pub(super) struct ReceivedPool {
@@ -15,10 +16,11 @@ pub(super) struct ReceivedPool {
     slots: Slots,
     memory: ReceivedMemory,
     /// A bit for each slot that messages have named and that was not released since.
-    held: Bits,
+    held: SlotBits,
     /// A bit for each slot that was released and that the peer has not been told of.
-    released: Bits,
+    released: SlotBits,
     end: Weak<BulkEnd>,
+    born: ForkGeneration,
     /// What the pool costs on the account of the peer.
     _charges: Vec<Charge>,
 }
@@ -37,34 +39,6 @@ impl fmt::Debug for PoolSlots {
     }
 }
 
-/// One bit for each slot.
-struct Bits(Box<[AtomicU64]>);
-
-impl Bits {
-    fn new(count: usize) -> Self {
-        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    /// Sets a bit. Returns false if it was set.
-    fn set(&self, bit: u16) -> bool {
-        let mask = 1 << (bit % 64);
-        // SYNC slot-release: Release, pairs with the Acquire in `take`: what a thread has read of a slot, it has read before
-        // the peer is told that the slot is free.
-        self.0[usize::from(bit / 64)].fetch_or(mask, Ordering::Release) & mask == 0
-    }
-
-    fn clear(&self, bit: u16) {
-        self.0[usize::from(bit / 64)].fetch_and(!(1 << (bit % 64)), Ordering::Release);
-    }
-
-    /// Takes bits out, up to 64 of them. Returns the number of the first one, and the bits from there.
-    fn take(&self) -> impl Iterator<Item = (u64, u64)> {
-        // SYNC slot-release: Acquire, pairs with the Release in `set`.
-        let taken = self.0.iter().map(|bits| bits.swap(0, Ordering::Acquire));
-        (0..).step_by(64).zip(taken).filter(|(_, mask)| *mask != 0)
-    }
-}
-
 impl ReceivedPool {
     pub(super) fn new(
         number: u8,
@@ -73,8 +47,9 @@ impl ReceivedPool {
         end: Weak<BulkEnd>,
         charges: Vec<Charge>,
     ) -> Self {
-        let (held, released) = (Bits::new(slots.count), Bits::new(slots.count));
-        Self { number, slots, memory, held, released, end, _charges: charges }
+        let (held, released) = (SlotBits::new(slots.count), SlotBits::new(slots.count));
+        let born = ForkGeneration::now();
+        Self { number, slots, memory, held, released, end, born, _charges: charges }
     }
 
     pub(super) const fn number(&self) -> u8 {
@@ -171,6 +146,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let pool = &self.pool;
+        // A forked child has no slots, and takes no locks of its parent.
+        if !pool.born.is_here() {
+            return;
+        }
         // First, because the peer may name the slot again as soon as it knows that it is free.
         pool.held.clear(self.slot);
         match (&pool.memory, self.memory.take()) {

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `pool` | pools of this end: which slots are free, in buffers, or lent |
 //! | `lease` | pools of the peer: which slots messages have named |
+//! | `slot_bits` | which slots were released, and who tells the peer |
 //! | `end` | both, for one binding, and what the two ends tell each other |
 //! | `send` | the way that an argument takes, and what comes back if it is not sent |
 //! | `data` | what a receiver can do with it |
@@ -21,6 +22,7 @@ mod lease;
 mod memory;
 mod pool;
 mod send;
+mod slot_bits;
 
 use std::io;
 
@@ -31,6 +33,7 @@ pub use data::{Bulk, BulkOwned, Words};
 pub use end::BulkEnd;
 pub use memory::{BulkMemory, PeerMemory, SealedMemory, SlotMemory};
 pub use pool::{BufferMut, MAX_POOL_BYTES, MAX_SLOTS, Pool, PoolError, PoolOwner, Slots, Taking};
+pub(crate) use send::Loans;
 pub use send::{BulkBody, BulkToSend, IntoBulk, UnsentBulk};
 
 /// Bulk data of at most `MAX` bytes.

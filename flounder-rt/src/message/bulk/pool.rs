@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use super::end::BulkEnd;
 use super::memory::{HeapSlot, SlotMemory};
 use crate::errno::Errno;
-use crate::fork::PerProcess;
+use crate::fork::{ForkGeneration, PerProcess};
 
 /// Largest number of bytes of a pool: 64 MiB.
 pub const MAX_POOL_BYTES: usize = 64 << 20;
@@ -90,6 +90,8 @@ impl Deref for PoolInner {
 /// The slots of a pool. A reader in this process has them, too.
 pub(super) struct PoolSlots {
     pub(super) shape: Slots,
+    /// A forked child has no slots, and takes no locks of its parent: another thread may hold them there for ever.
+    born: ForkGeneration,
     state: Mutex<PoolState>,
 }
 
@@ -168,7 +170,11 @@ impl Pool {
             waiting: VecDeque::new(),
             next_ticket: 0,
         };
-        let slots = Arc::new(PoolSlots { shape: slots, state: Mutex::new(state) });
+        let slots = Arc::new(PoolSlots {
+            shape: slots,
+            born: ForkGeneration::now(),
+            state: Mutex::new(state),
+        });
         Self(Arc::new(PoolInner { number, end, slots }))
     }
 
@@ -204,6 +210,9 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.born.is_here() {
+            return f.debug_struct("Pool").field("slots", &self.0.shape).finish_non_exhaustive();
+        }
         let state = self.0.state.lock();
         f.debug_struct("Pool")
             .field("slots", &self.0.shape)
@@ -223,6 +232,9 @@ impl PoolInner {
         if len > self.shape.bytes {
             return Err(PoolError::TooLong { len, max: self.shape.bytes });
         }
+        if !self.born.is_here() {
+            return Err(PoolError::Closed);
+        }
         let mut state = self.state.lock();
         if state.status == PoolStatus::Ended {
             return Err(PoolError::Closed);
@@ -238,7 +250,7 @@ impl PoolInner {
 
     /// Returns true if messages may name slots.
     pub(super) fn is_open(&self) -> bool {
-        self.state.lock().status == PoolStatus::Open
+        self.born.is_here() && self.state.lock().status == PoolStatus::Open
     }
 
     /// The peer has answered the offer. Returns false if it had done so before.
@@ -267,6 +279,9 @@ impl PoolInner {
 
     /// A message names the slot of `buffer`.
     pub(super) fn lend(mut buffer: BufferMut) {
+        if !buffer.pool.born.is_here() {
+            return;
+        }
         let Some(memory) = buffer.memory.take() else { return };
         memory.publish(buffer.len);
         let mut state = buffer.pool.state.lock();
@@ -279,6 +294,9 @@ impl PoolInner {
 
     /// The message that names the slot was not sent.
     pub(super) fn unlend(self: &Arc<Self>, slot: u16, len: usize) -> Option<BufferMut> {
+        if !self.born.is_here() {
+            return None;
+        }
         let (lent, keeper) = {
             let mut state = self.state.lock();
             let lent = core::mem::replace(&mut state.lent[usize::from(slot)], Lent::No);
@@ -291,6 +309,29 @@ impl PoolInner {
                 Some(BufferMut { pool: Arc::clone(self), slot, len, memory: Some(memory) })
             }
             Lent::No | Lent::WithReader => None,
+        }
+    }
+
+    /// A message that names the slot, and was accepted, will not be sent. May be called with anything borrowed or locked.
+    pub(super) fn not_sent(&self, slot: u16) {
+        if !self.born.is_here() {
+            return;
+        }
+        let (keeper, waker) = {
+            let mut state = self.state.lock();
+            let Some(lent) = state.lent.get_mut(usize::from(slot)) else { return };
+            match core::mem::replace(lent, Lent::No) {
+                Lent::Here(memory) => state.free.push((slot, memory)),
+                other => {
+                    *lent = other;
+                    return;
+                }
+            }
+            (state.comes_back(true), state.next_waker())
+        };
+        drop(keeper);
+        if let (Some(waker), Some(end)) = (waker, self.end.upgrade()) {
+            end.wake_later(waker);
         }
     }
 
@@ -342,6 +383,9 @@ impl PoolInner {
 
     /// Somebody waits no longer: the next one may have its turn.
     fn leave(&self, ticket: u64) {
+        if !self.born.is_here() {
+            return;
+        }
         let (left, next) = {
             let mut state = self.state.lock();
             let at = state.waiting.iter().position(|(known, _)| *known == ticket);
@@ -382,6 +426,9 @@ impl PoolSlots {
 
     /// Puts a slot back among the free ones.
     fn put(&self, slot: u16, memory: Box<dyn SlotMemory>) {
+        if !self.born.is_here() {
+            return;
+        }
         let waker = {
             let mut state = self.state.lock();
             state.free.push((slot, memory));
@@ -413,7 +460,7 @@ impl PoolState {
 
 impl Drop for PoolInner {
     fn drop(&mut self) {
-        if let Some(end) = self.end.upgrade() {
+        if let Some(end) = self.end.upgrade().filter(|_| self.born.is_here()) {
             end.pool_dropped(self.number);
         }
     }

@@ -1,6 +1,6 @@
 //! Bulk data on its way out: which way it goes, and what comes back if it is not sent.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::fmt;
 use std::borrow::Cow;
 use std::io;
@@ -134,18 +134,10 @@ struct SlotToSend {
     pool: Arc<PoolInner>,
     slot: u16,
     len: usize,
-    state: Cell<SlotState>,
+    /// Absent while the slot is lent.
     buffer: RefCell<Option<BufferMut>>,
     /// True if the buffer was made for this message from bytes.
     is_copy: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SlotState {
-    /// The buffer is here.
-    Held,
-    /// The slot is lent.
-    Lent,
 }
 
 impl<'a> BulkToSend<'a> {
@@ -190,8 +182,8 @@ impl<'a> BulkToSend<'a> {
 
     fn in_slot(buffer: BufferMut, is_copy: bool) -> Self {
         let (pool, slot, len) = (Arc::clone(&buffer.pool), buffer.slot, buffer.len());
-        let (state, buffer) = (Cell::new(SlotState::Held), RefCell::new(Some(buffer)));
-        let slot = SlotToSend { pool, slot, len, state, buffer, is_copy };
+        let buffer = RefCell::new(Some(buffer));
+        let slot = SlotToSend { pool, slot, len, buffer, is_copy };
         Self { len, body: Outgoing::Slot(slot) }
     }
 
@@ -236,23 +228,42 @@ impl<'a> BulkToSend<'a> {
         }
     }
 
+    /// Adds the slot, which is lent, to the capabilities of a message that is kept until it is sent.
+    pub(crate) fn put_loan(&self, caps: &mut Vec<Cap>) {
+        if let Outgoing::Slot(slot) = &self.body {
+            let loan = Loan { pool: Some(Arc::clone(&slot.pool)), slot: slot.slot };
+            caps.push(Cap::holding(Box::new(loan)));
+        }
+    }
+
+    /// A message that was kept is refused: takes the slot back, if it is still among the capabilities of the message.
+    pub(crate) fn take_loan(&self, caps: &mut Vec<Cap>) {
+        let Outgoing::Slot(slot) = &self.body else { return };
+        let is_it =
+            |cap: &Cap| cap.held::<Loan>().is_some_and(|loan| loan.is_of(&slot.pool, slot.slot));
+        if let Some(at) = caps.iter().position(is_it) {
+            Loan::forget(caps.remove(at));
+            slot.unlend();
+        }
+    }
+
     /// Returns the buffer of a message that was not sent, if there was one.
     #[must_use]
     pub fn back(self) -> Option<BufferMut> {
         match self.body {
-            Outgoing::Slot(slot) => slot.back(),
+            Outgoing::Slot(slot) => slot.buffer.into_inner().filter(|_| !slot.is_copy),
             Outgoing::Copied(buffer, _) => buffer.into_inner(),
             Outgoing::Inline(_) | Outgoing::Sealed(_) => None,
         }
     }
 
-    /// Returns what comes back if a message that was put together is not sent.
+    /// Returns what finds the buffer among the capabilities of a message that was put together and is not sent.
     #[must_use]
     pub fn unsent(self) -> UnsentBulk {
         UnsentBulk(match self.body {
-            Outgoing::Slot(slot) => Some(Unsent::Slot(slot)),
+            Outgoing::Slot(slot) if !slot.is_copy => Some(Unsent::Slot(slot)),
             Outgoing::Copied(buffer, _) => buffer.into_inner().map(Unsent::Buffer),
-            Outgoing::Inline(_) | Outgoing::Sealed(_) => None,
+            Outgoing::Slot(_) | Outgoing::Inline(_) | Outgoing::Sealed(_) => None,
         })
     }
 }
@@ -261,19 +272,13 @@ impl SlotToSend {
     fn lend(&self) {
         if let Some(buffer) = self.buffer.take() {
             PoolInner::lend(buffer);
-            self.state.set(SlotState::Lent);
         }
     }
 
     fn unlend(&self) {
-        if self.state.replace(SlotState::Held) == SlotState::Lent {
+        if self.buffer.borrow().is_none() {
             self.buffer.replace(self.pool.unlend(self.slot, self.len));
         }
-    }
-
-    fn back(self) -> Option<BufferMut> {
-        self.unlend();
-        self.buffer.take().filter(|_| !self.is_copy)
     }
 }
 
@@ -283,7 +288,7 @@ impl fmt::Debug for BulkToSend<'_> {
     }
 }
 
-/// What a message that waits to be sent would give back. Dropped before the message is accepted, it takes the slot back.
+/// What a message that was put together gives back if it is not sent.
 pub struct UnsentBulk(Option<Unsent>);
 
 enum Unsent {
@@ -292,33 +297,84 @@ enum Unsent {
 }
 
 impl UnsentBulk {
-    /// The message was accepted.
-    pub(crate) fn accepted(mut self) {
-        // Nothing is taken back.
-        self.0 = None;
-    }
-
-    /// Returns the buffer, if there was one.
+    /// Returns the buffer of a message that was not sent, if there was one: from `caps`, the capabilities of that message,
+    /// unless it is still here.
     #[must_use]
-    pub fn back(mut self) -> Option<BufferMut> {
-        match self.0.take() {
-            Some(Unsent::Slot(slot)) => slot.back(),
-            Some(Unsent::Buffer(buffer)) => Some(buffer),
-            None => None,
+    pub fn back_from(self, caps: &mut [Option<Cap>]) -> Option<BufferMut> {
+        let slot = match self.0? {
+            Unsent::Buffer(buffer) => return Some(buffer),
+            Unsent::Slot(slot) => slot,
+        };
+        if let Some(buffer) = slot.buffer.take() {
+            return Some(buffer);
         }
-    }
-}
-
-impl Drop for UnsentBulk {
-    fn drop(&mut self) {
-        if let Some(Unsent::Slot(slot)) = self.0.take() {
-            slot.unlend();
-        }
+        let is_it = |cap: &Option<Cap>| {
+            let loan = cap.as_ref().and_then(Cap::held::<Loan>);
+            loan.is_some_and(|loan| loan.is_of(&slot.pool, slot.slot))
+        };
+        let loan = caps.iter_mut().find(|cap| is_it(cap)).and_then(Option::take)?;
+        Loan::forget(loan);
+        slot.pool.unlend(slot.slot, slot.len)
     }
 }
 
 impl fmt::Debug for UnsentBulk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnsentBulk").finish_non_exhaustive()
+    }
+}
+
+/// A slot that is lent for a message that waits to be sent, last among the capabilities of that message. So the slot comes
+/// back wherever the message is dropped.
+struct Loan {
+    /// Absent once the message is sent.
+    pool: Option<Arc<PoolInner>>,
+    slot: u16,
+}
+
+impl Loan {
+    /// The channel has the message, or somebody else takes the slot back.
+    fn forget(cap: Cap) {
+        if let Some(mut loan) = cap.into_held::<Self>() {
+            loan.pool = None;
+        }
+    }
+
+    fn is_of(&self, pool: &Arc<PoolInner>, slot: u16) -> bool {
+        self.slot == slot && self.pool.as_ref().is_some_and(|own| Arc::ptr_eq(own, pool))
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.not_sent(self.slot);
+        }
+    }
+}
+
+/// The slots that a kept message names, apart from its capabilities.
+#[must_use = "dropped, they take the slots back"]
+pub(crate) struct Loans(Vec<Cap>);
+
+impl Loans {
+    /// Takes the slots out of the capabilities of a message.
+    #[inline]
+    pub(crate) fn take_from(caps: &mut Vec<Cap>) -> Self {
+        if !caps.last().is_some_and(Cap::is_held) {
+            return Self(Vec::new());
+        }
+        let first = caps.iter().position(Cap::is_held).unwrap_or(caps.len());
+        Self(caps.split_off(first))
+    }
+
+    /// Puts them back behind the capabilities of the message.
+    pub(crate) fn put_back(mut self, caps: &mut Vec<Cap>) {
+        caps.append(&mut self.0);
+    }
+
+    /// The binding has the message: the slots come back from the peer, or with [`BulkEnd::lost`].
+    pub(crate) fn sent(self) {
+        self.0.into_iter().for_each(Loan::forget);
     }
 }
