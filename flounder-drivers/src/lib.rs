@@ -39,6 +39,7 @@ pub mod ump;
 
 mod assembler;
 mod caps;
+mod datagram;
 mod doorbell;
 mod process_pair;
 mod sync;

@@ -50,10 +50,10 @@ use flounder_rt::wire::Gather;
 use flounder_rt::fork::{ForkGeneration, Mark};
 
 mod frame;
-mod sys;
 
 use frame::{Frame, HEADER_WORDS, MAX_PAYLOAD, MAX_WORDS};
 
+use crate::datagram;
 use crate::mem::pool::MAPPED;
 
 const NAME: &str = "lmp";
@@ -254,7 +254,7 @@ impl LmpChannel {
         pieces[0] = IoSlice::new(bytemuck::cast_slice(&header));
         let fds: Vec<BorrowedFd<'_>> =
             if sent == 0 { message.caps.iter().map(AsFd::as_fd).collect() } else { Vec::new() };
-        sys::transmit(self.socket.as_fd(), &pieces[..=used], &fds)?;
+        datagram::transmit(self.socket.as_fd(), &pieces[..=used], &fds)?;
         Ok(words)
     }
 
@@ -277,10 +277,10 @@ impl LmpChannel {
         incoming: &mut Incoming,
         buffer: &mut [u64],
     ) -> Result<Option<Recv>, ChannelError> {
-        let mut received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
+        let mut received = datagram::receive(self.socket.as_fd(), buffer, &self.origin);
         if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
             // Reported once, ahead of the datagrams that are still there.
-            received = sys::receive(self.socket.as_fd(), buffer, &self.origin);
+            received = datagram::receive(self.socket.as_fd(), buffer, &self.origin);
         }
         let received = match received {
             Ok(received) => received,
@@ -506,8 +506,11 @@ impl Channel for LmpChannel {
         // If either fails, the peer treats this end as dead.
         let _ = set_socket_send_buffer_size(&self.socket, LAST_BUFFER);
         let header = Frame::Close.header(0);
-        let _ =
-            sys::transmit(self.socket.as_fd(), &[IoSlice::new(bytemuck::cast_slice(&header))], &[]);
+        let _ = datagram::transmit(
+            self.socket.as_fd(),
+            &[IoSlice::new(bytemuck::cast_slice(&header))],
+            &[],
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system calls of lmp that need care: receiving a datagram with descriptors, and sending one.
+//! The system calls of datagrams with descriptors, which need care: receiving one, and sending one.
 
 #![allow(unsafe_code)]
 //! # Safety
@@ -33,17 +33,17 @@ const _: () = assert!(
 
 /// A received datagram.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(crate) struct Received {
     /// Length of the datagram, which exceeds the buffer if the datagram was cut off.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// Descriptors of the datagram.
-    pub(super) caps: Vec<Cap>,
+    pub(crate) caps: Vec<Cap>,
     /// True if there were more descriptors than could be installed.
-    pub(super) caps_lost: bool,
+    pub(crate) caps_lost: bool,
 }
 
 /// Receives one datagram of `origin` into `buffer`. Never blocks, whatever the flags of the descriptor.
-pub(super) fn receive(
+pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u64],
     origin: &Origin,
@@ -107,7 +107,7 @@ fn own(fd: RawFd) -> OwnedFd {
 }
 
 /// Sends one datagram with these descriptors. Never blocks, whatever the flags of the socket's descriptor.
-pub(super) fn transmit(
+pub(crate) fn transmit(
     socket: BorrowedFd<'_>,
     pieces: &[IoSlice<'_>],
     fds: &[BorrowedFd<'_>],
