@@ -1,8 +1,9 @@
-//! Capabilities between processes: in band over lmp, through the monitors over the other drivers.
+//! Capabilities between processes: in band over lmp, with the doorbells over ump and scc, through the monitors over beehive.
 
 use flounder_test_support as support;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use flounder::driver::channel::Connector;
 use flounder_drivers::{beehive::Beehive, scc::Scc, ump::Ump};
@@ -102,6 +103,42 @@ fn a_hundred_capabilities_leave_no_descriptor() {
         server.settle_at(server_before);
         client.settle_at(client_before);
     });
+}
+
+/// Returns how often the monitor's thread of a process has gone to sleep.
+fn sleeps_of_monitor(process: &TestProcess) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.pid())).expect("it runs");
+    let read = |task: &Path, file: &str| std::fs::read_to_string(task.join(file));
+    let mut monitors = tasks
+        .map(|task| task.expect("the directory can be read").path())
+        .filter(|task| read(task, "comm").is_ok_and(|name| name.trim_end() == "flounder-monito"));
+    let monitor = monitors.next().expect("the process has a monitor");
+    let status = read(&monitor, "status").expect("the thread does not end");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).expect("the kernel counts them")
+}
+
+#[test]
+fn capabilities_with_doorbells_leave_the_monitors_asleep() {
+    const ROUNDS: u32 = 200;
+    for driver in [Driver::Ump, Driver::Scc].into_iter().filter(|driver| DRIVERS.contains(driver)) {
+        let system = TestSystem::new();
+        let (server, mut client) = pair(&system, driver);
+        let sleeps = |client: &TestProcess| [&server, client].map(sleeps_of_monitor);
+        let before = sleeps(&client);
+        for number in 0..ROUNDS {
+            client.give(number, "/dev/null");
+            assert_eq!(client.wait_for_got(), (number, inode("/dev/null")), "{driver}");
+            client.want(number);
+            assert_eq!(client.wait_for_given(), (number, inode("/")), "{driver}");
+        }
+        for (before, after) in before.into_iter().zip(sleeps(&client)) {
+            assert!(
+                after - before < u64::from(ROUNDS / 4),
+                "{driver}: {before} sleeps, then {after}"
+            );
+        }
+    }
 }
 
 #[test]

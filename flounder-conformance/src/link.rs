@@ -1,5 +1,6 @@
 //! Links for tests, which do what two brokers do for drivers.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::collections::HashMap;
 use std::io;
@@ -42,6 +43,8 @@ pub struct BrokerLink<C> {
     stalled: Mutex<Option<Vec<Unsent>>>,
     /// Connections that drivers have reported as closed.
     closed: Mutex<Vec<u64>>,
+    /// True if drivers may carry capabilities themselves.
+    drivers_may_carry: AtomicBool,
 }
 
 /// Carries capabilities to the other end of a link.
@@ -64,7 +67,14 @@ impl<C: Carrier> BrokerLink<C> {
             thread: Mutex::default(),
             stalled: Mutex::default(),
             closed: Mutex::default(),
+            drivers_may_carry: AtomicBool::new(false),
         }
+    }
+
+    /// Lets drivers carry capabilities to the other end themselves, without this link. To be called before the first
+    /// channel is made.
+    pub fn let_drivers_carry(&self) {
+        self.drivers_may_carry.store(true, Ordering::Relaxed);
     }
 
     /// Makes a thread send the capabilities of this end from now on, as monitors do: `delay` after they were handed over, if
@@ -143,6 +153,10 @@ impl<C: Carrier> Link for BrokerLink<C> {
 
     fn finish_transfer(&self) {
         drop(self.transfer.lock());
+    }
+
+    fn drivers_may_carry(&self) -> bool {
+        self.drivers_may_carry.load(Ordering::Relaxed)
     }
 
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
@@ -249,7 +263,28 @@ impl TestLink {
     /// If the driver refuses.
     #[must_use]
     pub fn connect(driver: &dyn Connector, client: &End, service: &End) -> Pair {
+        Self::connect_holding(driver, client, service, Self::pair())
+    }
+
+    /// Connects two ends like [`connect`](Self::connect), over a link whose drivers
+    /// [may carry](Self::let_drivers_carry) capabilities.
+    ///
+    /// # Panics
+    /// If the driver refuses.
+    #[must_use]
+    pub fn connect_carrying(driver: &dyn Connector, client: &End, service: &End) -> Pair {
         let (here, there) = Self::pair();
+        here.let_drivers_carry();
+        there.let_drivers_carry();
+        Self::connect_holding(driver, client, service, (here, there))
+    }
+
+    fn connect_holding(
+        driver: &dyn Connector,
+        client: &End,
+        service: &End,
+        (here, there): (Arc<Self>, Arc<Self>),
+    ) -> Pair {
         for end in [&here, &there] {
             end.send_by_thread(MOMENT);
         }

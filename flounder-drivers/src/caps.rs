@@ -5,6 +5,8 @@ use std::sync::Arc;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, End, Link, PairId, ProtocolError};
 
+use crate::doorbell::{CapSender, Doorbell, DoorbellReceiver, DoorbellSlot};
+
 /// [`CAPS_AHEAD`](flounder_rt::channel::CAPS_AHEAD) as a number of messages.
 pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
 
@@ -12,14 +14,22 @@ pub(crate) const CAPS_AHEAD: u64 = flounder_rt::channel::CAPS_AHEAD as u64;
 enum Route {
     /// Into the inbox of the other end, in this process.
     Local(Arc<CapInbox>),
-    /// Through the brokers of the two processes.
+    /// To the other process: with its doorbell, if the kernel takes them there; else through the brokers.
     Remote {
         /// Link to the other process.
         link: Arc<dyn Link>,
         /// Number of this connection on the link.
         connection: u64,
+        /// The other end's doorbell, if capabilities may go with it.
+        doorbell: Option<CapSender>,
+        /// Our doorbell, if capabilities may come with it.
+        receiver: Option<Arc<DoorbellReceiver>>,
     },
 }
+
+/// Maximum number of calls of [`Caps::collect`] that ask for one more, for one message. More datagrams than the kernel holds
+/// have been taken by then: a process that goes on ringing for a peer that has died does not delay the report of the death.
+const MAX_COLLECTS: u32 = 512;
 
 /// State of one end's capabilities, incoming and outgoing.
 pub(crate) struct Caps {
@@ -30,6 +40,17 @@ pub(crate) struct Caps {
     sent: u64,
     /// Messages with capabilities of which the first line has arrived.
     seen: u64,
+    /// Number of calls of [`collect`](Self::collect) for the current message that ended before the socket was empty.
+    collects: u32,
+}
+
+/// The way that the capabilities of a message have taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandedTo {
+    /// They arrive, even if this process ends.
+    Kernel,
+    /// The brokers report when the kernel has them.
+    Brokers,
 }
 
 /// Content of the inbox for the current message.
@@ -55,11 +76,27 @@ impl Caps {
     pub(crate) fn over(link: &Arc<dyn Link>, end: &End) -> Self {
         let inbox = inbox_of(end);
         link.expect_caps(end.connection, &inbox);
-        Self::new(Route::Remote { link: Arc::clone(link), connection: end.connection }, inbox, None)
+        let (link, connection) = (Arc::clone(link), end.connection);
+        Self::new(Route::Remote { link, connection, doorbell: None, receiver: None }, inbox, None)
+    }
+
+    /// Capabilities of the other end may come with the doorbell of this slot.
+    pub(crate) fn come_with(&mut self, slot: &DoorbellSlot) {
+        if let Route::Remote { connection, receiver, .. } = &mut self.route {
+            slot.expect_caps(*connection, &self.inbox);
+            *receiver = Some(Arc::clone(slot.receiver()));
+        }
+    }
+
+    /// Capabilities may go to the other end with its doorbell.
+    pub(crate) fn go_with(&mut self, theirs: &Doorbell) {
+        if let Route::Remote { doorbell, .. } = &mut self.route {
+            *doorbell = theirs.cap_sender();
+        }
     }
 
     const fn new(route: Route, inbox: Arc<CapInbox>, pair: Option<PairId>) -> Self {
-        Self { route, inbox, pair, sent: 0, seen: 0 }
+        Self { route, inbox, pair, sent: 0, seen: 0, collects: 0 }
     }
 
     /// Returns the identity that both ends share, within a process.
@@ -91,23 +128,43 @@ impl Caps {
         self.sent
     }
 
-    /// Passes the capabilities of the current message to the broker.
+    /// Returns true if the capabilities of the current message may go with the doorbell of the other end.
+    pub(crate) const fn may_go_with_doorbell(&self) -> bool {
+        matches!(self.route, Route::Remote { doorbell: Some(_), .. })
+    }
+
+    /// Sends the capabilities of the current message with the doorbell of the other end, which wakes it. Returns false if
+    /// they are the caller's still: the socket is full, or the kernel refuses.
+    pub(crate) fn send_with_doorbell(&self, caps: &mut Vec<Cap>) -> bool {
+        let Route::Remote { link, connection, doorbell: Some(doorbell), .. } = &self.route else {
+            return false;
+        };
+        let sent = doorbell.send(*connection, self.sent, caps).is_ok();
+        if sent {
+            // Our copy may be the last one open by now.
+            caps.drain(..).for_each(|mut cap| cap.share(link.origin()));
+        }
+        sent
+    }
+
+    /// Passes the capabilities of the current message on.
     ///
     /// # Errors
-    /// The reason for which the broker refuses them.
-    pub(crate) fn hand_over(&self, caps: &mut Vec<Cap>) -> Result<(), CapRefusal> {
+    /// The reason for which the brokers refuse them.
+    pub(crate) fn hand_over(&self, caps: &mut Vec<Cap>) -> Result<HandedTo, CapRefusal> {
         match &self.route {
-            Route::Local(_) => Ok(()),
-            Route::Remote { link, connection } => {
-                link.send_caps(*connection, self.sent, core::mem::take(caps))
-            }
+            Route::Local(_) => Ok(HandedTo::Kernel),
+            Route::Remote { .. } if self.send_with_doorbell(caps) => Ok(HandedTo::Kernel),
+            Route::Remote { link, connection, .. } => link
+                .send_caps(*connection, self.sent, core::mem::take(caps))
+                .map(|()| HandedTo::Brokers),
         }
     }
 
     /// Makes the brokers report to the other end that this one is closed, for a channel that cannot
     /// report it itself. Does nothing within a process.
     pub(crate) fn report_closed(&self) {
-        if let Route::Remote { link, connection } = &self.route {
+        if let Route::Remote { link, connection, .. } = &self.route {
             link.closed(*connection);
         }
     }
@@ -133,31 +190,34 @@ impl Caps {
     /// number.
     pub(crate) const fn count_seen(&mut self) -> u64 {
         self.seen += 1;
+        self.collects = 0;
         self.seen
     }
 
-    /// Returns true if the inbox has an event.
+    /// Returns true if [`take`](Self::take) would return something.
     pub(crate) fn has_event(&self) -> bool {
-        !self.inbox.is_empty()
+        self.inbox.is_due(self.seen)
     }
 
-    /// Takes the oldest event, for a message that waits for its capabilities.
+    /// Takes what has come with the doorbell, until the capabilities of the current message are there. Returns true if it has
+    /// to be called again: there is more.
+    pub(crate) fn collect(&mut self) -> bool {
+        let Route::Remote { receiver: Some(receiver), .. } = &self.route else { return false };
+        let is_more = receiver.collect(&self.inbox, self.seen) && self.collects < MAX_COLLECTS;
+        self.collects += u32::from(is_more);
+        is_more
+    }
+
+    /// Takes the event of the message that waits for its capabilities.
     ///
     /// # Errors
-    /// If the event is about another message.
+    /// If an event is about another message that does not expect it.
     pub(crate) fn take(&self) -> Result<Delivery, ProtocolError> {
-        match self.inbox.take() {
-            None => Ok(Delivery::Nothing),
-            Some(CapEvent::Arrived(number, caps)) if number == self.seen => {
-                Ok(Delivery::Caps(caps))
-            }
-            Some(CapEvent::Lost(number, refusal)) if number == self.seen => {
-                Ok(Delivery::Lost(refusal))
-            }
-            Some(CapEvent::Arrived(..) | CapEvent::Lost(..)) => Err(ProtocolError::Frame(
-                "capabilities came for a message that does not expect them",
-            )),
-        }
+        Ok(match self.inbox.take_due(self.seen)? {
+            None => Delivery::Nothing,
+            Some(CapEvent::Arrived(_, caps)) => Delivery::Caps(caps),
+            Some(CapEvent::Lost(_, refusal)) => Delivery::Lost(refusal),
+        })
     }
 }
 

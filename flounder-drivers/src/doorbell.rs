@@ -11,6 +11,10 @@
 //!             unless there was one entry, take more and read on
 //! ```
 //!
+//! A datagram may carry the *capabilities* of a message instead (`docs/design/0017`): then it names the slot, and the receiver
+//! puts them into the inbox of that channel, which is notified. Whoever takes a datagram does all of this, a waitset that was
+//! woken or a channel that looks for its own capabilities; the lock is held from the system call until the inbox has them.
+//!
 //! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry instead of
 //! a search. The log may be overrun, which its tags show; then every channel of this link is visited
 //! once.
@@ -25,29 +29,32 @@
 //! A full socket counts as rung: the receiver has datagrams to read, and reads the log after them.
 //!
 //! A hostile peer can ring without a message. Each ring costs the receiver one visit to the socket,
-//! bounded by [`DRAIN`] and the log.
+//! bounded by [`DRAIN`] and the log. A datagram with capabilities counts as [`CAPS_COST`] others. Capabilities that no
+//! channel here expects are closed.
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+    AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair,
     sockopt::{socket_domain, socket_type},
 };
 
+use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::ConnectError;
+use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, ConnectError};
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
+use crate::datagram::{self, Received};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{AcceptedRegion, RegionSize, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
@@ -59,6 +66,12 @@ const LOG_PAGES: usize = 1;
 
 /// Maximum number of datagrams taken from a socket in one visit.
 const DRAIN: usize = 64;
+
+/// Part of [`DRAIN`] that a datagram with capabilities uses up: each may bring 64 descriptors.
+const CAPS_COST: usize = 8;
+
+/// What a channel that looks for its own capabilities takes in one call, as a part of [`DRAIN`].
+const COLLECT: usize = 16;
 
 /// Time for which a doorbell may fail before its channel ends with the error.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
@@ -104,6 +117,16 @@ impl Doorbell {
     /// Returns a doorbell that rings for `slot` in another process.
     pub(crate) const fn remote(sender: Arc<DoorbellSender>, slot: u32) -> Self {
         Self { target: Target::Remote(sender, slot), failed: None }
+    }
+
+    /// Returns the sender of capabilities to the same slot, in another process.
+    pub(crate) fn cap_sender(&self) -> Option<CapSender> {
+        match &self.target {
+            Target::Local(_) => None,
+            Target::Remote(sender, slot) => {
+                Some(CapSender { sender: Arc::clone(sender), slot: *slot })
+            }
+        }
     }
 
     /// Rings. Returns false if that failed: the ring is pending, and [`retry`](Self::retry) has to
@@ -165,6 +188,54 @@ impl Doorbell {
 /// Returns the longest sleep of a waitset that has been retrying since `since`.
 pub(crate) fn retry_time(since: Instant) -> Duration {
     since.elapsed().clamp(*RETRY_TIMES.start(), *RETRY_TIMES.end())
+}
+
+/// Sends capabilities to the channel in one slot of another process.
+#[derive(Debug)]
+pub(crate) struct CapSender {
+    sender: Arc<DoorbellSender>,
+    slot: u32,
+}
+
+impl CapSender {
+    /// Sends the capabilities of message number `sequence` of `connection`, which wakes the channel. Never blocks.
+    ///
+    /// # Errors
+    /// If the kernel has not taken them.
+    pub(crate) fn send(&self, connection: u64, sequence: u64, caps: &[Cap]) -> Result<(), Errno> {
+        if !self.sender.born.is_here() {
+            return Err(Errno::CHILD);
+        }
+        let header = CapHeader { slot: self.slot, count: caps.len(), connection, sequence };
+        let fds: Vec<BorrowedFd<'_>> = caps.iter().map(AsFd::as_fd).collect();
+        let words = header.words();
+        let piece = IoSlice::new(bytemuck::cast_slice(&words));
+        datagram::transmit(self.sender.socket.as_fd(), &[piece], &fds).map(drop)
+    }
+}
+
+/// Number of words in a datagram with capabilities.
+const CAP_WORDS: usize = 3;
+
+/// Content of a datagram with capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct CapHeader {
+    slot: u32,
+    /// Number of capabilities.
+    count: usize,
+    connection: u64,
+    /// Number of their message among those with capabilities.
+    sequence: u64,
+}
+
+impl CapHeader {
+    const fn words(self) -> [u64; CAP_WORDS] {
+        [(self.count as u64) << 32 | self.slot as u64, self.connection, self.sequence]
+    }
+
+    const fn parse([first, connection, sequence]: [u64; CAP_WORDS]) -> Self {
+        Self { slot: first as u32, count: (first >> 32) as usize, connection, sequence }
+    }
 }
 
 /// Rings the channels of another process.
@@ -258,6 +329,9 @@ pub(crate) struct DoorbellReceiver {
     // Dropped first: once the number is free, another thread may reuse it.
     _mark: Mark,
     socket: Cap,
+    /// The process that rings.
+    origin: Origin,
+    account: Account,
     inner: Mutex<ReceiverState>,
     born: ForkGeneration,
 }
@@ -268,15 +342,24 @@ struct ReceiverState {
     setup: Vec<Cap>,
     /// Number of entries read.
     next: u64,
-    taken: Vec<Option<Notifier>>,
+    taken: Vec<Option<SlotEntry>>,
     free: Vec<u32>,
 }
 
+/// A channel of this process.
+struct SlotEntry {
+    notifier: Notifier,
+    /// Number of its connection, and its inbox for capabilities, if they come with the doorbell.
+    caps: Option<(u64, Weak<CapInbox>)>,
+}
+
 impl DoorbellReceiver {
-    /// Returns a receiver. The other end of its socket and the descriptors in `setup` are for the peer.
+    /// Returns a receiver of the rings of `origin`, which has this account. The other end of its socket and the descriptors in
+    /// `setup` are for the peer.
     pub(crate) fn new(
         setup: impl IntoIterator<Item = OwnedFd>,
         origin: &Origin,
+        account: &Account,
     ) -> io::Result<Self> {
         let (socket, sender) =
             socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
@@ -287,7 +370,14 @@ impl DoorbellReceiver {
         let inner =
             ReceiverState { log: None, setup, next: 0, taken: Vec::new(), free: Vec::new() };
         let _mark = Mark::new(socket.as_fd());
-        Ok(Self { _mark, socket, inner: Mutex::new(inner), born: ForkGeneration::now() })
+        Ok(Self {
+            _mark,
+            socket,
+            origin: origin.clone(),
+            account: account.clone(),
+            inner: Mutex::new(inner),
+            born: ForkGeneration::now(),
+        })
     }
 
     /// Returns copies of the descriptors that the peer needs to ring here: none if the peer is known
@@ -325,24 +415,83 @@ impl DoorbellReceiver {
             inner.taken.push(None);
             u32::try_from(inner.taken.len() - 1).expect("channels are fewer than 2^32")
         });
-        inner.taken[number as usize] = Some(notifier);
+        inner.taken[number as usize] = Some(SlotEntry { notifier, caps: None });
         DoorbellSlot { receiver: Arc::clone(self), number }
     }
 }
 
 impl DoorbellReceiver {
-    /// Takes up to `datagrams` datagrams, within `left`. Returns true if there were any.
-    fn drain(&self, datagrams: usize, left: &mut usize) -> bool {
-        let mut found = false;
-        for _ in 0..datagrams.min(*left) {
-            match recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT) {
-                Ok(_) => found = true,
-                Err(Errno::INTR) => {}
-                Err(_) => break,
-            }
-            *left -= 1;
+    /// Takes datagrams until `inbox` has the event of message number `sequence`, or no datagram is there. Returns true if it
+    /// has taken as many as one call may, and more may be there.
+    ///
+    /// `inbox` belongs to the caller, which is not notified of this event.
+    pub(crate) fn collect(&self, inbox: &Arc<CapInbox>, sequence: u64) -> bool {
+        let mut left = if self.born.is_here() { COLLECT } else { 0 };
+        let mut is_empty = left == 0;
+        while !is_empty && left > 0 && !inbox.is_due(sequence) {
+            let served = self.serve(1, &mut left);
+            is_empty = served.datagrams == 0;
+            served.finish(&self.account, Some((inbox, sequence)));
         }
-        found
+        !is_empty && !inbox.is_due(sequence)
+    }
+
+    /// Takes up to `datagrams` datagrams, within `left`, and then reads the log.
+    fn serve(&self, datagrams: usize, left: &mut usize) -> Served {
+        let mut served = Served::default();
+        let mut inner = self.inner.lock();
+        for _ in 0..datagrams {
+            if *left == 0 {
+                break;
+            }
+            let mut words = [0; CAP_WORDS];
+            let received = datagram::receive(self.socket.as_fd(), &mut words, &self.origin);
+            let Ok(received) = received else { break };
+            served.datagrams += 1;
+            let is_ring = received.bytes != size_of_val(&words) && received.caps.is_empty();
+            *left = left.saturating_sub(if is_ring { 1 } else { CAPS_COST });
+            if !is_ring {
+                let is_refused = self.origin.is_cut_off();
+                inner.put_caps(words, received, is_refused, &mut served);
+            }
+        }
+        if served.datagrams > 0 {
+            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
+            served.unused.append(&mut inner.setup);
+        }
+        // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
+        fence(Ordering::SeqCst);
+        served.rung = inner.read_log();
+        served
+    }
+}
+
+/// What the datagrams and the log have brought. Used without a lock: notifiers take locks of waitsets, a refused charge is
+/// logged, and a capability may wait to be closed.
+#[derive(Default)]
+struct Served {
+    /// Number of datagrams taken.
+    datagrams: usize,
+    rung: Vec<Notifier>,
+    /// Inboxes that have an event of the message with this number.
+    arrived: Vec<(Arc<CapInbox>, u64)>,
+    /// Capabilities to close.
+    unused: Vec<Cap>,
+}
+
+impl Served {
+    /// Charges the capabilities to `account` and notifies the channels, except of the event of a message that the caller
+    /// waits for.
+    fn finish(self, account: &Account, awaited: Option<(&Arc<CapInbox>, u64)>) {
+        self.rung.iter().for_each(Notifier::notify);
+        for (inbox, number) in self.arrived {
+            inbox.charge(number, account);
+            let is_awaited = awaited
+                .is_some_and(|(own, sequence)| number == sequence && Arc::ptr_eq(own, &inbox));
+            if !is_awaited {
+                inbox.wake();
+            }
+        }
     }
 }
 
@@ -355,26 +504,17 @@ impl Watched for DoorbellReceiver {
         if !self.born.is_here() {
             return;
         }
-        let mut left = DRAIN;
-        if self.drain(1, &mut left) {
-            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
-            self.setup_received();
-        }
+        let (mut left, mut next, mut is_first) = (DRAIN, 1, true);
         loop {
-            // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
-            fence(Ordering::SeqCst);
-            // Notifiers take locks of waitsets: they are called with none of ours held.
-            let rung = self.inner.lock().read_log();
-            rung.iter().for_each(Notifier::notify);
+            let served = self.serve(next, &mut left);
+            let is_over = served.datagrams == 0 && !is_first;
+            let woken = served.rung.len() + served.arrived.len();
+            served.finish(&self.account, None);
             // A datagram that is left in the socket makes it fire again. So one ring costs one look, and no entry is missed.
-            let more = match rung.len() {
-                1 => return,
-                0 => DRAIN,
-                rung => rung,
-            };
-            if !self.drain(more, &mut left) {
+            if is_over || woken == 1 {
                 return;
             }
+            (next, is_first) = (if woken == 0 { DRAIN } else { woken }, false);
         }
     }
 }
@@ -393,19 +533,55 @@ impl ReceiverState {
             let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
             if ahead == 0 {
                 self.next += 1;
-                if let Some(Some(notifier)) = self.taken.get(entry as u32 as usize) {
-                    rung.push(notifier.clone());
+                if let Some(Some(slot)) = self.taken.get(entry as u32 as usize) {
+                    rung.push(slot.notifier.clone());
                 }
             } else if entry == 0 || ahead > u32::MAX / 2 {
                 return rung;
             } else {
                 // Overrun: the entries between are gone.
                 self.next += u64::from(ahead) + 1;
-                return self.taken.iter().flatten().cloned().collect();
+                return self.all();
             }
         }
         // At most as many as the log holds in one visit: more may follow, and a hostile peer can make them up.
-        self.taken.iter().flatten().cloned().collect()
+        self.all()
+    }
+
+    fn all(&self) -> Vec<Notifier> {
+        self.taken.iter().flatten().map(|slot| slot.notifier.clone()).collect()
+    }
+
+    /// Puts the capabilities of a datagram into the inbox that they are for.
+    fn put_caps(
+        &self,
+        words: [u64; CAP_WORDS],
+        Received { bytes, caps, caps_lost }: Received,
+        is_refused: bool,
+        served: &mut Served,
+    ) {
+        let header = CapHeader::parse(words);
+        let is_whole = bytes == size_of_val(&words);
+        let slot = self.taken.get(header.slot as usize).and_then(Option::as_ref);
+        let inbox = slot.and_then(|slot| match &slot.caps {
+            Some((connection, inbox)) if *connection == header.connection => inbox.upgrade(),
+            _ => None,
+        });
+        let Some(inbox) = inbox.filter(|_| is_whole) else {
+            // The channel is gone, or the datagram is none of ours.
+            return served.unused.extend(caps);
+        };
+        let event = if caps.len() == header.count && !caps_lost && !is_refused {
+            CapEvent::Arrived(header.sequence, caps)
+        } else {
+            // Without a free descriptor, the kernel delivers the datagram without some of its own.
+            served.unused.extend(caps);
+            CapEvent::Lost(header.sequence, CapRefusal::ReceiverLimit)
+        };
+        if let Err(CapEvent::Arrived(_, caps)) = inbox.add(event) {
+            served.unused.extend(caps);
+        }
+        served.arrived.push((inbox, header.sequence));
     }
 }
 
@@ -422,6 +598,14 @@ impl DoorbellSlot {
 
     pub(crate) fn receiver(&self) -> &Arc<DoorbellReceiver> {
         &self.receiver
+    }
+
+    /// Sets the inbox for capabilities of `connection` that come with the doorbell.
+    pub(crate) fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
+        let mut inner = self.receiver.inner.lock();
+        if let Some(Some(slot)) = inner.taken.get_mut(self.number as usize) {
+            slot.caps = Some((connection, Arc::downgrade(inbox)));
+        }
     }
 }
 
@@ -455,6 +639,7 @@ fn locate(entry: u64, lines: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::AtomicUsize;
+    use std::io::Read;
 
     use flounder_rt::notify::Wake;
     use rustix::net::{SocketAddrUnix, bind, connect, getsockname, socket_with};
@@ -483,7 +668,7 @@ mod tests {
     }
 
     fn connected() -> (Arc<DoorbellReceiver>, DoorbellSender) {
-        let receiver = DoorbellReceiver::new([], &Origin::LOCAL).unwrap();
+        let receiver = DoorbellReceiver::new([], &Origin::LOCAL, &Account::unlimited()).unwrap();
         let socket = receiver.setup_caps().unwrap().pop().unwrap();
         let (lines, log, _) = new_log().unwrap();
         receiver.set_log(accept_log(log.into()).unwrap());
@@ -614,6 +799,223 @@ mod tests {
         }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         assert_eq!(send(&sender.socket, &[0], flags), Err(Errno::AGAIN), "it is full");
+    }
+
+    fn pipe() -> (io::PipeReader, Cap) {
+        let (reader, writer) = io::pipe().expect("there are descriptors to spare");
+        (reader, Cap::from(writer))
+    }
+
+    /// Waits until no writer of the pipe is left.
+    fn expect_closed(mut reader: io::PipeReader) {
+        let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
+        let found = poll(&mut [PollFd::new(&reader, PollFlags::IN)], Some(&timeout));
+        assert_eq!(found, Ok(1), "the capability is closed");
+        assert_eq!(reader.read(&mut [0]).expect("a pipe"), 0);
+    }
+
+    fn inbox(count: &Arc<Count>) -> Arc<CapInbox> {
+        Arc::new(CapInbox::new(count.notifier()))
+    }
+
+    #[test]
+    fn documented_datagram_with_capabilities() {
+        let header = CapHeader { slot: 3, count: 2, connection: 6, sequence: 1 };
+        assert_eq!(header.words(), [0x2_0000_0003, 6, 1]);
+        assert_eq!(CapHeader::parse(header.words()), header);
+    }
+
+    #[test]
+    fn capabilities_go_to_the_channel_of_slot_and_connection() {
+        let (receiver, sender) = connected();
+        let (counts, sender) = ([(); 2].map(|()| Arc::new(Count::default())), Arc::new(sender));
+        let inboxes = [inbox(&counts[0]), inbox(&counts[1])];
+        let slots = [0, 1].map(|i| receiver.add_slot(counts[i].notifier()));
+        slots[0].expect_caps(6, &inboxes[0]);
+        slots[1].expect_caps(8, &inboxes[1]);
+        let to =
+            |slot: &DoorbellSlot| CapSender { sender: Arc::clone(&sender), slot: slot.number() };
+        let (reader, cap) = pipe();
+        to(&slots[1]).send(8, 1, &[cap]).unwrap();
+        receiver.fired();
+        assert!(!is_readable(&receiver));
+        assert_eq!(counts.each_ref().map(|count| count.take()), [0, 1], "one is notified");
+        assert!(inboxes[0].is_empty());
+        let arrived = inboxes[1].take_due(1);
+        assert!(matches!(&arrived, Ok(Some(CapEvent::Arrived(1, caps))) if caps.len() == 1));
+        drop(arrived);
+        expect_closed(reader);
+        // The channel that had the slot before, and a slot that never was.
+        for (slot, connection) in [(slots[1].number(), 6), (77, 8)] {
+            let (reader, cap) = pipe();
+            let sender = CapSender { sender: Arc::clone(&sender), slot };
+            sender.send(connection, 2, &[cap]).unwrap();
+            receiver.fired();
+            assert_eq!(counts.each_ref().map(|count| count.take()), [0, 0]);
+            assert!(inboxes.iter().all(|inbox| inbox.is_empty()));
+            expect_closed(reader);
+        }
+    }
+
+    #[test]
+    fn too_many_or_false_capabilities_are_closed() {
+        let (receiver, sender) = connected();
+        let count = Arc::new(Count::default());
+        let (inbox, sender) = (inbox(&count), Arc::new(sender));
+        let slot = receiver.add_slot(count.notifier());
+        slot.expect_caps(0, &inbox);
+        let number = slot.number();
+        let transmit = |bytes: &[u8], fds: &[BorrowedFd<'_>]| {
+            datagram::transmit(sender.socket.as_fd(), &[IoSlice::new(bytes)], fds).unwrap();
+            receiver.fired();
+        };
+        // Not what a datagram of capabilities looks like.
+        for bytes in [&[0][..], &[0; 16], &[0; 32]] {
+            let (reader, cap) = pipe();
+            transmit(bytes, &[cap.as_fd()]);
+            assert!(inbox.is_empty());
+            drop(cap);
+            expect_closed(reader);
+        }
+        // Fewer or more than announced.
+        for (sequence, announced) in [(1, 0), (2, 2)] {
+            let (reader, cap) = pipe();
+            let header = CapHeader { slot: number, count: announced, connection: 0, sequence };
+            transmit(bytemuck::cast_slice(&header.words()), &[cap.as_fd()]);
+            drop(cap);
+            let due = inbox.take_due(sequence);
+            let refusal = CapRefusal::ReceiverLimit;
+            assert!(
+                matches!(due, Ok(Some(CapEvent::Lost(number, why))) if (number, why) == (sequence, refusal))
+            );
+            expect_closed(reader);
+        }
+        // More messages than may be ahead.
+        let to = CapSender { sender: Arc::clone(&sender), slot: number };
+        for sequence in 3..6 {
+            to.send(0, sequence, &[]).unwrap();
+            receiver.fired();
+        }
+        assert!(inbox.take_due(3).is_err());
+    }
+
+    #[test]
+    fn capabilities_beyond_the_limit_are_lost() {
+        let receiver = {
+            let id = flounder_rt::account::ProcessId { pid: Some(9), uid: Some(70_001), inode: 9 };
+            let account = Account::of(id);
+            flounder_rt::account::set_limits(flounder_rt::account::Limits::default().with(
+                flounder_rt::account::Resource::Descriptors,
+                flounder_rt::account::Scope::Process,
+                2,
+            ));
+            Arc::new(DoorbellReceiver::new([], &Origin::LOCAL, &account).unwrap())
+        };
+        let socket = receiver.setup_caps().unwrap().pop().unwrap();
+        let sender = Arc::new(DoorbellSender::new(socket, new_log().unwrap().0));
+        let count = Arc::new(Count::default());
+        let (inbox, slot) = (inbox(&count), receiver.add_slot(count.notifier()));
+        slot.expect_caps(0, &inbox);
+        let to = CapSender { sender, slot: slot.number() };
+        for sequence in 1..20 {
+            // One more than the limit, and then as many as it allows.
+            let three = sequence % 2 == 1;
+            let pipes: Vec<_> = (0..if three { 3 } else { 2 }).map(|_| pipe()).collect();
+            let (readers, caps): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
+            to.send(0, sequence, &caps).unwrap();
+            drop(caps);
+            receiver.fired();
+            match inbox.take_due(sequence) {
+                Ok(Some(CapEvent::Arrived(_, caps))) => assert!(!three && caps.len() == 2),
+                Ok(Some(CapEvent::Lost(_, refusal))) => {
+                    assert!(three && refusal == CapRefusal::ReceiverLimit);
+                }
+                other => panic!("{other:?}"),
+            }
+            readers.into_iter().for_each(expect_closed);
+        }
+        flounder_rt::account::set_limits(flounder_rt::account::Limits::default());
+    }
+
+    #[test]
+    fn collecting_channel_serves_the_others() {
+        let (receiver, sender) = connected();
+        let sender = Arc::new(sender);
+        let counts = [(); 3].map(|()| Arc::new(Count::default()));
+        let inboxes = counts.each_ref().map(inbox);
+        let slots = [0, 1, 2].map(|i| receiver.add_slot(counts[i].notifier()));
+        for (slot, inbox) in slots.iter().zip(&inboxes) {
+            slot.expect_caps(0, inbox);
+        }
+        let to =
+            |slot: &DoorbellSlot| CapSender { sender: Arc::clone(&sender), slot: slot.number() };
+        sender.ring(slots[1].number()).unwrap();
+        to(&slots[2]).send(0, 1, &[]).unwrap();
+        to(&slots[0]).send(0, 1, &[]).unwrap();
+        to(&slots[0]).send(0, 2, &[]).unwrap();
+        while receiver.collect(&inboxes[0], 1) {}
+        assert!(inboxes[0].is_due(1) && !inboxes[0].is_due(0));
+        assert_eq!(counts.each_ref().map(|count| count.take()), [0, 1, 1], "its own is awaited");
+        assert!(inboxes[2].is_due(1));
+        assert!(is_readable(&receiver), "it takes no more than it needs");
+        assert!(matches!(inboxes[0].take_due(1), Ok(Some(_))));
+        receiver.fired();
+        assert_eq!(counts[0].take(), 1);
+        assert!(inboxes[0].is_due(2));
+    }
+
+    /// A peer floods the socket: each call takes a bounded part.
+    #[test]
+    fn flood_is_taken_in_parts() {
+        let (receiver, sender) = connected();
+        let (sender, count) = (Arc::new(sender), Arc::new(Count::default()));
+        let (inbox, slot) = (inbox(&count), receiver.add_slot(count.notifier()));
+        slot.expect_caps(0, &inbox);
+        let noise = CapSender { sender: Arc::clone(&sender), slot: 1234 };
+        let mut sent = 0;
+        while noise.send(0, 1, &[]).is_ok() {
+            sent += 1;
+        }
+        let mut calls = 0;
+        while receiver.collect(&inbox, 1) {
+            calls += 1;
+            assert!(calls <= sent, "each call takes some");
+        }
+        assert_eq!(calls, sent / (COLLECT / CAPS_COST), "of {sent} datagrams");
+    }
+
+    /// Two threads take datagrams, as two waitsets of a process do, and the one that owns the channel finds every message
+    /// when its datagram is gone from the socket.
+    #[test]
+    fn two_readers_lose_and_swap_nothing() {
+        const MESSAGES: u64 = 20_000;
+        let (receiver, sender) = connected();
+        let (sender, count) = (Arc::new(sender), Arc::new(Count::default()));
+        let (inbox, slot) = (inbox(&count), receiver.add_slot(count.notifier()));
+        slot.expect_caps(0, &inbox);
+        let to = CapSender { sender, slot: slot.number() };
+        let is_over = core::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (receiver, is_over) = (&receiver, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    receiver.fired();
+                }
+            });
+            for sequence in 1..=MESSAGES {
+                to.send(0, sequence, &[]).unwrap();
+                // The datagram was sent, so it is in the inbox once the socket is empty.
+                while receiver.collect(&inbox, sequence) {}
+                let due = inbox.take_due(sequence);
+                let arrived =
+                    matches!(&due, Ok(Some(CapEvent::Arrived(number, _))) if *number == sequence);
+                if !arrived {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("message {sequence}: {due:?}");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! |---|---|---|---|---|
 //! | loopback | the same dispatcher | a queue | moved | never |
 //! | lmp | any process of the host | a Unix `SOCK_SEQPACKET` pair | `SCM_RIGHTS`, in band | on the socket |
-//! | ump | another thread or process | two rings of 64-byte lines, each with one writer | by the brokers | looks, then sleeps |
-//! | scc | another thread or process | two rings of 32-byte lines in memory that need not be coherent | by the brokers | for its doorbell |
+//! | ump | another thread or process | two rings of 64-byte lines, each with one writer | with the doorbell | looks, then sleeps |
+//! | scc | another thread or process | two rings of 32-byte lines in memory that need not be coherent | with the doorbell | for its doorbell |
 //! | beehive | another thread or process | messages over message hardware, or a model of it | by the brokers | looks, then sleeps |
 //!
 //! Every driver satisfies the contract of [`flounder_rt::channel`] and passes the suite of the crate `flounder-conformance`.

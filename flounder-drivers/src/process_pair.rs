@@ -31,6 +31,8 @@ const VERSION: u64 = 1;
 const DOORBELL_ENCLOSED: u64 = 1;
 /// Flag: the sender of the terms has the socket and the log that ring the receiver.
 const DOORBELL_HELD: u64 = 2;
+/// Flag: the sender of the terms takes capabilities with its doorbell.
+const TAKES_CAPS: u64 = 4;
 
 /// The half of a channel that this process has made.
 pub(crate) struct LocalHalf {
@@ -72,8 +74,12 @@ impl LocalHalf {
         let slot = pair.add_slot(notifier);
         // The peer checks this before there is a ring on our side.
         initialize(&lines);
+        let mut caps = Caps::over(link, end);
+        if pair.may_carry {
+            caps.come_with(&slot);
+        }
         let terms = pair.terms(fd, &slot)?;
-        Ok((Self { pair, lines, region, slot, caps: Caps::over(link, end), charges }, terms))
+        Ok((Self { pair, lines, region, slot, caps, charges }, terms))
     }
 
     /// Takes the terms of the other half: [`ProcessPair::take`].
@@ -86,8 +92,11 @@ impl LocalHalf {
     }
 
     /// Joins this half with the other one.
-    pub(crate) fn join(self, theirs: PeerHalf) -> JoinedHalves {
-        let PeerHalf { theirs, region, doorbell, charge } = theirs;
+    pub(crate) fn join(mut self, theirs: PeerHalf) -> JoinedHalves {
+        let PeerHalf { theirs, region, doorbell, takes_caps, charge } = theirs;
+        if takes_caps && self.pair.may_carry {
+            self.caps.go_with(&doorbell);
+        }
         let [mapping, bytes] = self.charges;
         let resources = ChannelResources {
             slot: self.slot,
@@ -103,6 +112,8 @@ pub(crate) struct PeerHalf {
     theirs: MappedPeer,
     region: ClaimedRegion,
     doorbell: Doorbell,
+    /// True if the peer takes capabilities with its doorbell.
+    takes_caps: bool,
     /// Charge for the mapping.
     charge: Charge,
 }
@@ -117,6 +128,8 @@ impl PeerHalf {
 /// State shared by all channels between this process and one other.
 pub(crate) struct ProcessPair {
     receiver: Arc<DoorbellReceiver>,
+    /// True if capabilities may go with the doorbells.
+    may_carry: bool,
     state: Mutex<PairState>,
     account: Account,
     /// Charges for the descriptors that are kept, and for the logs.
@@ -151,10 +164,11 @@ impl ProcessPair {
             account.charge(Resource::Mappings, LOGS)?,
         ];
         let (lines, log, inode) = new_log()?;
-        let receiver = Arc::new(DoorbellReceiver::new([log], origin)?);
+        let receiver = Arc::new(DoorbellReceiver::new([log], origin, account)?);
         let state = PairState { sender: None, log: Some(lines), regions: HashSet::from([inode]) };
         let account = account.clone();
-        Ok(Self { receiver, state: Mutex::new(state), account, _charges: charges })
+        let (may_carry, state) = (link.drivers_may_carry(), Mutex::new(state));
+        Ok(Self { receiver, may_carry, state, account, _charges: charges })
     }
 
     /// Returns a slot of this process's receiver for a new channel.
@@ -180,6 +194,9 @@ impl ProcessPair {
         if self.state.lock().sender.is_some() {
             flags |= DOORBELL_HELD;
         }
+        if self.may_carry {
+            flags |= TAKES_CAPS;
+        }
         Ok(Offer { words: vec![VERSION, flags, u64::from(slot.number())], caps })
     }
 
@@ -196,7 +213,7 @@ impl ProcessPair {
         };
         let slot =
             u32::try_from(slot).map_err(|_| ConnectError::Refused("the slot is too large"))?;
-        if flags & !(DOORBELL_ENCLOSED | DOORBELL_HELD) != 0 {
+        if flags & !(DOORBELL_ENCLOSED | DOORBELL_HELD | TAKES_CAPS) != 0 {
             return Err(ConnectError::Refused("the terms have unknown flags"));
         }
         let mut caps = terms.caps.into_iter();
@@ -225,7 +242,8 @@ impl ProcessPair {
             // The peer learns it from these terms only, before its next bind. Otherwise it keeps descriptors that it does not need.
             let _ = doorbell.ring();
         }
-        Ok(PeerHalf { theirs: ring.lines, region, doorbell, charge })
+        let takes_caps = flags & TAKES_CAPS != 0;
+        Ok(PeerHalf { theirs: ring.lines, region, doorbell, takes_caps, charge })
     }
 
     /// Returns the sender that rings the peer, and whether it was created by this call.

@@ -34,6 +34,23 @@ fn half_by_half(driver: &dyn Connector) -> Suite<'_> {
     Suite::in_one_dispatcher(|client, service| TestLink::connect(driver, client, service))
 }
 
+/// As [`half_by_half`], with capabilities that go with the doorbell, unless it is full.
+fn with_doorbells(driver: &dyn Connector) -> Suite<'_> {
+    Suite::in_one_dispatcher(|client, service| TestLink::connect_carrying(driver, client, service))
+}
+
+#[test]
+fn ump_with_capabilities_in_doorbells() {
+    with_doorbells(&Ump).run();
+    with_doorbells(&Ump).buffers(1, 1).run();
+}
+
+#[test]
+#[cfg(all(feature = "scc", target_arch = "x86_64"))]
+fn scc_with_capabilities_in_doorbells() {
+    with_doorbells(&Scc).run();
+}
+
 #[test]
 fn lmp_half_by_half() {
     half_by_half(&Lmp).run();

@@ -297,7 +297,7 @@ fn unsound_terms_are_refused() {
         |terms| terms.words.clear(),
         |terms| terms.words.push(0),
         |terms| terms.words[0] = 2,
-        |terms| terms.words[1] |= 4,
+        |terms| terms.words[1] |= 8,
         |terms| terms.words[1] = 0,
         |terms| terms.words[2] = 1 << 32,
         |terms| terms.caps.clear(),
@@ -633,6 +633,13 @@ const BESIDE: &[&dyn Connector] = &[
     &Beehive,
 ];
 
+/// The drivers whose capabilities can go with their doorbells.
+const CARRYING: &[&dyn Connector] = &[
+    &Ump,
+    #[cfg(all(feature = "scc", target_arch = "x86_64"))]
+    &Scc,
+];
+
 /// Both ends of a channel whose capabilities go over a link.
 struct Linked {
     /// The client's end of the link.
@@ -649,7 +656,22 @@ impl Linked {
     }
 
     fn with_buffers(driver: &dyn Connector, buffer: usize) -> Self {
+        Self::over_links(driver, buffer, TestLink::pair())
+    }
+
+    /// With capabilities that go with the doorbell.
+    fn carrying(driver: &dyn Connector) -> Self {
         let (here, there) = TestLink::pair();
+        here.let_drivers_carry();
+        there.let_drivers_carry();
+        Self::over_links(driver, PAGE, (here, there))
+    }
+
+    fn over_links(
+        driver: &dyn Connector,
+        buffer: usize,
+        (here, there): (Arc<TestLink>, Arc<TestLink>),
+    ) -> Self {
         let end = || End { buffer, ..WakeCounter::new().1 };
         let (client, service) = TestLink::connect_over(driver, &end(), &end(), &here, &there);
         Self { here, client, service, incoming: Incoming::new(LIMITS), _there: there }
@@ -768,6 +790,135 @@ fn capabilities_go_one_message_ahead_at_most() {
             assert_eq!(ends.send(&[], 1, 1, &mut third), Ok(Progress::Done));
             assert_eq!(ends.recv(), Ok(Recv::Message));
         }
+    }
+}
+
+#[test]
+fn capabilities_with_the_doorbell_go_one_message_ahead_at_most() {
+    let _alone = alone();
+    for driver in CARRYING {
+        let mut ends = Linked::carrying(*driver);
+        let name = driver.name();
+        ends.here.refuse_all(CapRefusal::LinkLost);
+        let mut before = 0;
+        for round in 0..100 {
+            // The first datagram shows that the peer has the doorbell: spare copies are closed.
+            before = if round == 1 { open_descriptors() } else { before };
+            let [mut first, mut second] = std::array::from_fn(|_| vec![pipe(), pipe()]);
+            let sent = ends.send(&[7], 0, 2, &mut first);
+            assert_eq!(sent, Ok(Progress::Done), "{name} in round {round}");
+            assert!(first.is_empty() && ends.service.ready());
+            assert_eq!(ends.send(&[], 0, 2, &mut second), Ok(Progress::Partial(1)));
+            assert_eq!(second.len(), 2, "the peer has not begun the first");
+            assert!(!ends.client.can_resume(), "{name} in round {round}");
+            assert_eq!(ends.recv(), Ok(Recv::Message));
+            assert_eq!(ends.incoming.take_caps().len(), 2);
+            assert!(ends.client.can_resume() && ends.client.ready(), "{name} in round {round}");
+            assert_eq!(ends.recv(), Ok(Recv::Empty), "{name}: the words are there");
+            assert!(!ends.service.ready());
+            assert_eq!(ends.send(&[], 1, 2, &mut second), Ok(Progress::Done));
+            assert!(ends.service.ready(), "{name} in round {round}");
+            assert_eq!(ends.recv(), Ok(Recv::Message));
+            assert_eq!(ends.incoming.take_caps().len(), 2);
+            assert_eq!(ends.recv(), Ok(Recv::Empty));
+        }
+        assert_eq!(open_descriptors(), before, "{name}");
+    }
+}
+
+/// The doorbell of the receiver is full, so that capabilities go through the brokers: they may overtake those before, which
+/// the receiver has not taken yet.
+#[test]
+fn capabilities_that_overtake_others_wait_for_their_message() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    here.let_drivers_carry();
+    there.let_drivers_carry();
+    let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (here, there);
+    let end = || End { buffer: PAGE, ..WakeCounter::new().1 };
+    let (offer, offered) = Ump.offer(&end(), &here).unwrap();
+    let (mut service, answer) = Ump.accept(&end(), &there, offer).unwrap();
+    let doorbell = answer.caps[1].try_clone().unwrap();
+    let mut client = offered.complete(answer).unwrap();
+    let mut incoming = Incoming::new(LIMITS);
+    // More than the ring has room for: the service reads the beginning, and not the rest.
+    let long: Vec<u64> = (0..500).collect();
+    let mut caps = vec![pipe()];
+    let mut send = |words: &[u64], from, caps: &mut Vec<Cap>| {
+        let body = Gather::words_only(words);
+        client.send(&mut Outgoing { number: 2, body, caps, cap_count: 1 }, from)
+    };
+    let Ok(Progress::Partial(from)) = send(&long, 0, &mut caps) else { panic!("it has no room") };
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+    assert_eq!(send(&long, from, &mut caps), Ok(Progress::Done));
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    while rustix::net::send(&doorbell, &[0], flags).is_ok() {}
+    assert_eq!(send(&[1], 0, &mut vec![pipe()]), Ok(Progress::Done));
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+    assert_eq!(incoming.words(), long);
+    assert_eq!(incoming.take_caps().len(), 1);
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+    assert_eq!(incoming.words(), [1]);
+    assert_eq!(incoming.take_caps().len(), 1);
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+}
+
+/// The brokers carry the capabilities if either end does not take them with its doorbell.
+#[test]
+fn capabilities_go_with_the_doorbell_if_both_ends_agree() {
+    let _alone = alone();
+    for driver in CARRYING {
+        for which in [0, 1] {
+            let (here, there) = TestLink::pair();
+            [&here, &there][which].let_drivers_carry();
+            let mut ends = Linked::over_links(*driver, 0, (here, there));
+            ends.here.hold();
+            assert_eq!(ends.give(&[7]), Ok(Progress::Done));
+            assert_eq!(ends.recv(), Ok(Recv::Empty), "{}", driver.name());
+            ends.here.release();
+            assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+        }
+    }
+}
+
+#[test]
+fn capabilities_with_the_doorbell_arrive_after_the_senders_close() {
+    let _alone = alone();
+    for driver in CARRYING {
+        let mut ends = Linked::carrying(*driver);
+        assert_eq!(ends.give(&[7]), Ok(Progress::Done));
+        ends.client.close();
+        assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+        assert_eq!(ends.incoming.take_caps().len(), 1);
+        assert_eq!(ends.recv(), Err(ChannelError::Closed), "{}", driver.name());
+    }
+}
+
+/// Without a free descriptor the kernel delivers the datagram without its capabilities.
+#[test]
+fn capabilities_with_the_doorbell_are_lost_at_the_limit() {
+    let _alone = alone();
+    for driver in CARRYING {
+        let mut ends = Linked::carrying(*driver);
+        let refused = Err(ChannelError::Caps(CapRefusal::ReceiverLimit));
+        // The first datagram shows that the peer has the doorbell: spare copies are closed.
+        assert_eq!(ends.give(&[0]), Ok(Progress::Done));
+        assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+        assert_eq!(ends.incoming.take_caps().len(), 1);
+        assert_eq!(ends.give(&[1]), Ok(Progress::Done));
+        let before = open_descriptors();
+        let (limit, used) = (getrlimit(Resource::Nofile), highest_descriptor() + 1);
+        let holes = fill_holes(used);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(used), maximum: limit.maximum })
+            .unwrap();
+        let received = ends.recv();
+        setrlimit(Resource::Nofile, limit).unwrap();
+        drop(holes);
+        assert_eq!(received, refused, "{}", driver.name());
+        assert_eq!(open_descriptors(), before, "{}", driver.name());
+        assert_eq!(ends.give(&[2]), Ok(Progress::Done));
+        assert_eq!(ends.recv(), Ok(Recv::Message), "{}", driver.name());
+        assert_eq!(ends.incoming.words(), [2]);
     }
 }
 

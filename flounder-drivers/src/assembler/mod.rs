@@ -2,7 +2,7 @@
 //! that move messages in lines or frames while the brokers carry capabilities.
 //!
 //! ```text
-//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle
+//! out   Idle --> Blocked --> Parts(n) --> Caps --> HandedOver --> Idle       HandedOver: by way of the brokers only
 //! in    Idle -------------> Words ------> Caps -----------------> Idle
 //!       each step may be skipped; each state may lead to Ended
 //! ```
@@ -16,15 +16,16 @@
 //!   is closed sends nothing, and receives until the end of the channel was reported.
 //! * The announced sizes of an incoming message are compared with the interface before anything of
 //!   it is taken ([`Incoming::begin`]), and a line is taken only in a state that permits it.
-//! * Capabilities go to the brokers when all words of their message are out and the other end
-//!   expects them; the message is sent when the brokers have passed them to the kernel. An incoming
-//!   message is complete when its own capabilities have arrived. The lines behind it wait for that.
+//! * Capabilities go on their way when all words of their message are out and the other end expects
+//!   them: with its doorbell, or to the brokers. The message is sent when the kernel has them. An
+//!   incoming message is complete when its own capabilities have arrived. The lines behind it wait
+//!   for that.
 
 use flounder_rt::channel::{
     ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Recv,
 };
 
-use crate::caps::{Caps, Delivery};
+use crate::caps::{Caps, Delivery, HandedTo};
 use flounder_rt::fork::ForkGeneration;
 use rustix::io::Errno;
 
@@ -61,12 +62,11 @@ pub trait PeerEnd {
     /// If the other end makes a false claim.
     fn caps_expected(&mut self, sent: u64) -> Result<bool, ProtocolError>;
 
-    /// Returns true if the capabilities of the peer's message number `count` with some are with the
-    /// brokers.
+    /// Returns true if the capabilities of the peer's message number `count` with some are handed over: with the kernel, or
+    /// with the brokers.
     fn is_handed_over(&mut self, count: u64) -> bool;
 
-    /// Publishes that the capabilities of our message number `count` with some are with the
-    /// brokers.
+    /// Publishes that the capabilities of our message number `count` with some are handed over.
     fn handed_over(&mut self, count: u64);
 }
 
@@ -97,6 +97,20 @@ pub(crate) trait LineWriter {
     /// # Errors
     /// [`ChannelError::Closed`] if the other end is closed.
     fn published(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    /// Notifies the other end like [`published`](Self::published), and calls `wake`, which returns true if it has woken the
+    /// other end: a driver whose lines the other end sees by then needs no doorbell besides.
+    ///
+    /// # Errors
+    /// As [`published`](Self::published).
+    fn published_and(
+        &mut self,
+        wake: impl FnOnce(&mut Self::Peer) -> bool,
+    ) -> Result<(), ChannelError> {
+        self.published()?;
+        wake(self.peer());
         Ok(())
     }
 }
@@ -289,7 +303,27 @@ impl MessageAssembler {
             };
             let sent = writer.next(message, begun).map_err(|error| self.protocol(error))?;
             self.tx = if sent < total { SendState::Parts(sent) } else { SendState::Caps };
-            writer.published()?;
+            if self.tx != SendState::Caps
+                || message.cap_count == 0
+                || !self.caps.may_go_with_doorbell()
+            {
+                writer.published()?;
+            } else {
+                // The datagram with the capabilities wakes the other end: one wake-up for words and capabilities.
+                let mut is_sent = false;
+                writer.published_and(|peer| {
+                    is_sent = peer.caps_expected(self.caps.sent()) == Ok(true)
+                        && self.caps.send_with_doorbell(message.caps);
+                    if is_sent {
+                        peer.handed_over(self.caps.sent());
+                    }
+                    is_sent
+                })?;
+                if is_sent {
+                    self.tx = SendState::Idle;
+                    return Ok(Progress::Done);
+                }
+            }
         }
         self.progress(message, S::PARTS, writer.peer())
     }
@@ -370,11 +404,14 @@ impl MessageAssembler {
             }
             let handed = self.caps.hand_over(message.caps);
             peer.handed_over(self.caps.sent());
-            self.tx = SendState::HandedOver;
-            handed.map_err(|refusal| {
-                self.tx = SendState::Idle;
-                ChannelError::Caps(refusal)
-            })?;
+            match handed {
+                Ok(HandedTo::Kernel) => return Ok(true),
+                Ok(HandedTo::Brokers) => self.tx = SendState::HandedOver,
+                Err(refusal) => {
+                    self.tx = SendState::Idle;
+                    return Err(ChannelError::Caps(refusal));
+                }
+            }
         }
         Ok(self.caps.are_with_kernel())
     }
@@ -487,7 +524,15 @@ impl MessageAssembler {
         incoming: &mut Incoming,
         peer: &mut impl PeerEnd,
     ) -> Result<Recv, ChannelError> {
-        match self.caps.take().map_err(|error| self.protocol(error))? {
+        let mut delivery = self.caps.take();
+        if matches!(delivery, Ok(Delivery::Nothing)) && self.are_caps_handed_over(peer) {
+            let is_more = self.caps.collect();
+            delivery = self.caps.take();
+            if is_more && matches!(delivery, Ok(Delivery::Nothing)) {
+                return Ok(Recv::More);
+            }
+        }
+        match delivery.map_err(|error| self.protocol(error))? {
             Delivery::Nothing => match self.caps_will_never_arrive(peer) {
                 Ok(false) => Ok(Recv::Empty),
                 Ok(true) => Err(self.end(ChannelError::Closed)),
@@ -503,6 +548,19 @@ impl MessageAssembler {
                 Ok(Recv::Message)
             }
         }
+    }
+
+    /// Returns true if the capabilities of the current message have come, or there is more to look through for them.
+    fn have_caps_come(&mut self, peer: &mut impl PeerEnd) -> bool {
+        self.caps.has_event()
+            || self.are_caps_handed_over(peer) && (self.caps.collect() || self.caps.has_event())
+    }
+
+    /// Returns true if the peer has handed over the capabilities of the current message, so that it pays to look for them.
+    fn are_caps_handed_over(&self, peer: &mut impl PeerEnd) -> bool {
+        // A driver fetches the claims of its peer with this one.
+        let _ = peer.is_closed();
+        !self.caps.are_local() && peer.is_handed_over(self.caps.seen())
     }
 
     /// Returns true if the channel ended before the capabilities of the current message were handed
@@ -536,7 +594,6 @@ impl MessageAssembler {
         match self.rx {
             ReceiveState::Ended => return true,
             // The lines after a message that waits for its capabilities have to wait as well.
-            ReceiveState::Caps if self.caps.has_event() => return true,
             ReceiveState::Idle | ReceiveState::Words if peer.has_line() => return true,
             _ => {}
         }
@@ -544,7 +601,9 @@ impl MessageAssembler {
             return true;
         }
         match self.rx {
-            ReceiveState::Caps => self.caps_will_never_arrive(peer) != Ok(false),
+            ReceiveState::Caps => {
+                self.have_caps_come(peer) || self.caps_will_never_arrive(peer) != Ok(false)
+            }
             _ => self.closed || peer.is_closed() != Ok(false),
         }
     }

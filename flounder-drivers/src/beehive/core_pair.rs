@@ -82,7 +82,7 @@ impl CorePair {
         ];
         let (log_lines, log, log_inode) = new_log()?;
         let (lines, region, inode) = create_sealed(PAGES)?;
-        let receiver = DoorbellReceiver::new([log, region], origin)?;
+        let receiver = DoorbellReceiver::new([log, region], origin, account)?;
         // The peer checks this before there is a machine on our side.
         memory_port::initialize(&lines);
         let node = Node::toward_process();

@@ -207,6 +207,10 @@ impl Link for LinkHandle {
         self.transfer.wait();
     }
 
+    fn drivers_may_carry(&self) -> bool {
+        true
+    }
+
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>) {
         let mut state = self.state.lock();
         if !state.ended {

@@ -412,6 +412,13 @@ pub trait Link: Send + Sync {
     /// The wait is for a system call that does not block.
     fn finish_transfer(&self);
 
+    /// Returns true if drivers may send capabilities to the other process themselves, where they have a way: a system call
+    /// of the sender's thread, in place of two threads of the brokers. The default is false: a link that observes, delays or
+    /// refuses capabilities keeps them with the brokers.
+    fn drivers_may_carry(&self) -> bool {
+        false
+    }
+
     /// Sets the inbox for capabilities that arrive for this end of `connection`, until the inbox is dropped.
     fn expect_caps(&self, connection: u64, inbox: &Arc<CapInbox>);
 

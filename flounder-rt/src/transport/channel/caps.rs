@@ -1,4 +1,4 @@
-//! Capabilities that travel beside a channel, through the brokers.
+//! Capabilities that travel beside a channel, through the brokers or with a doorbell.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::account::Charge;
+use crate::account::{Account, Charge, Resource};
 use crate::cap::Cap;
+use crate::channel::ProtocolError;
 use crate::notify::Notifier;
 
 /// Maximum number of messages whose capabilities a driver may pass to the brokers before the receiver has begun to read
@@ -15,13 +16,23 @@ use crate::notify::Notifier;
 /// most one message besides the current one.
 pub const CAPS_AHEAD: usize = 1;
 
-/// Events about the capabilities of one end of a channel, queued by the broker until the channel takes them.
+/// Events about the capabilities of one end of a channel, queued until the channel takes them.
+///
+/// The events are in the order of their messages, whatever the order in which they come: capabilities of one message may
+/// go through the brokers, and those of the next one with a doorbell.
 #[derive(Debug)]
 pub struct CapInbox {
-    events: Mutex<VecDeque<(CapEvent, Option<Charge>)>>,
+    events: Mutex<Events>,
     /// Number of the last message of this end whose capabilities the kernel has.
     sent: AtomicU64,
     notifier: Notifier,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    queue: VecDeque<(CapEvent, Option<Charge>)>,
+    /// True once the peer has sent more than it may.
+    exceeded: bool,
 }
 
 /// An event about capabilities.
@@ -33,11 +44,22 @@ pub enum CapEvent {
     Lost(u64, CapRefusal),
 }
 
+impl CapEvent {
+    /// Returns the sequence number of the message.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        match self {
+            Self::Arrived(sequence, _) | Self::Lost(sequence, _) => *sequence,
+        }
+    }
+}
+
 impl CapInbox {
     /// Creates an empty inbox whose events wake `notifier`.
     #[must_use]
     pub const fn new(notifier: Notifier) -> Self {
-        Self { events: Mutex::new(VecDeque::new()), sent: AtomicU64::new(0), notifier }
+        let events = Events { queue: VecDeque::new(), exceeded: false };
+        Self { events: Mutex::new(events), sent: AtomicU64::new(0), notifier }
     }
 
     /// Records that the kernel has the capabilities of message number `sequence` of this end, which
@@ -57,7 +79,7 @@ impl CapInbox {
 
     /// Adds an event and wakes the end.
     pub fn put(&self, event: CapEvent) {
-        self.events.lock().push_back((event, None));
+        self.events.lock().insert(event, None);
         self.notifier.notify();
     }
 
@@ -66,26 +88,115 @@ impl CapInbox {
     /// `charge` is kept until the event is taken.
     #[must_use]
     pub fn offer(&self, event: CapEvent, charge: Option<Charge>) -> bool {
-        let mut events = self.events.lock();
-        let has_room = events.len() <= CAPS_AHEAD;
-        if has_room {
-            events.push_back((event, charge));
-            drop(events);
-            self.notifier.notify();
-        }
-        has_room
+        let added = self.events.lock().offer(event, charge);
+        self.notifier.notify();
+        added.is_ok()
     }
 
-    /// Returns the oldest event and removes it.
+    /// Adds an event like [`offer`](Self::offer), without a charge, and does not wake the end. For a caller that holds a
+    /// lock. Without it, the caller calls [`charge`](Self::charge), and [`wake`](Self::wake).
+    ///
+    /// # Errors
+    /// The event, if more than [`CAPS_AHEAD`] are queued.
+    pub fn add(&self, event: CapEvent) -> Result<(), CapEvent> {
+        self.events.lock().offer(event, None)
+    }
+
+    /// Charges the capabilities of message number `sequence`, which were [added](Self::add), to `account` until the end
+    /// takes them. They are lost if they exceed its limit.
+    pub fn charge(&self, sequence: u64, account: &Account) {
+        let find = |events: &mut Events| {
+            let at = events.queue.iter().position(|(event, _)| event.sequence() == sequence)?;
+            let CapEvent::Arrived(_, caps) = &events.queue[at].0 else { return None };
+            Some((at, caps.len() as u64))
+        };
+        let Some((_, amount)) = find(&mut self.events.lock()) else { return };
+        // A refusal is logged: nothing is locked.
+        let charge = account.charge(Resource::Descriptors, amount);
+        let mut events = self.events.lock();
+        // The end may have taken the event meanwhile.
+        let Some((at, _)) = find(&mut events) else { return };
+        let lost = match charge {
+            Ok(charge) => {
+                events.queue[at].1 = Some(charge);
+                None
+            }
+            Err(_) => {
+                let lost = CapEvent::Lost(sequence, CapRefusal::ReceiverLimit);
+                Some(core::mem::replace(&mut events.queue[at].0, lost))
+            }
+        };
+        drop(events);
+        drop(lost);
+    }
+
+    /// Wakes the end.
+    pub fn wake(&self) {
+        self.notifier.notify();
+    }
+
+    /// Returns the event of the first message, and removes it.
     #[must_use]
     pub fn take(&self) -> Option<CapEvent> {
-        self.events.lock().pop_front().map(|(event, _)| event)
+        self.events.lock().queue.pop_front().map(|(event, _)| event)
+    }
+
+    /// Returns the event of message number `sequence`, if it has come, and removes it. One of a message that comes later is
+    /// left.
+    ///
+    /// # Errors
+    /// If an event is about a message that does not expect it, or there were too many.
+    pub fn take_due(&self, sequence: u64) -> Result<Option<CapEvent>, ProtocolError> {
+        let mut events = self.events.lock();
+        match events.first_is_due(sequence) {
+            Ok(true) => Ok(events.queue.pop_front().map(|(event, _)| event)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns true if [`take_due`](Self::take_due) would return an event or an error.
+    #[must_use]
+    pub fn is_due(&self, sequence: u64) -> bool {
+        self.events.lock().first_is_due(sequence) != Ok(false)
     }
 
     /// Returns true if there is no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.events.lock().is_empty()
+        self.events.lock().queue.is_empty()
+    }
+}
+
+impl Events {
+    fn insert(&mut self, event: CapEvent, charge: Option<Charge>) {
+        let is_before = |(other, _): &(CapEvent, _)| other.sequence() <= event.sequence();
+        let at = self.queue.iter().rposition(is_before).map_or(0, |at| at + 1);
+        self.queue.insert(at, (event, charge));
+    }
+
+    fn offer(&mut self, event: CapEvent, charge: Option<Charge>) -> Result<(), CapEvent> {
+        if self.queue.len() > CAPS_AHEAD {
+            self.exceeded = true;
+            return Err(event);
+        }
+        self.insert(event, charge);
+        Ok(())
+    }
+
+    fn first_is_due(&self, sequence: u64) -> Result<bool, ProtocolError> {
+        let ahead = self.queue.front().map(|(event, _)| event.sequence().checked_sub(sequence));
+        match ahead {
+            _ if self.exceeded => {
+                Err(ProtocolError::Frame("capabilities came for more messages than may be ahead"))
+            }
+            None => Ok(false),
+            Some(Some(0)) => Ok(true),
+            Some(Some(ahead)) if ahead <= CAPS_AHEAD as u64 => Ok(false),
+            Some(_) => Err(ProtocolError::Frame(
+                "capabilities came for a message that does not expect them",
+            )),
+        }
     }
 }
 
