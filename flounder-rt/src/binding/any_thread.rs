@@ -40,7 +40,7 @@ use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::waitset::{
-    Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, Turned,
+    KEEP_LARGE, Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, Turned,
     WeakSharedWaitset,
 };
 use crate::wire::DecodeError;
@@ -64,8 +64,12 @@ pub(super) struct Own {
     must_serve: AtomicBool,
     /// True if the binding lives without handles.
     is_kept: AtomicBool,
-    /// True if there is memory to give back.
-    is_untrimmed: AtomicBool,
+    /// True if a timer runs for the memory of large messages.
+    has_large: AtomicBool,
+    /// True if there was a large message since the timer was set.
+    had_large: AtomicBool,
+    /// True if the next turn that finds nothing gives back memory.
+    must_trim: AtomicBool,
     /// Fires when the first alarm is due.
     timer: Mutex<Option<u64>>,
 }
@@ -183,8 +187,12 @@ impl Threading for AnyThread {
         }
     }
 
-    fn trim_before_sleep(shell: &Shell<Self>) {
-        shell.own.is_untrimmed.store(true, Ordering::Relaxed);
+    #[cold]
+    fn trim_later(shell: &Shell<Self>) {
+        shell.own.had_large.store(true, Ordering::Relaxed);
+        if !shell.own.has_large.swap(true, Ordering::Relaxed) {
+            shell.look_at_memory_later();
+        }
     }
 
     fn settle_call(
@@ -389,6 +397,25 @@ impl Shell<AnyThread> {
         }
     }
 
+    /// Sets a timer for the memory of large messages, which is given back if none has come until then.
+    fn look_at_memory_later(&self) {
+        let Some(waitset) = self.own.waitset.upgrade() else { return };
+        let weak = Weak::clone(&self.myself);
+        let look = move |_: &SharedWaitset| {
+            if let Some(shell) = weak.upgrade() {
+                if shell.own.had_large.swap(false, Ordering::Relaxed) {
+                    shell.look_at_memory_later();
+                } else {
+                    shell.own.has_large.store(false, Ordering::Relaxed);
+                    shell.own.must_trim.store(true, Ordering::Relaxed);
+                    shell.poke();
+                }
+            }
+            Ok(())
+        };
+        waitset.after(KEEP_LARGE, Box::new(look));
+    }
+
     /// Runs `task` on this binding from the waitset, if the binding still exists then.
     fn run_later(&self, task: impl FnOnce(&Self) + Send + 'static) {
         let weak = Weak::clone(&self.myself);
@@ -411,7 +438,7 @@ impl Source for Shell<AnyThread> {
         let running = Running::begin(self);
         let worked = self.step::<true>(|_| false) == Turned::Work;
         drop(running);
-        if !worked && self.own.is_untrimmed.swap(false, Ordering::Relaxed) {
+        if !worked && self.own.must_trim.swap(false, Ordering::Relaxed) {
             self.trim_now();
         }
         Turned::of(worked)
@@ -490,7 +517,9 @@ impl SharedEndpoint {
                 serving: Combiner::new(),
                 must_serve: AtomicBool::new(false),
                 is_kept: AtomicBool::new(false),
-                is_untrimmed: AtomicBool::new(false),
+                has_large: AtomicBool::new(false),
+                had_large: AtomicBool::new(false),
+                must_trim: AtomicBool::new(false),
                 timer: Mutex::new(None),
             };
             Shell::of(Parts { channel, interface, notifier, peer, charge }, myself.clone(), own)

@@ -9,6 +9,7 @@ use crate::binding::connection::State;
 use crate::binding::end::{Local, RawEnd};
 use crate::binding::sent::LocalSent;
 use crate::binding::shell::{Parts, Receiver, Shell};
+use crate::binding::threading::{OneThread, Threading};
 use crate::binding::{BindingError, BoxDispatch, ControlError, Rest, Sent, TxError, local_peers};
 use crate::cap::Cap;
 use crate::channel::{Channel, Control, Incoming};
@@ -185,7 +186,9 @@ impl RawBinding {
             // A run of messages ends here: the others are of the new waitset.
             connection.look_at_everything();
         }
-        shell.own.untrimmed.set(false);
+        if shell.own.has_large.take() {
+            OneThread::trim_later(shell);
+        }
         shell.calls_moved(waitset);
         // The tasks that would have run these are in the queue of the old waitset.
         let finished = shell.io.borrow().finished.len();

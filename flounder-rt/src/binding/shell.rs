@@ -398,7 +398,7 @@ impl<T: Threading> Shell<T> {
                 self.take_slots_back(number, &words);
             }
             if is_large {
-                T::trim_before_sleep(self);
+                T::trim_later(self);
             }
             if finished > 0 {
                 T::post_finished(self, finished);
@@ -528,12 +528,14 @@ impl<T: Threading> Shell<T> {
 
     /// Frees the memory that large messages took.
     pub(super) fn trim_now(&self) {
-        if let Some(mut receiver) = self.receiver.take() {
-            // The memory may hold words of a message that has come in part, or waits for its capabilities.
-            if !receiver.incoming.trim() {
-                T::trim_before_sleep(self);
-            }
+        // The memory may hold words of a message that is delivered, has come in part, or waits for its capabilities.
+        let is_free = self.receiver.take().is_some_and(|mut receiver| {
+            let is_free = receiver.incoming.trim();
             self.put_back(receiver);
+            is_free
+        });
+        if !is_free {
+            T::trim_later(self);
         }
         self.io.lock().connection.trim();
     }
@@ -566,9 +568,13 @@ impl Source for Shell {
         self.io.borrow_mut().channel.sleep_limit()
     }
 
-    fn trim(&self) {
-        self.own.untrimmed.set(false);
+    fn trim(&self) -> bool {
+        if self.own.had_large.take() {
+            return true;
+        }
+        self.own.has_large.set(false);
         self.trim_now();
+        false
     }
 
     fn is_polled(&self) -> bool {

@@ -278,7 +278,7 @@ impl<T: Threading> Shell<T> {
         }
         if receiver.incoming.is_large() {
             receiver.incoming.done();
-            T::trim_before_sleep(self);
+            T::trim_later(self);
         }
     }
 

@@ -83,8 +83,8 @@ pub(super) trait Threading: Sized + 'static {
     /// Has the waitset run `count` of the finished callbacks.
     fn post_finished(shell: &Shell<Self>, count: usize);
 
-    /// Has the waitset give back memory before it sleeps.
-    fn trim_before_sleep(shell: &Shell<Self>);
+    /// Has the waitset give back the memory that large messages took, once none has come for a while.
+    fn trim_later(shell: &Shell<Self>);
 
     /// Passes the result of a call that another thread made, or may have made.
     fn settle_call(
@@ -194,8 +194,10 @@ pub(super) struct Own {
     pub(super) kept: Cell<bool>,
     pub(super) waitset: RefCell<WeakWaitset>,
     pub(super) token: Cell<u64>,
-    /// True if the waitset knows that this binding has memory to give back.
-    pub(super) untrimmed: Cell<bool>,
+    /// True if the waitset knows that this binding has memory of large messages.
+    pub(super) has_large: Cell<bool>,
+    /// True if there was a large message since the waitset asked last.
+    pub(super) had_large: Cell<bool>,
     /// The other end, when it is in this thread.
     pub(super) local_peer: RefCell<Weak<Shell>>,
     /// Counts the ticks of calls with the default timeout.
@@ -218,7 +220,8 @@ impl Own {
             kept: Cell::new(false),
             waitset: RefCell::new(waitset),
             token: Cell::new(u64::MAX),
-            untrimmed: Cell::new(false),
+            has_large: Cell::new(false),
+            had_large: Cell::new(false),
             local_peer: RefCell::new(Weak::new()),
             ticker: Cell::new(None),
             shared: OnceCell::new(),
@@ -328,11 +331,12 @@ impl Threading for OneThread {
     }
 
     #[cold]
-    fn trim_before_sleep(shell: &Shell) {
-        if !shell.own.untrimmed.replace(true)
+    fn trim_later(shell: &Shell) {
+        shell.own.had_large.set(true);
+        if !shell.own.has_large.replace(true)
             && let Some(waitset) = shell.waitset()
         {
-            waitset.trim_before_sleep(Weak::clone(&shell.myself) as Weak<dyn Source>);
+            waitset.trim_later(Weak::clone(&shell.myself) as Weak<dyn Source>);
         }
     }
 

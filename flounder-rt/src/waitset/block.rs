@@ -10,7 +10,7 @@ use crate::waitset::dispatch::LOOK_AROUND;
 use crate::waitset::queues::Registered;
 use crate::waitset::run::{self, Done};
 use crate::waitset::sleeper::Ready;
-use crate::waitset::{DispatchError, NO_TOKEN, Source, Timeout, Waitset};
+use crate::waitset::{DispatchError, KEEP_LARGE, NO_TOKEN, Source, Timeout, Waitset};
 
 /// The most halvings of the spin time while polling does not pay.
 pub(super) const MAX_BACK_OFF: u32 = 3;
@@ -231,11 +231,10 @@ impl Waitset {
         deadline: Option<Instant>,
         timers: bool,
     ) -> Result<(), DispatchError> {
-        self.trim_sources();
         self.with_sleeper(|_| Ok(()))?;
         if self.0.remote.sleep() {
             let timer = if timers { self.0.timers.borrow_mut().next() } else { None };
-            let next = earlier(timer, deadline);
+            let next = earlier(earlier(timer, deadline), self.0.trim_at.get());
             self.wait(next.map(|at| at.saturating_duration_since(Instant::now())))?;
         } else {
             self.0.remote.awake();
@@ -246,17 +245,25 @@ impl Waitset {
         Ok(())
     }
 
-    /// Makes `source` free memory before this waitset sleeps next: not sooner, since another large
-    /// message may follow.
-    pub(crate) fn trim_before_sleep(&self, source: Weak<dyn Source>) {
+    /// Makes `source` free the memory of large messages once none has come for [`KEEP_LARGE`]: another may
+    /// follow.
+    pub(crate) fn trim_later(&self, source: Weak<dyn Source>) {
         self.0.untrimmed.borrow_mut().push(source);
+        if self.0.trim_at.get().is_none() {
+            self.0.trim_at.set(Some(Instant::now() + KEEP_LARGE));
+        }
     }
 
+    /// Asks the sources that hold the memory of large messages to free it, if it is time.
     pub(super) fn trim_sources(&self) {
+        if self.0.trim_at.get().is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.0.trim_at.set(None);
         let untrimmed = core::mem::take(&mut *self.0.untrimmed.borrow_mut());
-        for source in untrimmed {
-            if let Some(source) = source.upgrade() {
-                source.trim();
+        for weak in untrimmed {
+            if weak.upgrade().is_some_and(|source| source.trim()) {
+                self.trim_later(weak);
             }
         }
     }
@@ -270,8 +277,6 @@ impl Waitset {
     /// Arms polled sources that have been quiet for long, so that ten thousand quiet sources cost a
     /// busy one nothing.
     pub(super) fn rest_quiet(&self) {
-        // A waitset that never sleeps frees memory, too.
-        self.trim_sources();
         let mut quiet = self.0.resting.take();
         self.0.queues.borrow_mut().quiet(&mut quiet);
         if !quiet.is_empty() {

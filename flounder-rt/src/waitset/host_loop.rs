@@ -142,6 +142,7 @@ impl Waitset {
     pub fn prepare_wait(&self) -> io::Result<bool> {
         self.usable()?;
         let host_loop = self.host_loop()?;
+        self.trim_sources();
         let timer = self.0.timers.borrow_mut().next();
         let is_due = timer.is_some_and(|at| at <= Instant::now());
         let rest = if is_due || !self.is_quiet() { Rest::News } else { self.rest() };
@@ -150,8 +151,7 @@ impl Waitset {
             self.0.remote.awake();
             return Ok(false);
         };
-        self.trim_sources();
-        let timer = [timer, limit].into_iter().flatten().min();
+        let timer = [timer, limit, self.0.trim_at.get()].into_iter().flatten().min();
         // Events that came before are fetched here, so that each after is one that a loop waits for; and what drivers have
         // had watched is watched again.
         let looked = host_loop

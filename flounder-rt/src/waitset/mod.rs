@@ -113,6 +113,11 @@ pub use wake::{Gone, Wake};
 /// Default time that a waitset polls before it blocks: that of two context switches.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(20);
 
+/// Time without a large message after which a binding gives back the memory that such messages took: it is
+/// given back after twice this time at most. Memory that is fresh from the kernel costs a large message as
+/// much again as copying it.
+pub(crate) const KEEP_LARGE: Duration = Duration::from_millis(10);
+
 /// A token that no source has.
 const NO_TOKEN: u64 = u64::MAX;
 
@@ -145,8 +150,10 @@ struct Inner {
     spin: Cell<Duration>,
     /// Number of times that the spin time is halved at present.
     backed_off: Cell<u32>,
-    /// Sources that hold more memory than they need while the waitset sleeps.
+    /// Sources that hold the memory of large messages.
     untrimmed: RefCell<Vec<Weak<dyn Source>>>,
+    /// When these are asked to free it. `None` if there are none.
+    trim_at: Cell<Option<Instant>>,
     /// Counts events, for the next look at descriptors and other threads.
     turns: Turns,
     /// The polled source that [`dispatch::Quick::Stream`] is about, and its place.
@@ -191,6 +198,7 @@ impl Waitset {
             spin: Cell::new(DEFAULT_SPIN),
             backed_off: Cell::new(0),
             untrimmed: RefCell::default(),
+            trim_at: Cell::new(None),
             turns: Turns::default(),
             streaming: Cell::default(),
             resting: Cell::default(),
@@ -362,7 +370,9 @@ impl Waitset {
         self.wake_host_loop();
     }
 
+    /// Runs the timers that are due, and has sources give back memory.
     fn run_timers(&self) {
+        self.trim_sources();
         if self.0.timers.borrow().is_empty() {
             return;
         }

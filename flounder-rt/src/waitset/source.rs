@@ -29,9 +29,11 @@ pub trait Source {
         None
     }
 
-    /// Frees the memory that large messages took. Called before the waitset sleeps, once for each
-    /// `Waitset::trim_before_sleep`.
-    fn trim(&self) {}
+    /// Frees the memory that large messages took, or returns true if there was one since the last call: then it is called
+    /// again, [`KEEP_LARGE`](super::KEEP_LARGE) later. Follows each `Waitset::trim_later`.
+    fn trim(&self) -> bool {
+        false
+    }
 
     /// Returns true if the waitset must look at the source to learn of events. Otherwise its
     /// descriptor or its driver reports them.
