@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use rustix::thread::futex;
 
 use crate::error::Result;
 use crate::machine::{Core, Cores, pin};
+use crate::over::{FRAME_SLOTS, fill};
 use crate::ring::{PingPong, Receiver, Ring, Sender, Style, Wait};
 use crate::sample::{Amount, Guard, Probe, Sample};
 use crate::work::Work;
@@ -46,6 +48,11 @@ pub(crate) enum Limit {
     Fragments(usize, Style),
     /// A stream of messages of this many bytes through a ring.
     FragmentStream(usize, Style),
+    /// A stream of frames of this many bytes in buffers of two threads, as many as this, filled and summed in place; a flag
+    /// announces each.
+    Frames(usize, usize),
+    /// A frame of this many bytes in a buffer and one back in another, filled and summed in place; a flag announces each.
+    FrameRoundTrip(usize),
     /// A copy of this many bytes.
     Memcpy(usize),
     /// Two threads that wake each other with a futex; the woken one sleeps before each wake-up.
@@ -98,6 +105,7 @@ impl Limit {
         let is_plain = |limit: &Self| match limit {
             Self::Ring(_, style) => *style == Style::PLAIN,
             Self::Fragments(_, style) | Self::FragmentStream(_, style) => style.has_default_size(),
+            Self::Frames(_, buffers) => *buffers == FRAME_SLOTS,
             _ => true,
         };
         floor.into_iter().filter(is_plain).collect()
@@ -114,11 +122,13 @@ impl Limit {
             (
                 _,
                 Work::Glance(_)
-                | Work::FrameRoundTrip(_)
-                | Work::Frames(_)
+                | Work::Untouched(_)
+                | Work::CopiedOut(_)
                 | Work::FramesInline(_)
+                | Work::CopiedOutInline(_)
                 | Work::Blob(_),
             )
+            | ("loopback", Work::FrameRoundTrip(_) | Work::Frames(_))
             | (_, Work::Bind | Work::FanIn(_))
             | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return Vec::new(),
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
@@ -126,6 +136,11 @@ impl Limit {
                     return Vec::new();
                 }
                 Self::Memcpy(size)
+            }
+            (_, Work::FrameRoundTrip(size)) => Self::FrameRoundTrip(size),
+            // Fewer buffers stay in the caches, as slots do that are taken last in, first out.
+            (_, Work::Frames(size)) => {
+                return [1, 2, FRAME_SLOTS].map(|buffers| Self::Frames(size, buffers)).into();
             }
             ("lmp", Work::RoundTrip(size)) => Self::Seqpacket(size),
             ("lmp", Work::Rpc | Work::RpcAsync) => Self::Seqpacket(8),
@@ -154,6 +169,8 @@ impl Limit {
             Self::Ring(words, _) => Some(8 * words),
             Self::Fragments(size, _)
             | Self::FragmentStream(size, _)
+            | Self::Frames(size, _)
+            | Self::FrameRoundTrip(size)
             | Self::Memcpy(size)
             | Self::Seqpacket(size)
             | Self::SeqpacketStream(size) => Some(size),
@@ -182,6 +199,12 @@ impl Limit {
             }
             Self::FragmentStream(size, style) => {
                 Box::new(move |amount| fragment_stream(core, size, style, amount))
+            }
+            Self::Frames(size, buffers) => {
+                Box::new(move |amount| frames(core, size, buffers, amount))
+            }
+            Self::FrameRoundTrip(size) => {
+                Box::new(move |amount| frame_round_trip(core, size, amount))
             }
             Self::Memcpy(size) => {
                 let (from, mut to) = (vec![1_u8; size], vec![0; size]);
@@ -223,6 +246,8 @@ impl fmt::Display for Limit {
             Self::Ring(..) => "raw ring",
             Self::Fragments(..) => "raw fragments",
             Self::FragmentStream(..) => "raw fragments, one way",
+            Self::Frames(..) => "raw buffers and a flag, one way",
+            Self::FrameRoundTrip(_) => "raw buffers and a flag",
             Self::Memcpy(_) => "memcpy",
             Self::Futex => "futex wake-up",
             Self::Eventfd => "eventfd wake-up",
@@ -239,6 +264,7 @@ impl fmt::Display for Limit {
             Self::Ring(_, style) | Self::Fragments(_, style) | Self::FragmentStream(_, style) => {
                 write!(f, ", {style}")
             }
+            Self::Frames(_, buffers) => write!(f, ", {buffers} buffers"),
             _ => Ok(()),
         }
     }
@@ -314,6 +340,14 @@ impl Finish {
     fn wait(&self, count: u64) {
         let mut wait = Wait::default();
         while self.0.load(Ordering::Acquire) != count {
+            wait.pause();
+        }
+    }
+
+    /// Waits for this number, or a later one.
+    fn wait_for(&self, count: u64) {
+        let mut wait = Wait::default();
+        while self.0.load(Ordering::Acquire) < count {
             wait.pause();
         }
     }
@@ -398,6 +432,64 @@ fn fragments(core: Core, size: usize, style: Style, amount: Amount) -> Result<Sa
             Ok(())
         });
         sender.send_bytes(&[]);
+        sample
+    })
+}
+
+/// A buffer of two threads, which use it in turn, as the flags say. The lock is free whenever it is taken, and costs a few
+/// nanoseconds.
+struct Buffer(Mutex<Vec<u8>>);
+
+impl Buffer {
+    fn new(size: usize) -> Self {
+        Self(Mutex::new(vec![0; size]))
+    }
+
+    fn fill(&self, seed: u64) -> u64 {
+        fill(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), seed)
+    }
+
+    fn sum(&self) -> u64 {
+        let frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (words, _) = frame.as_chunks::<8>();
+        words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
+    }
+}
+
+fn frames(core: Core, size: usize, buffers: usize, amount: Amount) -> Result<Sample> {
+    let buffers: Vec<_> = (0..buffers).map(|_| Buffer::new(size)).collect();
+    // Numbers of frames that were filled, and summed; the sums go beside the first.
+    let (filled, summed) = (Finish::new(), Finish::new());
+    let (mut sent, mut received) = (0, 0);
+    let send = || {
+        let slots = buffers.len() as u64;
+        summed.wait_for(sent.max(slots) - slots + u64::from(sent >= slots));
+        black_box(buffers[(sent % slots) as usize].fill(sent));
+        sent += 1;
+        filled.reach(sent);
+        Ok(())
+    };
+    stream(core, amount, send, |_| {
+        filled.wait_for(received + 1);
+        black_box(buffers[(received % buffers.len() as u64) as usize].sum());
+        received += 1;
+        summed.reach(received);
+    })
+}
+
+fn frame_round_trip(core: Core, size: usize, amount: Amount) -> Result<Sample> {
+    let (there, back) = (Buffer::new(size), Buffer::new(size));
+    let (lines, mut number) = (PingPong::new(), 0);
+    let answer = || lines.answer_with(|_| _ = back.fill(there.sum()));
+    beside(core, answer, || {
+        let sample = amount.time(|| {
+            number += 1;
+            there.fill(number);
+            lines.round_trip(number);
+            black_box(back.sum());
+            Ok(())
+        });
+        lines.stop();
         sample
     })
 }
@@ -659,6 +751,8 @@ mod tests {
             Limit::Ring(1, Style::STREAMS[5]),
             Limit::Fragments(1000, Style::ROUND_TRIPS[1]),
             Limit::FragmentStream(1000, Style::STREAMS[3]),
+            Limit::Frames(1000, 2),
+            Limit::FrameRoundTrip(1000),
             Limit::Seqpacket(100_000),
             Limit::SeqpacketStream(100_000),
             Limit::SeqpacketDescriptor,
@@ -680,9 +774,10 @@ mod tests {
                     | Work::FanIn(_)
                     // Bulk data is compared with messages.
                     | Work::Glance(_)
-                    | Work::FrameRoundTrip(_)
-                    | Work::Frames(_)
+                    | Work::Untouched(_)
+                    | Work::CopiedOut(_)
                     | Work::FramesInline(_)
+                    | Work::CopiedOutInline(_)
                     | Work::Blob(_)
             );
             assert_eq!(Limit::of("new", work, false).is_empty(), has_none, "{work}");

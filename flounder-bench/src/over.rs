@@ -39,6 +39,8 @@ flounder! {
         message count_bytes(uint8 data[length, 1048576]);
         /// Frames: the service reads 64 bytes and answers with `pong`; sums and returns a frame; sums and counts.
         message glance(bulk data[1048576]);
+        message pass_by(bulk data[1048576]);
+        message copy_out(bulk data[1048576]);
         message ping_frame(bulk data[1048576]);
         message pong_frame(bulk data[1048576]);
         message count_frame(uint64 sum, bulk data[1048576]);
@@ -71,13 +73,16 @@ fn pattern() -> Rc<[u8]> {
     (0..LONGEST).map(|i| (i * 7 % 251) as u8).collect()
 }
 
+/// Slots of a pool for frames.
+pub(crate) const FRAME_SLOTS: usize = 8;
+
 /// Returns a pool for frames.
 fn frame_pool(binding: &bench::Binding) -> Result<Pool, PoolError> {
-    Pool::new(binding, Slots { count: 8, bytes: LONGEST })
+    Pool::new(binding, Slots { count: FRAME_SLOTS, bytes: LONGEST })
 }
 
 /// Fills a frame, every word of it.
-fn fill(frame: &mut [u8], seed: u64) -> u64 {
+pub(crate) fn fill(frame: &mut [u8], seed: u64) -> u64 {
     let mut sum = 0_u64;
     for (i, word) in frame.chunks_exact_mut(8).enumerate() {
         let value = seed.wrapping_add(i as u64);
@@ -114,11 +119,13 @@ struct Handlers {
     pattern: Rc<[u8]>,
     /// Buffers for frames that are returned, once one was.
     pool: Option<Option<Pool>>,
+    /// What was copied out last.
+    copied: Vec<u8>,
 }
 
 impl Handlers {
     const fn new(seen: Rc<Seen>, pattern: Rc<[u8]>) -> Self {
-        Self { seen, pattern, pool: None }
+        Self { seen, pattern, pool: None, copied: Vec::new() }
     }
 
     #[inline]
@@ -199,6 +206,16 @@ impl bench::Rx for Handlers {
         let mut line = [0; 64];
         data.copy_to(0, &mut line);
         self.sent(b.tx_pong(black_box(line)[0].into()).map(drop));
+    }
+
+    fn pass_by(&mut self, _b: &bench::Binding, _data: Bulk<'_>) {
+        self.saw();
+    }
+
+    fn copy_out(&mut self, b: &bench::Binding, data: Bulk<'_>) {
+        self.copied.resize(data.len(), 0);
+        data.copy_to(0, &mut self.copied);
+        self.sent(b.tx_pong(black_box(&self.copied)[0].into()).map(drop));
     }
 
     fn ping_frame(&mut self, b: &bench::Binding, data: Bulk<'_>) {
@@ -365,6 +382,11 @@ impl Client {
                 client.stream(amount, |b, _| b.tx_count_bytes(data).map(drop))
             }),
             Work::Glance(size) => Box::new(move |amount| client.glances(amount, size)),
+            Work::Untouched(size) => Box::new(move |amount| client.untouched(amount, size)),
+            Work::CopiedOut(size) => Box::new(move |amount| client.copied_out(amount, size)),
+            Work::CopiedOutInline(size) => {
+                Box::new(move |amount| client.copied_out_inline(amount, size))
+            }
             Work::FrameRoundTrip(size) => {
                 Box::new(move |amount| client.frame_round_trips(amount, size))
             }
@@ -539,6 +561,43 @@ impl Client {
             let buffer = self.buffer(&pool, size)?;
             self.seen.count.set(1);
             self.send_buffer(buffer, |buffer| self.binding.tx_glance(buffer).map(drop))?;
+            self.wait_for_one()
+        })?;
+        self.check(sample)
+    }
+
+    fn untouched(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let pool = self.pool()?;
+        self.stream_of(amount, |_| {
+            let buffer = self.buffer(&pool, size)?;
+            self.send_buffer(buffer, |buffer| self.binding.tx_pass_by(buffer).map(drop))
+        })
+    }
+
+    fn copied_out(&self, amount: Amount, size: usize) -> Result<Sample> {
+        let (pool, seed) = (self.pool()?, Cell::new(0));
+        let sample = amount.time(|| {
+            let mut buffer = self.buffer(&pool, size)?;
+            fill(&mut buffer, seed.replace(seed.get() + 1));
+            self.seen.count.set(1);
+            self.send_buffer(buffer, |buffer| self.binding.tx_copy_out(buffer).map(drop))?;
+            self.wait_for_one()
+        })?;
+        self.check(sample)
+    }
+
+    fn copied_out_inline(&self, amount: Amount, size: usize) -> Result<Sample> {
+        // A binding without a pool: bytes go into messages.
+        *self.pool.borrow_mut() = None;
+        let (mut frame, mut seed) = (vec![0; size], 0);
+        let sample = amount.time(|| {
+            fill(&mut frame, seed);
+            seed += 1;
+            self.seen.count.set(1);
+            self.send(|| {
+                let sent = self.binding.tx_copy_out(&frame);
+                sent.map(drop).map_err(|rejected| rejected.error)
+            })?;
             self.wait_for_one()
         })?;
         self.check(sample)

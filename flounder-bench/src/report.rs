@@ -352,7 +352,9 @@ const fn table_of(work: Work) -> &'static str {
     match work {
         Work::RoundTrip(_) | Work::Blocking | Work::Rpc | Work::RpcAsync => THERE_AND_BACK,
         Work::Glance(_) | Work::FrameRoundTrip(_) => THERE_AND_BACK,
+        Work::CopiedOut(_) | Work::CopiedOutInline(_) => THERE_AND_BACK,
         Work::Stream(_) | Work::Frames(_) | Work::FramesInline(_) | Work::Blob(_) => ONE_WAY,
+        Work::Untouched(_) => ONE_WAY,
         Work::FanIn(_) => FAN_IN,
         Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
     }

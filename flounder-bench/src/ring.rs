@@ -67,6 +67,11 @@ impl PingPong {
 
     /// Answers round trips until [`stop`](Self::stop).
     pub(crate) fn answer(&self) {
+        self.answer_with(|_| {});
+    }
+
+    /// Answers round trips until [`stop`](Self::stop), each after `work`.
+    pub(crate) fn answer_with(&self, work: impl Fn(u64)) {
         let (mut last, mut wait) = (0, Wait::default());
         while last != STOP {
             // SYNC ping: pairs with the Release in `round_trip` and `stop`.
@@ -76,6 +81,9 @@ impl PingPong {
                 continue;
             }
             (last, wait) = (now, Wait::default());
+            if now != STOP {
+                work(now);
+            }
             // SYNC pong: pairs with the Acquire in `round_trip`.
             self.pong.store(now, Ordering::Release);
         }

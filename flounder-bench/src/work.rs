@@ -11,6 +11,12 @@ pub(crate) enum Work {
     Stream(usize),
     /// A frame of this many bytes in a slot, of which the receiver reads 64; it answers with eight.
     Glance(usize),
+    /// Stream of frames of this many bytes in slots, which nobody fills or reads.
+    Untouched(usize),
+    /// A frame of this many bytes, filled in a slot and copied out by the receiver, which answers with eight.
+    CopiedOut(usize),
+    /// A frame of this many bytes, filled, sent in a message and copied out by the receiver, which answers with eight.
+    CopiedOutInline(usize),
     /// Round trip of a frame of this many bytes in slots, filled in place and summed in place by both sides.
     FrameRoundTrip(usize),
     /// Stream of frames of this many bytes in slots, filled in place and summed in place.
@@ -42,7 +48,7 @@ pub(crate) const OUTSTANDING: usize = 4;
 
 impl Work {
     /// All kinds, in the order of the report.
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
@@ -62,6 +68,10 @@ impl Work {
         Self::Stream(1 << 20),
         Self::Glance(64 << 10),
         Self::Glance(1 << 20),
+        Self::Untouched(64 << 10),
+        Self::Untouched(1 << 20),
+        Self::CopiedOut(1 << 20),
+        Self::CopiedOutInline(1 << 20),
         Self::FrameRoundTrip(1 << 20),
         Self::Frames(64 << 10),
         Self::Frames(1 << 20),
@@ -104,6 +114,9 @@ impl Work {
             Self::RoundTrip(_) => "round trip",
             Self::Stream(_) => "one way",
             Self::Glance(_) => "slot, one line read",
+            Self::Untouched(_) => "slots, untouched one way",
+            Self::CopiedOut(_) => "slot, filled and copied out",
+            Self::CopiedOutInline(_) => "inline, filled and copied out",
             Self::FrameRoundTrip(_) => "slots, filled and summed there and back",
             Self::Frames(_) => "slots, filled and summed one way",
             Self::FramesInline(_) => "inline, filled and summed one way",
@@ -125,6 +138,9 @@ impl Work {
             Self::RoundTrip(size)
             | Self::Stream(size)
             | Self::Glance(size)
+            | Self::Untouched(size)
+            | Self::CopiedOut(size)
+            | Self::CopiedOutInline(size)
             | Self::FrameRoundTrip(size)
             | Self::Frames(size)
             | Self::FramesInline(size)
@@ -201,7 +217,7 @@ mod tests {
         assert_eq!(names[3], "round trip, 1 KiB");
         assert_eq!(names[16], "one way, 1 MiB");
         assert_eq!(names[17], "slot, one line read, 64 KiB");
-        assert_eq!(names[31], "fan-in, 128 clients");
+        assert_eq!(names[35], "fan-in, 128 clients");
         assert_eq!(Size(1500).to_string(), "1500 B");
     }
 }
