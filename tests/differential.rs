@@ -63,12 +63,15 @@ flounder::flounder! {
         message gift(uint32 at, give_away_cap c, string s[2000]);
         message lent(uint32 at, cap c, uint64 w[w_len, 600]);
         message seven(uint32 at, cap a, cap b, give_away_cap c, cap d, cap e, give_away_cap f, cap g);
+        message data(uint32 at, bulk a[65536], bulk b[65536]);
+        message sealed(uint32 at, bulk a[65536], give_away_cap c);
         message echo(uint32 at, uint8 b[b_len, 2000]);
         message echoed(uint32 at, uint8 b[b_len, 2000]);
         message bye();
         rpc sum(in uint32 at, in uint64 a, in uint64 b, out uint64 sum);
         rpc turn(in uint32 at, in string s[3000], out string t[3000]);
         rpc swap(in uint32 at, in give_away_cap c, out cap d);
+        rpc mirror(in uint32 at, in bulk data[65536], out bulk same[65536]);
         rpc keep(in uint32 at, out uint32 n);
         rpc never(in uint32 at);
     };

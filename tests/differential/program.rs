@@ -101,8 +101,21 @@ pub(crate) enum Body {
     Lent(usize),
     /// Seven, of both kinds.
     Seven,
+    /// Bulk data, twice: in the message, in slots, or as sealed memory.
+    Data([(Way, usize); 2]),
+    /// Sealed memory, and a capability given away.
+    Sealed(usize),
     /// Comes back from the handler.
     Echo(usize),
+}
+
+/// How bulk data is passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Bytes,
+    /// A buffer of the pool of the binding, if one is free.
+    Buffer,
+    Sealed,
 }
 
 /// A call.
@@ -113,6 +126,8 @@ pub(crate) enum Call {
     Turn(usize),
     /// Gives a capability away, and gets it back.
     Swap,
+    /// Gets bulk data back as it was sent.
+    Mirror(Way, usize),
     /// The service keeps the reply until the command to answer.
     Keep,
     /// Is never answered.
@@ -228,7 +243,9 @@ impl Dice {
     }
 
     fn body(&mut self) -> Body {
-        match self.below(16) {
+        match self.below(18) {
+            16 => Body::Data([(); 2].map(|()| (self.way(), self.length(MAX_BYTES)))),
+            17 => Body::Sealed(self.length(MAX_BYTES)),
             0..3 => Body::Tick,
             3..5 => Body::Scalars(self.rng.next_u64()),
             5..7 => Body::Text(self.length(MAX_BYTES)),
@@ -248,8 +265,13 @@ impl Dice {
         }
     }
 
+    fn way(&mut self) -> Way {
+        [Way::Bytes, Way::Buffer, Way::Sealed][self.below(3)]
+    }
+
     fn call(&mut self) -> Call {
-        match self.below(8) {
+        match self.below(10) {
+            8.. => Call::Mirror(self.way(), self.length(MAX_BYTES)),
             0..3 => Call::Sum(self.rng.next_u64(), self.rng.next_u64()),
             3..5 => Call::Turn(self.length(3000)),
             5 => Call::Swap,

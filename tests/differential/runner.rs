@@ -11,7 +11,7 @@ use crate::program::{
     Body, Call, Client, MAX_BYTES, Manner, Op, Program, Service, Side, Then, WAITSETS,
 };
 use crate::session::{Handler, Session};
-use crate::test_message::{Origin, TestMessage, digest, label_of, labelled, shown, text};
+use crate::test_message::{Origin, TestMessage, data, digest, label_of, labelled, shown, text};
 
 /// What came of a program.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -211,7 +211,7 @@ impl Runner {
 
     fn message(&self, at: u32, body: Body, then: Then) -> TestMessage {
         let count = match body {
-            Body::Gift(_) | Body::Lent(_) => 1,
+            Body::Gift(_) | Body::Lent(_) | Body::Sealed(_) => 1,
             Body::Seven => 7,
             _ => 0,
         };
@@ -242,6 +242,11 @@ impl Runner {
                 Call::Swap => {
                     let cap = cap.expect("it was made above");
                     shown(client.swap_async(at, cap).await.map(|cap| label_of(&cap)))
+                }
+                Call::Mirror(way, length) => {
+                    let data = data(client.binding(), way, length, at);
+                    let same = client.mirror_async(at, data).await;
+                    shown(same.map(|same| digest(&same.to_vec())))
                 }
                 Call::Keep => shown(client.keep_async(at).await),
                 Call::Never => shown(client.never_async(at).await),

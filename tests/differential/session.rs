@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use flounder::bulk::Bulk;
 use flounder::{BindingError, Cap, RpcError, TxError, Waitset};
 
 use crate::play;
@@ -291,6 +292,14 @@ impl play::Rx for Handler {
         self.received(at, &described("seven", &[], &labels));
     }
 
+    fn data(&mut self, _: &play::Binding, at: u32, a: Bulk<'_>, b: Bulk<'_>) {
+        self.received(at, &described("data", &[a.to_vec(), b.to_vec()].concat(), &[]));
+    }
+
+    fn sealed(&mut self, _: &play::Binding, at: u32, a: Bulk<'_>, c: Cap) {
+        self.received(at, &described("sealed", &a.to_vec(), &[label_of(&c)]));
+    }
+
     fn echo(&mut self, _: &play::Binding, at: u32, b: &[u8]) {
         self.received(at, &described("echo", b, &[]));
         let message = TestMessage {
@@ -327,6 +336,18 @@ impl play::Rx for Handler {
     fn swap(&mut self, _: &play::Binding, at: u32, c: Cap, reply: play::SwapReply) {
         self.asked(at, described("swap", &[], &[label_of(&c)]));
         reply.send(&c);
+    }
+
+    fn mirror(&mut self, b: &play::Binding, at: u32, data: Bulk<'_>, reply: play::MirrorReply) {
+        self.asked(at, described("mirror", &data.to_vec(), &[]));
+        // Half of the replies are in slots of this end.
+        match b.pool().and_then(|pool| pool.take(data.len())) {
+            Ok(mut buffer) if at % 2 == 0 => {
+                data.copy_to(0, &mut buffer);
+                reply.send(buffer);
+            }
+            _ => reply.send(data),
+        }
     }
 
     fn keep(&mut self, _: &play::Binding, at: u32, reply: play::KeepReply) {

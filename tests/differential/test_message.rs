@@ -5,10 +5,11 @@ use std::fmt::Debug;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
+use flounder::bulk::{Blob, BulkOwned};
 use flounder::{Cap, Rejected, RpcError, Sent, TxError};
 
 use crate::play;
-use crate::program::{Body, Side, Then};
+use crate::program::{Body, Side, Then, Way};
 use crate::session::Session;
 
 /// Who had a message sent. Which of the two comes first depends on when room appears, and is no part of a trace.
@@ -82,6 +83,20 @@ impl TestMessage {
                     }
                 }
             }
+            Body::Data([one, other]) => {
+                let [one, other] = [one, other].map(|(way, length)| data(b, way, length, salt));
+                b.tx_data(at, one, other).map_err(|rejected| rejected.error)
+            }
+            Body::Sealed(length) => {
+                let cap = self.caps.remove(0);
+                match b.tx_sealed(at, data(b, Way::Sealed, length, salt), cap) {
+                    Ok(sent) => Ok(sent),
+                    Err(Rejected { error, given: (_, cap), .. }) => {
+                        self.caps.push(cap);
+                        Err(error)
+                    }
+                }
+            }
             Body::Echo(length) => match &self.echo {
                 Some(bytes) => b.tx_echoed(at, bytes),
                 None => b.tx_echo(at, &bytes(length, salt)),
@@ -121,6 +136,10 @@ impl TestMessage {
             }
             Body::Gift(length) => described("gift", text(length, salt).as_bytes(), &self.labels),
             Body::Lent(length) => described("lent", &raw(&words(length, salt)), &self.labels),
+            Body::Data([(_, one), (_, other)]) => {
+                described("data", &[bytes(one, salt), bytes(other, salt)].concat(), &[])
+            }
+            Body::Sealed(length) => described("sealed", &bytes(length, salt), &self.labels),
             Body::Seven => described("seven", &[], &self.labels),
             Body::Echo(length) => match &self.echo {
                 Some(bytes) => described("echoed", bytes, &[]),
@@ -188,6 +207,25 @@ impl Scalars {
     pub(crate) fn described(&self) -> String {
         let Self { a, b, c, d, e, f, p } = self;
         format!("scalars {a} {b} {c} {d} {e} {f:?} {p:?}")
+    }
+}
+
+/// Bulk data to be passed in this way, if that is possible now; otherwise as bytes, which receivers cannot tell.
+pub(crate) fn data(b: &play::Binding, way: Way, length: usize, salt: u32) -> BulkOwned {
+    let bytes = bytes(length, salt);
+    match way {
+        Way::Buffer => match b.pool().and_then(|pool| pool.take(length)) {
+            Ok(mut buffer) => {
+                buffer.copy_from_slice(&bytes);
+                buffer.into()
+            }
+            Err(_) => bytes.into(),
+        },
+        Way::Sealed if length > 0 => {
+            let blob = Blob::build(length, |memory| memory.copy_from_slice(&bytes));
+            blob.expect("there is memory").into()
+        }
+        Way::Bytes | Way::Sealed => bytes.into(),
     }
 }
 

@@ -28,7 +28,9 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
-use flounder_rt::bulk::{BulkBody, BulkMemory, IntoBulk, PeerMemory, SealedMemory, SlotMemory};
+use flounder_rt::bulk::{
+    BulkBody, BulkMemory, BulkOwned, IntoBulk, PeerMemory, SealedMemory, SlotMemory,
+};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
 use flounder_rt::fork::ForkGeneration;
@@ -403,6 +405,22 @@ impl core::ops::Deref for Blob {
 
     fn deref(&self) -> &[u8] {
         self.0.bytes()
+    }
+}
+
+/// For a handler that returns what is sent as its reply.
+///
+/// ```
+/// use flounder_drivers::Blob;
+/// use flounder_rt::bulk::BulkOwned;
+///
+/// let blob = Blob::build(2, |bytes| bytes.fill(7))?;
+/// assert_eq!(BulkOwned::from(blob).to_vec(), [7, 7]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl From<Blob> for BulkOwned {
+    fn from(blob: Blob) -> Self {
+        Self::sealed(blob.0)
     }
 }
 

@@ -279,6 +279,14 @@ fn take_place(caps: &mut Vec<Cap>, is_it: impl Fn(&Found) -> bool) -> Option<Pla
     caps.remove(at).into_held()
 }
 
+impl BulkOwned {
+    /// Returns sealed memory of this process, for the drivers, which make it.
+    #[must_use]
+    pub const fn sealed(memory: Arc<dyn SealedMemory>) -> Self {
+        Self(Data::Sealed(memory, Vec::new()))
+    }
+}
+
 impl From<Vec<u8>> for BulkOwned {
     fn from(bytes: Vec<u8>) -> Self {
         Self(Data::Inline(Cow::Owned(bytes)))
