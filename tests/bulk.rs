@@ -15,6 +15,8 @@ use flounder::policy::{self, Direction};
 use flounder::{
     Cap, Iref, Peer, Rejected, RpcError, Shared, SharedWaitset, TxError, Waitset, flounder,
 };
+use flounder_rt::binding::AsRaw as _;
+use flounder_rt::interface::MessageKind;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 flounder! {
@@ -154,6 +156,60 @@ impl frames::Rx for Service {
     }
 }
 
+/// What a service answers that means harm: the bits of a head.
+const BAD_HEADS: [(&str, u64); 6] = [
+    ("a pool that was never offered", 16 | 1 << 32 | 3 << 34),
+    ("a slot that is not lent", 16 | 1 << 32 | 5 << 42),
+    ("a slot beyond the pool", 16 | 1 << 32 | 60_000 << 42),
+    ("way 3", 16 | 3 << 32),
+    ("sealed memory that is missing", 16 | 2 << 32),
+    ("more than the maximum", 0xffff_ffff | 1 << 32),
+];
+
+/// Whatever kind of client has made the call, it fails, and the binding ends.
+#[test]
+fn reply_that_names_what_it_may_not_ends_the_binding() {
+    let response = frames::INTERFACE.messages.iter().zip(1..).find_map(|(info, number)| {
+        let MessageKind::RpcResponse { at } = info.kind else { return None };
+        (info.name == "read_response").then_some((number, at))
+    });
+    let (number, at) = response.expect("it is declared");
+    for (driver, (what, head)) in
+        ["loopback", "ump", "lmp"].into_iter().flat_map(|driver| BAD_HEADS.map(|bad| (driver, bad)))
+    {
+        for kind in ["blocking", "awaited", "shared"] {
+            let ws = Waitset::current();
+            let read =
+                move |b: &frames::Binding, id: u32, _: Bulk<'_>, reply: frames::ReadReply| {
+                    // The pool is there, and has slots.
+                    let pool = b.pool().expect("a pool can be made");
+                    let mut words = [head, 0];
+                    assert_eq!(at, 8, "the id is behind the head");
+                    words[1] = id.into();
+                    b.as_raw().send(number, &words, &[]).expect("there is room");
+                    drop((pool, reply));
+                };
+            let exported = frames::export(&ws, move |_: &Peer| {
+                Ok(frames::RxVtbl { read: Some(Box::new(read)), ..Default::default() })
+            });
+            let exported = exported.wait().expect("it can be exported");
+            let client = Client::new(exported.iref(), driver);
+            let rpc = frames::RpcClient::new(&client.binding);
+            // The service answers the call whose id is its argument: the first of a binding.
+            let result = match kind {
+                "blocking" => rpc.read(1, &[]).map(drop),
+                "awaited" => client.run(rpc.read_async(1, &[])).map(drop),
+                _ => {
+                    let shared = rpc.shared();
+                    client.beside(move || shared.read(1, &[]).map(drop))
+                }
+            };
+            assert!(result.is_err(), "{driver}, {kind}: {what}");
+            client.until(what, || client.binding.ended().is_some());
+        }
+    }
+}
+
 /// Lets no device pass in this direction.
 fn deny_devices(direction: Direction) {
     policy::set_cap_policy(move |transfer| {
@@ -215,6 +271,24 @@ impl Client {
 
     fn expect(&self, seq: u64, bytes: &[u8], how: &str) {
         assert_eq!(self.report(), (seq, sum(bytes), how.to_owned()));
+    }
+
+    /// Runs `job` in another thread, and serves it meanwhile.
+    fn beside<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, results) = std::sync::mpsc::channel();
+        let remote = self.ws.remote();
+        std::thread::spawn(move || {
+            let _ = sender.send(job());
+            remote.post(|_| Ok(()));
+        });
+        let result = RefCell::new(None);
+        self.until("the other thread", || {
+            if let Ok(done) = results.try_recv() {
+                result.replace(Some(done));
+            }
+            result.borrow().is_some()
+        });
+        result.take().expect("it is there")
     }
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -324,9 +398,7 @@ fn calls_carry_bulk_data_as_messages_do(client: &Client) {
         let mut buffer = client.run(pool.taken(len)).expect("it comes back");
         fill(&mut buffer, seq);
         let shared = rpc.shared();
-        let other = std::thread::spawn(move || shared.echo(buffer, true));
-        client.until("the other thread", || other.is_finished());
-        let shared = other.join().expect("no panic").expect("an answer");
+        let shared = client.beside(move || shared.echo(buffer, true)).expect("an answer");
         assert_eq!(check(seq, shared), in_slots, "shared");
     }
     // What came is passed on: a slot as a copy, in a slot of the service; sealed memory unread.
@@ -705,6 +777,7 @@ fn client_process() {
         refused_send_gives_the_buffer_back(&client);
     }
     forked_child_has_no_slots(&Client::new(service.iref, "ump"));
+    idle_pool_is_one_mapping(&Client::new(service.iref, "ump"));
     death_of_the_reader_closes_the_pool(service);
     killed_peer_leaves_nothing_behind();
 }
@@ -766,6 +839,23 @@ fn forked_child_has_no_slots(client: &Client) {
     assert_eq!(&buffer[..], filled(4096, 1));
 }
 
+fn idle_pool_is_one_mapping(client: &Client) {
+    let (descriptors, mappings) = resources();
+    let pool = client.open(Slots { count: 4, bytes: 65_536 });
+    let settles = |expected: (usize, usize)| {
+        // The descriptor is closed a moment later, by another thread, which is no event here.
+        let deadline = Instant::now() + TIMEOUT;
+        while resources() != expected {
+            assert!(Instant::now() < deadline, "{:?} is not {expected:?} in time", resources());
+            let tick = Some(Instant::now() + Duration::from_millis(10));
+            client.ws.dispatch_until(tick, || false).expect("no callback fails");
+        }
+    };
+    settles((descriptors, mappings + 1));
+    drop(pool);
+    settles((descriptors, mappings));
+}
+
 fn is_mapped(address: usize) -> bool {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("it can be read");
     maps.lines().any(|line| {
@@ -793,7 +883,7 @@ fn killed_peer_leaves_nothing_behind() {
     });
     let exported = exported.wait().expect("it can be exported");
     flounder::monitor::publish(exported.iref()).wait().expect("there is a monitor");
-    let mut before = None;
+    let mut before = (usize::MAX, 0);
     for kill_at in 0..30 {
         received.set(0);
         let mut peer = Command::new(std::env::current_exe().expect("this program has a path"))
@@ -803,26 +893,26 @@ fn killed_peer_leaves_nothing_behind() {
             .stdout(Stdio::null())
             .spawn()
             .expect("this program can be started");
-        let until = |done: &dyn Fn() -> bool| {
-            let deadline = Some(Instant::now() + TIMEOUT);
-            assert!(ws.dispatch_until(deadline, done).expect("no callback fails"), "in time");
+        // What is closed by another thread is no event here.
+        let until = |what: &str, done: &dyn Fn() -> bool| {
+            let deadline = Instant::now() + TIMEOUT;
+            while !done() {
+                let (tick, now) = (Duration::from_millis(10), Instant::now());
+                assert!(now < deadline, "in time: {what}; {:?}, before {before:?}", resources());
+                ws.dispatch_until(Some(now + tick), done).expect("no callback fails");
+            }
         };
-        until(&|| received.get() > 3 * kill_at);
+        until("frames", &|| received.get() > 3 * kill_at);
         peer.kill().expect("it runs");
         peer.wait().expect("it is ours");
-        // The first one leaves a link, and what the allocator and the monitor keep.
-        if let Some(before) = before {
-            ws.post(|_| Ok(()));
-            until(&|| {
-                ws.post(|_| Ok(()));
-                resources() == before
-            });
-        } else {
-            until(&|| {
-                ws.post(|_| Ok(()));
-                resources().1 == 0
-            });
-            before = Some(resources());
+        let is_settled = || {
+            let (descriptors, mappings) = resources();
+            mappings <= before.1 && descriptors <= before.0
+        };
+        until("nothing is left", &is_settled);
+        // The first ones leave what the monitor and the threads of the library keep for others.
+        if kill_at == 3 {
+            before = resources();
         }
     }
 }

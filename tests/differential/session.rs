@@ -342,7 +342,7 @@ impl play::Rx for Handler {
         self.asked(at, described("mirror", &data.to_vec(), &[]));
         // Half of the replies are in slots of this end.
         match b.pool().and_then(|pool| pool.take(data.len())) {
-            Ok(mut buffer) if at % 2 == 0 => {
+            Ok(mut buffer) if at.is_multiple_of(2) => {
                 data.copy_to(0, &mut buffer);
                 reply.send(buffer);
             }
