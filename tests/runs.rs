@@ -18,6 +18,7 @@ flounder::flounder! {
     interface stream "Many messages" {
         message item(uint64 n);
         message words(uint64 n, uint64 a, uint64 b, uint64 c, uint64 d, uint64 e, uint64 f);
+        message bytes(uint64 n, uint8 data[length, 4096]);
         rpc count(out uint64 received);
     };
 }
@@ -25,8 +26,9 @@ flounder::flounder! {
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Drivers whose channels have room for [`MANY`] messages.
-const KINDS: [&str; 3] = ["threads", "processes", "loopback"];
+/// Drivers whose channels have room for [`MANY`] messages, of one line or of two.
+const KINDS: [&str; 6] =
+    ["threads", "processes", "loopback", "threads, long", "processes, long", "loopback, long"];
 /// Messages that fit in every channel.
 const MANY: u64 = 60;
 
@@ -57,6 +59,10 @@ impl stream::Rx for Items {
         self.item(b, n);
     }
 
+    fn bytes(&mut self, b: &stream::Binding, n: u64, _: &[u8]) {
+        self.item(b, n);
+    }
+
     fn count(&mut self, _: &stream::Binding, reply: stream::CountReply) {
         reply.send(self.seen.borrow().len() as u64);
     }
@@ -69,12 +75,16 @@ struct Stream {
     seen: Rc<RefCell<Vec<u64>>>,
     ws: Waitset,
     next: Cell<u64>,
+    /// Bytes of a long message; `None` for messages of one line.
+    length: Option<usize>,
     /// The binding of the client ends with its waitset.
     _sending: Waitset,
 }
 
 impl Stream {
     fn over(kind: &str, ws: &Waitset, hook: impl FnMut(&stream::Binding, u64) + 'static) -> Self {
+        let (kind, length) =
+            kind.strip_suffix(", long").map_or((kind, None), |kind| (kind, Some(64)));
         let (client, service) = pair(kind);
         let seen = Rc::new(RefCell::new(Vec::new()));
         let items = Items { seen: Rc::clone(&seen), hook: Box::new(hook) };
@@ -86,6 +96,7 @@ impl Stream {
             seen,
             ws: ws.clone(),
             next: Cell::new(0),
+            length,
             _sending: sending,
         }
     }
@@ -93,7 +104,11 @@ impl Stream {
     /// Sends `count` more numbers.
     fn send(&self, count: u64) {
         for n in self.next.get()..self.next.get() + count {
-            self.client.tx_item(n).expect("there is room");
+            let sent = match self.length {
+                Some(length) => self.client.tx_bytes(n, &vec![1; length]),
+                None => self.client.tx_item(n),
+            };
+            sent.expect("there is room");
         }
         self.next.set(self.next.get() + count);
     }
@@ -169,11 +184,32 @@ fn one_event_delivers_at_most_a_run_in_order() {
 }
 
 #[test]
+fn a_run_has_fewer_messages_if_they_are_long() {
+    let mut stream = Stream::over("loopback, long", &Waitset::new(), |_, _| {});
+    stream.warm_up();
+    // Each counts as three.
+    stream.length = Some(4096);
+    let mut longest = 0;
+    for _ in 0..10 {
+        stream.send(MANY);
+        while stream.received() < stream.next.get() {
+            let before = stream.received();
+            stream.ws.dispatch().expect("the waitset works");
+            longest = longest.max(stream.received() - before);
+        }
+    }
+    stream.assert_in_order();
+    assert_eq!(longest, 11);
+}
+
+#[test]
 fn messages_of_several_kinds_keep_their_order() {
     for kind in KINDS {
         let stream = Stream::over(kind, &Waitset::new(), |_, _| {});
         for n in 0..1000 {
-            if n % 3 == 0 || n % 64 > 40 {
+            if n % 7 == 0 {
+                stream.client.tx_bytes(n, &[1; 100]).expect("there is room");
+            } else if n % 3 == 0 || n % 64 > 40 {
                 stream.client.tx_words(n, 1, 2, 3, 4, 5, 6).expect("there is room");
             } else {
                 stream.client.tx_item(n).expect("there is room");
@@ -285,7 +321,7 @@ fn a_run_ends_when_a_handler_dispatches() {
 
 #[test]
 fn a_run_ends_when_a_handler_changes_the_waitset() {
-    for kind in ["threads", "processes"] {
+    for kind in ["threads", "processes", "threads, long", "processes, long"] {
         let other = Waitset::new();
         let new = other.clone();
         let stream = act_in_a_run(kind, &Waitset::new(), move |b| {

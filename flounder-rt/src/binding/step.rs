@@ -2,7 +2,7 @@
 //!
 //! A message that comes alone is received and delivered by the shortest way: nothing is looked at that the peer may be about
 //! to write. After [`STREAM`] messages in a row, messages are received together and delivered one after the other, up to
-//! [`MAX_RUN`] in one step, until something else has to be done: to send, to end, to report an error, to wait for room in an
+//! [`MAX_RUN`] in one step (a long message counts as several), until something else has to be done: to send, to end, to report an error, to wait for room in an
 //! inbox, to go on with what the program dispatches for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,9 @@ use crate::wire::DecodeError;
 
 /// Messages in a row, without a look in vain between them, that make a stream.
 pub(super) const STREAM: u32 = 16;
+
+/// Words of a long message that count as much as a message in a run.
+const WORDS_PER_MESSAGE: usize = 256;
 
 impl<T: Threading> Io<T> {
     /// Receives a small message, if nothing else is to be done; [`RecvNow::Unsure`] if something is.
@@ -127,11 +130,16 @@ impl<T: Threading> Shell<T> {
                 break;
             } else {
                 received = self.io.lock().receive_row(&mut receiver.incoming);
-                if received != RecvNow::Message || receiver.incoming.has_row() {
+                if received == RecvNow::Unsure {
+                    let Some(counts) = self.receive_long(&mut receiver) else { break };
+                    messages += counts;
+                    received = RecvNow::Message;
+                } else if received != RecvNow::Message || receiver.incoming.has_row() {
                     continue;
+                } else {
+                    self.deliver(&mut receiver);
+                    messages += 1;
                 }
-                self.deliver(&mut receiver);
-                messages += 1;
             }
             if !self.io.lock().connection.is_receive_only() {
                 begun.end(messages);
@@ -160,6 +168,20 @@ impl<T: Threading> Shell<T> {
         self.put_back_alive(receiver);
         begun.end(messages);
         messages > 0 || received == RecvNow::Unsure && self.step_slowly()
+    }
+
+    /// Receives a message that is not a small one, or more of it, and delivers it. Returns how many messages of a run it
+    /// counts as: a long one takes its time; `None` if there was nothing, or something else is to be done.
+    #[inline(never)]
+    fn receive_long(&self, receiver: &mut Receiver<T>) -> Option<usize> {
+        let intake = {
+            let io = &mut *self.io.lock();
+            if !io.connection.is_receive_only() {
+                return None;
+            }
+            io.connection.intake(|| io.channel.is_over())
+        };
+        if intake == Intake::Everything { self.receive(receiver, intake) } else { None }
     }
 
     /// Receives one message after [`STREAM`] in a row, and finds out whether another one follows.
@@ -201,7 +223,7 @@ impl<T: Threading> Shell<T> {
                 self.hand_out(&mut receiver);
                 true
             } else {
-                self.receive(&mut receiver, intake)
+                self.receive(&mut receiver, intake).is_some()
             };
             self.put_back(receiver);
         }
@@ -224,15 +246,16 @@ impl<T: Threading> Shell<T> {
         }
     }
 
-    /// Receives at most one message, and delivers it, or holds it back.
-    fn receive(&self, receiver: &mut Receiver<T>, intake: Intake) -> bool {
+    /// Receives at most one message, and delivers it, or holds it back. Returns how many messages of a run that counts as;
+    /// `None` if there was nothing.
+    fn receive(&self, receiver: &mut Receiver<T>, intake: Intake) -> Option<usize> {
         let result = {
             let io = &mut *self.io.lock();
             if io.connection.has_too_many_replies() {
                 // The peer is gone, and what it left does not end.
                 let gone = io.connection.peer_gone();
                 io.connection.note(gone.map_or(BindingError::Closed, BindingError::from));
-                return true;
+                return Some(1);
             }
             if receiver.incoming.take_next() {
                 Ok(Recv::Message)
@@ -249,27 +272,28 @@ impl<T: Threading> Shell<T> {
             {
                 self.io.lock().connection.hold_back();
             }
-            Ok(Recv::Message) => self.hand_out(receiver),
+            Ok(Recv::Message) => return Some(self.hand_out(receiver)),
             Ok(Recv::More) => {}
             Ok(Recv::Empty) => {
                 let gone = self.io.lock().connection.peer_gone();
                 match gone {
                     Some(gone) => self.note(gone.into()),
-                    None => return false,
+                    None => return None,
                 }
             }
             Err(ChannelError::Caps(refusal)) => self.refuse_incoming(receiver, refusal),
             Err(error) => self.note(error.into()),
         }
-        true
+        Some(1)
     }
 
     fn is_reply(&self, number: u16) -> bool {
         self.io.lock().connection.is_reply(number)
     }
 
-    /// Delivers the message in hand, if its capabilities may enter.
-    fn hand_out(&self, receiver: &mut Receiver<T>) {
+    /// Delivers the message in hand, if its capabilities may enter. Returns how many messages of a run that counts as.
+    fn hand_out(&self, receiver: &mut Receiver<T>) -> usize {
+        let counts = 1 + receiver.incoming.words().len() / WORDS_PER_MESSAGE;
         let caps = receiver.incoming.lend().caps;
         if caps.is_empty() || self.may_enter(caps) {
             self.deliver(receiver);
@@ -280,6 +304,7 @@ impl<T: Threading> Shell<T> {
             receiver.incoming.done();
             T::trim_later(self);
         }
+        counts
     }
 
     /// The message in `receiver` is lost with its capabilities: both ends learn of it.

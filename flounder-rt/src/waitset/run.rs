@@ -116,7 +116,7 @@ impl Begun<'_> {
     pub(crate) fn end(self, messages: usize) {
         let events = self.turns.events.get() + (messages as u64).saturating_sub(1);
         self.turns.events.set(events);
-        if messages == MAX_RUN && self.turns.descriptors.get() > 0 {
+        if messages >= MAX_RUN && self.turns.descriptors.get() > 0 {
             // What a descriptor has to report waits for one run at most.
             self.turns.look_at.set(events);
         }
