@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread;
 
 use flounder_rt::channel::{
-    Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link, Offer, Outgoing,
-    Pair, PendingOffer, Progress, Readiness, Recv, RecvNow,
+    Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offer, Outgoing, Pair,
+    PendingOffer, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Watcher;
@@ -427,10 +427,6 @@ impl Channel for FaultyChannel {
             self.own.mute();
         }
         self.channel().attached(waitset)
-    }
-
-    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        self.channel().control(control)
     }
 
     fn close(&mut self) {

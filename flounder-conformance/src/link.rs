@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, Control, End, Incoming, Link,
+    CapEvent, CapInbox, CapRefusal, Channel, ChannelError, Connector, End, Incoming, Link,
     Outgoing, Pair, PairId, Progress, Readiness, Recv, RecvNow,
 };
 use flounder_rt::closer::Origin;
@@ -390,10 +390,6 @@ impl Channel for HeldLink {
 
     fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         self.channel.attached(waitset)
-    }
-
-    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        self.channel.control(control)
     }
 
     fn close(&mut self) {

@@ -42,11 +42,21 @@ pub(crate) struct Received {
     pub(crate) caps_lost: bool,
 }
 
-/// Receives one datagram of `origin` into `buffer`. Never blocks, whatever the flags of the descriptor.
+/// Whether a call may block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Never, whatever the flags of the descriptor.
+    Not,
+    /// Until a datagram comes, a signal, or the timeout of the socket is over.
+    Once,
+}
+
+/// Receives one datagram of `origin` into `buffer`. [`Errno::AGAIN`] if there is none, also after a signal has ended a wait.
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u64],
     origin: &Origin,
+    wait: Wait,
 ) -> Result<Received, Errno> {
     let mut control = [0_u64; CONTROL_WORDS];
     let mut iov =
@@ -58,7 +68,10 @@ pub(crate) fn receive(
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
     header.msg_controllen = mem::size_of_val(&control) as _;
-    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
+    let mut flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
+    if wait == Wait::Not {
+        flags |= libc::MSG_DONTWAIT;
+    }
     let bytes = loop {
         // SAFETY:
         // * `header` points to one `iovec` over `buffer`, which is writable for its whole length and of integers, for which
@@ -70,6 +83,8 @@ pub(crate) fn receive(
                 .raw_os_error()
                 .map_or(Errno::IO, Errno::from_raw_os_error)
             {
+                // Signals must not make the wait longer.
+                Errno::INTR if wait == Wait::Once => return Err(Errno::AGAIN),
                 Errno::INTR => {}
                 errno => return Err(errno),
             },

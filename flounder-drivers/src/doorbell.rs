@@ -44,17 +44,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair,
-    sockopt::{socket_domain, socket_type},
+    sockopt::{Timeout, set_socket_timeout, socket_domain, socket_type},
 };
 
 use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, ConnectError};
+use flounder_rt::channel::{BRIEF_WAIT, CapEvent, CapInbox, CapRefusal, ConnectError};
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::Watched;
 
-use crate::datagram::{self, Received};
+use crate::datagram::{self, Received, Wait};
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::seal::{AcceptedRegion, RegionSize, accept_region, create_sealed};
 use crate::mem::{LINE_WORDS, LineMemory, OwnMemory, tag};
@@ -344,6 +344,12 @@ struct ReceiverState {
     next: u64,
     taken: Vec<Option<SlotEntry>>,
     free: Vec<u32>,
+    /// Number of waitsets that have watched the socket so far.
+    watchers: usize,
+    /// Calls that wait on the socket take [`BRIEF_WAIT`] at most.
+    is_limited: bool,
+    /// A thread waits on the socket without the lock, or has a datagram in hand.
+    is_waiting: bool,
 }
 
 /// A channel of this process.
@@ -367,8 +373,16 @@ impl DoorbellReceiver {
         let shared = |fd| Cap::from_peer(fd, origin.clone());
         let (socket, setup) =
             (shared(socket), [sender].into_iter().chain(setup).map(shared).collect());
-        let inner =
-            ReceiverState { log: None, setup, next: 0, taken: Vec::new(), free: Vec::new() };
+        let inner = ReceiverState {
+            log: None,
+            setup,
+            next: 0,
+            taken: Vec::new(),
+            free: Vec::new(),
+            watchers: 0,
+            is_limited: false,
+            is_waiting: false,
+        };
         let _mark = Mark::new(socket.as_fd());
         Ok(Self {
             _mark,
@@ -402,10 +416,9 @@ impl DoorbellReceiver {
     /// none. For a driver that checks its doorbell before the waitset reports it.
     #[cfg(feature = "scc")]
     pub(crate) fn poll_log(&self) {
-        let rung = self.inner.lock().read_log();
-        for notifier in rung {
-            notifier.notify();
-        }
+        let mut served = Served::default();
+        self.inner.lock().read_log(&mut served, None);
+        served.rung.iter().for_each(Notifier::notify);
     }
 
     /// Returns a slot for a channel of this process, which `notifier` wakes.
@@ -421,19 +434,19 @@ impl DoorbellReceiver {
 }
 
 impl DoorbellReceiver {
-    /// Takes datagrams until `inbox` has the event of message number `sequence`, or no datagram is there. Returns true if it
-    /// has taken as many as one call may, and more may be there.
+    /// Takes datagrams until `inbox` has the event of message number `sequence`, or no datagram is there. Returns true if more
+    /// may be there: it has taken as many as one call may, or another thread is taking one.
     ///
     /// `inbox` belongs to the caller, which is not notified of this event.
     pub(crate) fn collect(&self, inbox: &Arc<CapInbox>, sequence: u64) -> bool {
         let mut left = if self.born.is_here() { COLLECT } else { 0 };
-        let mut is_empty = left == 0;
+        let (mut is_empty, mut is_unsure) = (left == 0, false);
         while !is_empty && left > 0 && !inbox.is_due(sequence) {
             let served = self.serve(1, &mut left);
-            is_empty = served.datagrams == 0;
+            (is_empty, is_unsure) = (served.datagrams == 0, served.is_other_waiting);
             served.finish(&self.account, Some((inbox, sequence)));
         }
-        !is_empty && !inbox.is_due(sequence)
+        (!is_empty || is_unsure) && !inbox.is_due(sequence)
     }
 
     /// Takes up to `datagrams` datagrams, within `left`, and then reads the log.
@@ -445,24 +458,65 @@ impl DoorbellReceiver {
                 break;
             }
             let mut words = [0; CAP_WORDS];
-            let received = datagram::receive(self.socket.as_fd(), &mut words, &self.origin);
+            let received =
+                datagram::receive(self.socket.as_fd(), &mut words, &self.origin, Wait::Not);
             let Ok(received) = received else { break };
-            served.datagrams += 1;
-            let is_ring = received.bytes != size_of_val(&words) && received.caps.is_empty();
-            *left = left.saturating_sub(if is_ring { 1 } else { CAPS_COST });
-            if !is_ring {
-                let is_refused = self.origin.is_cut_off();
-                inner.put_caps(words, received, is_refused, &mut served);
-            }
+            *left = left.saturating_sub(self.take(&mut inner, words, received, &mut served));
         }
-        if served.datagrams > 0 {
-            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
-            served.unused.append(&mut inner.setup);
-        }
-        // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
-        fence(Ordering::SeqCst);
-        served.rung = inner.read_log();
+        served.is_other_waiting = inner.is_waiting;
+        inner.look(&mut served, None);
         served
+    }
+
+    /// Takes one datagram in. Returns what it costs, in rings.
+    fn take(
+        &self,
+        inner: &mut ReceiverState,
+        words: [u64; CAP_WORDS],
+        received: Received,
+        served: &mut Served,
+    ) -> usize {
+        served.datagrams += 1;
+        if received.bytes != size_of_val(&words) && received.caps.is_empty() {
+            return 1;
+        }
+        inner.put_caps(words, received, self.origin.is_cut_off(), served);
+        CAPS_COST
+    }
+
+    /// Blocks until the peer rings or sends capabilities, for about [`BRIEF_WAIT`] at most, and notifies the channels, except
+    /// for the slot `own` of a ring. Returns false at once if another waitset watches the socket: its thread could take what
+    /// this one waits for, and could not wake it.
+    fn wait(&self, own: u32) -> bool {
+        if !self.born.is_here() || !self.begin_waiting() {
+            return false;
+        }
+        let mut words = [0; CAP_WORDS];
+        let received = datagram::receive(self.socket.as_fd(), &mut words, &self.origin, Wait::Once);
+        let mut served = Served::default();
+        let mut inner = self.inner.lock();
+        inner.is_waiting = false;
+        if let Ok(received) = received {
+            self.take(&mut inner, words, received, &mut served);
+            // What is left in the socket is reported to the waitset.
+            inner.look(&mut served, Some(own));
+        }
+        drop(inner);
+        served.finish(&self.account, None);
+        true
+    }
+
+    /// Returns true if this thread may wait on the socket without the lock, for a limited time.
+    fn begin_waiting(&self) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.watchers != 1 || inner.is_waiting {
+            return false;
+        }
+        // The peer has the other socket of the pair, and cannot change this.
+        inner.is_limited = inner.is_limited
+            || set_socket_timeout(&self.socket, Timeout::Recv, Some(BRIEF_WAIT)).is_ok();
+        inner.is_waiting = inner.is_limited;
+        inner.is_waiting
     }
 }
 
@@ -472,6 +526,11 @@ impl DoorbellReceiver {
 struct Served {
     /// Number of datagrams taken.
     datagrams: usize,
+    /// Another thread waits on the socket, and may have taken a datagram that is not in its inbox yet.
+    is_other_waiting: bool,
+    /// Number of slots that were rung.
+    slots: usize,
+    /// Their notifiers, except for that of the caller.
     rung: Vec<Notifier>,
     /// Inboxes that have an event of the message with this number.
     arrived: Vec<(Arc<CapInbox>, u64)>,
@@ -500,6 +559,10 @@ impl Watched for DoorbellReceiver {
         self.socket.as_fd()
     }
 
+    fn watched(&self) {
+        self.inner.lock().watchers += 1;
+    }
+
     fn fired(&self) {
         if !self.born.is_here() {
             return;
@@ -508,7 +571,7 @@ impl Watched for DoorbellReceiver {
         loop {
             let served = self.serve(next, &mut left);
             let is_over = served.datagrams == 0 && !is_first;
-            let woken = served.rung.len() + served.arrived.len();
+            let woken = served.slots + served.arrived.len();
             served.finish(&self.account, None);
             // A datagram that is left in the socket makes it fire again. So one ring costs one look, and no entry is missed.
             if is_over || woken == 1 {
@@ -520,12 +583,22 @@ impl Watched for DoorbellReceiver {
 }
 
 impl ReceiverState {
-    /// Returns the notifiers of the slots that were rung since the last call, or all notifiers if
-    /// the log was overrun.
-    fn read_log(&mut self) -> Vec<Notifier> {
-        let Some(log) = &self.log else { return Vec::new() };
+    /// Reads the log, after datagrams were taken or none was there.
+    fn look(&mut self, served: &mut Served, own: Option<u32>) {
+        if served.datagrams > 0 {
+            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
+            served.unused.append(&mut self.setup);
+        }
+        // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
+        fence(Ordering::SeqCst);
+        self.read_log(served, own);
+    }
+
+    /// Finds the slots that were rung since the last call, or all slots if the log was overrun. Leaves out the notifier of
+    /// `own`.
+    fn read_log(&mut self, served: &mut Served, own: Option<u32>) {
+        let Some(log) = &self.log else { return };
         let entries = (log.lines() * LINE_WORDS) as u64;
-        let mut rung = Vec::new();
         for _ in 0..entries {
             let (line, word) = locate(self.next, log.lines());
             // SYNC wake-log: Acquire, pairs with the Release in `DoorbellSender::ring`.
@@ -533,23 +606,28 @@ impl ReceiverState {
             let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
             if ahead == 0 {
                 self.next += 1;
-                if let Some(Some(slot)) = self.taken.get(entry as u32 as usize) {
-                    rung.push(slot.notifier.clone());
+                let number = entry as u32;
+                if let Some(Some(slot)) = self.taken.get(number as usize) {
+                    served.slots += 1;
+                    if own != Some(number) {
+                        served.rung.push(slot.notifier.clone());
+                    }
                 }
             } else if entry == 0 || ahead > u32::MAX / 2 {
-                return rung;
+                return;
             } else {
                 // Overrun: the entries between are gone.
                 self.next += u64::from(ahead) + 1;
-                return self.all();
+                return self.find_all(served);
             }
         }
         // At most as many as the log holds in one visit: more may follow, and a hostile peer can make them up.
-        self.all()
+        self.find_all(served);
     }
 
-    fn all(&self) -> Vec<Notifier> {
-        self.taken.iter().flatten().map(|slot| slot.notifier.clone()).collect()
+    fn find_all(&self, served: &mut Served) {
+        served.rung = self.taken.iter().flatten().map(|slot| slot.notifier.clone()).collect();
+        served.slots = served.rung.len();
     }
 
     /// Puts the capabilities of a datagram into the inbox that they are for.
@@ -598,6 +676,12 @@ impl DoorbellSlot {
 
     pub(crate) fn receiver(&self) -> &Arc<DoorbellReceiver> {
         &self.receiver
+    }
+
+    /// Blocks until the peer rings, for this slot or another one, for about [`BRIEF_WAIT`] at most. Returns false at once if
+    /// this thread cannot wait here.
+    pub(crate) fn wait(&self) -> bool {
+        self.receiver.wait(self.number)
     }
 
     /// Sets the inbox for capabilities of `connection` that come with the doorbell.

@@ -115,6 +115,32 @@ fn sleep_and_line() {
     });
 }
 
+/// A hint of the peer that is wrong decides whether a receiver polls, never whether it is woken.
+#[test]
+fn sleep_by_a_false_hint() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(1, 0);
+        let thread = thread::spawn(move || {
+            writer.publish_processor(0);
+            send(&mut writer, 1);
+            let state = writer.look();
+            writer.publish_processor(7);
+            state.is_some_and(|state| writer.must_ring(state, WakeCause::Line))
+        });
+        let polls = reader.peer_processor() != Some(0);
+        if polls && reader.has_line() {
+            thread.join().unwrap();
+            return;
+        }
+        reader.publish_processor(0);
+        reader.arm(false);
+        fence(Ordering::SeqCst);
+        let sleeps = !reader.has_line();
+        let rung = thread.join().unwrap();
+        assert!(rung || !sleeps, "asleep, with a line in the ring, and nobody rings");
+    });
+}
+
 /// A sender that goes to sleep on a full ring either sees the room or is woken.
 #[test]
 fn sleep_and_room() {

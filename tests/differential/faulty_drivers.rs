@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use flounder::Control;
 use flounder::driver::channel::{
     Channel, Connector, End, Incoming, Outgoing, Pair, Progress, Readiness, Recv,
 };
@@ -16,18 +15,15 @@ enum Fault {
     Death,
     /// Loses one message of a hundred.
     Loss,
-    /// Refuses control operations.
-    Control,
     /// Never has room again, once it was full.
     Room,
 }
 
 /// Registers a driver for each fault. Returns their names and their faults.
-pub(crate) fn register_all() -> [(&'static str, &'static str); 4] {
+pub(crate) fn register_all() -> [(&'static str, &'static str); 3] {
     let warps = [
         (Fault::Death, "faulty death", "takes a close for a death"),
         (Fault::Loss, "faulty loss", "loses a message"),
-        (Fault::Control, "faulty control", "refuses control operations"),
         (Fault::Room, "faulty room", "never goes on once it was full"),
     ];
     warps.map(|(fault, name, what)| {
@@ -114,13 +110,6 @@ impl Channel for FaultyChannel {
 
     fn readiness(&self) -> Readiness<'_> {
         self.channel.readiness()
-    }
-
-    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        match self.fault {
-            Fault::Control => Err(ChannelError::Closed),
-            _ => self.channel.control(control),
-        }
     }
 
     fn close(&mut self) {

@@ -246,6 +246,13 @@ impl MessageAssembler {
         )
     }
 
+    /// Returns true if this end waits for lines of the peer alone: neither for room nor for the brokers.
+    pub(crate) fn waits_for_lines(&self) -> bool {
+        self.tx == SendState::Idle
+            && matches!(self.rx, ReceiveState::Idle | ReceiveState::Words)
+            && self.born.is_here()
+    }
+
     /// Returns true if this end is closed.
     #[inline]
     pub(crate) const fn is_closed(&self) -> bool {

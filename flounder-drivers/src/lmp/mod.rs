@@ -5,8 +5,9 @@
 //! are, without a copy.
 //!
 //! # What the kernel guarantees, and what it does not
-//! * Every holder of a copy of a socket can change its flags. So each call requests not to block,
-//!   and none sets `O_NONBLOCK`.
+//! * Every holder of a copy of a socket can change its flags and its timeout. So each call requests
+//!   not to block, and none sets `O_NONBLOCK`. Only on a half that this process made, and has not
+//!   given away, a blocking call may wait in `recv`, for a limited time.
 //! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is
 //!   lost whole, and `recv` reports it once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
 //! * The end of a socket looks alike whether the peer closed or died. So a frame announces a close,
@@ -31,7 +32,8 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{
-    set_socket_send_buffer_size, socket_acceptconn, socket_domain, socket_type,
+    Timeout, set_socket_send_buffer_size, set_socket_timeout, socket_acceptconn, socket_domain,
+    socket_type,
 };
 use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, getpeername, send, socketpair,
@@ -41,7 +43,7 @@ use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bulk::BulkMemory;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    CapRefusal, Channel, ChannelError, ConnectError, Connector, Control, End, Incoming, Link,
+    BRIEF_WAIT, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
     Offer, Outgoing, PairId, PendingOffer, Progress, ProtocolError, Readiness, Recv, SendPair,
 };
 use flounder_rt::closer::Origin;
@@ -53,7 +55,7 @@ mod frame;
 
 use frame::{Frame, HEADER_WORDS, MAX_PAYLOAD, MAX_WORDS};
 
-use crate::datagram;
+use crate::datagram::{self, Wait};
 use crate::mem::pool::MAPPED;
 
 const NAME: &str = "lmp";
@@ -91,6 +93,7 @@ impl Connector for Lmp {
         let end = |socket| {
             let mut end = LmpChannel::new(socket, Origin::LOCAL, None);
             end.pair = pair;
+            end.wait_limit = WaitLimit::NotSet;
             Box::new(end)
         };
         Ok((end(client), end(service)))
@@ -104,7 +107,8 @@ impl Connector for Lmp {
         let charge = link.account().charge(Resource::Descriptors, 1)?;
         let (mine, theirs) = sockets()?;
         let terms = Offer { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
-        let channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
+        let mut channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
+        channel.wait_limit = WaitLimit::NotSet;
         Ok((terms, Box::new(LmpOffer(channel))))
     }
 
@@ -178,13 +182,26 @@ struct LmpChannel {
     blocked: bool,
     /// True once this end is closed.
     closed: bool,
-    /// True if this end yields the processor with each message.
-    sync: bool,
+    /// True while `recv` waits.
+    waits: bool,
+    /// How long a call that waits on the socket may take.
+    wait_limit: WaitLimit,
     /// Error with which the channel ended, once it was reported.
     ended: Option<ChannelError>,
     born: ForkGeneration,
     /// Identity that both ends share, within a process.
     pair: Option<PairId>,
+}
+
+/// How long a call that waits on the socket may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitLimit {
+    /// As long as the peer likes: the peer made the socket, and may have kept a copy. No call waits.
+    Peers,
+    /// For ever: this process made the socket, and no call has waited yet.
+    NotSet,
+    /// For [`BRIEF_WAIT`].
+    Set,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +242,8 @@ impl LmpChannel {
             rx: ReceiveState::Idle,
             blocked: false,
             closed: false,
-            sync: false,
+            waits: false,
+            wait_limit: WaitLimit::Peers,
             ended: None,
             born: ForkGeneration::now(),
             pair: None,
@@ -277,10 +295,11 @@ impl LmpChannel {
         incoming: &mut Incoming,
         buffer: &mut [u64],
     ) -> Result<Option<Recv>, ChannelError> {
-        let mut received = datagram::receive(self.socket.as_fd(), buffer, &self.origin);
+        let wait = if self.waits { Wait::Once } else { Wait::Not };
+        let mut received = datagram::receive(self.socket.as_fd(), buffer, &self.origin, wait);
         if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
             // Reported once, ahead of the datagrams that are still there.
-            received = datagram::receive(self.socket.as_fd(), buffer, &self.origin);
+            received = datagram::receive(self.socket.as_fd(), buffer, &self.origin, Wait::Not);
         }
         let received = match received {
             Ok(received) => received,
@@ -374,6 +393,16 @@ impl LmpChannel {
         Ok(Some(if self.rx == ReceiveState::Idle { Recv::Message } else { Recv::More }))
     }
 
+    /// Limits calls that wait on the socket. Returns false if they cannot be limited.
+    fn limit_waits(&mut self) -> bool {
+        if self.wait_limit == WaitLimit::NotSet
+            && set_socket_timeout(&self.socket, Timeout::Recv, Some(BRIEF_WAIT)).is_ok()
+        {
+            self.wait_limit = WaitLimit::Set;
+        }
+        self.wait_limit == WaitLimit::Set
+    }
+
     /// Returns true if the socket is one of these, or has ended.
     fn is(&self, wanted: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.socket, wanted)];
@@ -430,9 +459,6 @@ impl Channel for LmpChannel {
             }
             if sent == total {
                 self.blocked = false;
-                if self.sync {
-                    rustix::thread::sched_yield();
-                }
                 return Ok(Progress::Done);
             }
         }
@@ -440,16 +466,12 @@ impl Channel for LmpChannel {
 
     fn send_now(&mut self, number: u16, words: &[u64]) -> bool {
         // On any obstacle return false: `send` meets it again and reports it.
-        let sent = words.len() <= SMALL
+        words.len() <= SMALL
             && !self.blocked
             && !self.closed
             && self.ended.is_none()
             && self.born.is_here()
-            && self.send_small(number, words).is_ok();
-        if sent && self.sync {
-            rustix::thread::sched_yield();
-        }
-        sent
+            && self.send_small(number, words).is_ok()
     }
 
     fn recv(&mut self, incoming: &mut Incoming) -> Result<Recv, ChannelError> {
@@ -493,9 +515,15 @@ impl Channel for LmpChannel {
         Readiness::Fd(self.socket.as_fd())
     }
 
-    fn control(&mut self, control: Control) -> Result<(), ChannelError> {
-        self.sync = control == Control::SetSync;
-        Ok(())
+    fn recv_waits(&mut self, waits: bool) -> bool {
+        // A wait for room, or for the end to be reported, is not one for a message.
+        self.waits = waits
+            && !self.blocked
+            && !self.closed
+            && self.ended.is_none()
+            && self.born.is_here()
+            && self.limit_waits();
+        self.waits
     }
 
     fn close(&mut self) {

@@ -8,7 +8,8 @@ use crossbeam_utils::CachePadded;
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::bulk::BulkMemory;
 use flounder_rt::channel::{
-    Channel, ChannelError, Incoming, Outgoing, PairId, Progress, Readiness, Recv, RecvNow,
+    Channel, ChannelError, Incoming, Outgoing, PairId, PeerProcessor, Progress, Readiness, Recv,
+    RecvNow,
 };
 use flounder_rt::notify::Notifier;
 use flounder_rt::waitset::{Watched, Watcher};
@@ -216,6 +217,20 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
 
     fn sleep_limit(&mut self) -> Option<Duration> {
         self.ring.sleep_limit()
+    }
+
+    fn peer_processor(&self, this: usize) -> PeerProcessor {
+        match self.ring.inner.peer_processor() {
+            None => PeerProcessor::Unknown,
+            Some(peer) if peer == this as u64 => PeerProcessor::This,
+            Some(_) => PeerProcessor::Another,
+        }
+    }
+
+    fn wait_briefly(&mut self) -> bool {
+        // Between threads the doorbell is the waitset's own.
+        self.assembler.waits_for_lines()
+            && self.resources.as_ref().is_some_and(|resources| resources.slot.wait())
     }
 
     fn readiness(&self) -> Readiness<'_> {

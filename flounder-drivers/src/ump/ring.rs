@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!             word 0           1          2         3 .. 7
-//! line 0     | magic, version | lines    | state   | zero             |   control line: seldom written
+//! line 0     | magic, version | lines    | state   | processor, zero  |   control line: seldom written
 //! line 1     | ack            | expected | handed  | zero             |   flow line: written every quarter of a ring
 //! line 2     | payload                                      | header  |   data line 0
 //! ...
@@ -36,6 +36,8 @@ const MAGIC: usize = 0;
 const LINES: usize = 1;
 /// Word of the control line with an [`EndState`].
 const STATE: usize = 2;
+/// Word of the control line with the number, plus 1, of the processor on which its writer last armed or rang; 0 at first.
+const PROCESSOR: usize = 3;
 /// Word of the flow line: the number of lines that its writer has read.
 const ACK: usize = 0;
 /// Word of the flow line: the number of messages with capabilities of which its writer has read the
@@ -106,6 +108,8 @@ pub struct Ring<W, R> {
     rx: ReceivePosition,
     /// State of this end, as published.
     state: u64,
+    /// Processor of this end, as published.
+    processor: u64,
     /// State of the peer for which the doorbell was rung last.
     rung: EndState,
     /// Number of the peer's arms when this end requested fences. Until the peer has armed once more,
@@ -171,6 +175,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
             theirs,
             fences,
             state,
+            processor: 0,
             rung: EndState(0),
             unsure: None,
         }
@@ -520,6 +525,22 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     /// Publishes that this end sends no more.
     pub fn close(&mut self) {
         self.set_state(self.state | EndState::CLOSED);
+    }
+
+    /// Publishes on which processor this end runs.
+    pub fn publish_processor(&mut self, number: usize) {
+        let processor = number as u64 + 1;
+        if processor != self.processor {
+            self.processor = processor;
+            // No other memory hangs on it.
+            self.mine.store(CONTROL, PROCESSOR, processor, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the number of the processor that the peer has published last, if it has published one. A hint that nothing but
+    /// speed may depend on.
+    pub fn peer_processor(&self) -> Option<u64> {
+        self.theirs.load(CONTROL, PROCESSOR, Ordering::Relaxed).checked_sub(1)
     }
 
     fn set_state(&mut self, state: u64) {

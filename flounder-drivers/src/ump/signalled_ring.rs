@@ -6,6 +6,7 @@ use std::time::Instant;
 use flounder_rt::barrier;
 use flounder_rt::channel::{ChannelError, Incoming, Outgoing, ProtocolError};
 use flounder_rt::notify::Notifier;
+use rustix::thread::sched_getcpu;
 
 use crate::assembler::{LineReader, LineWriter, MessageAssembler, PeerEnd};
 use crate::doorbell::{Doorbell, retry_time};
@@ -42,6 +43,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
         }
         let unsure = self.inner.is_unsure();
         self.unsure_since = unsure.then(|| self.unsure_since.unwrap_or_else(Instant::now));
+        self.inner.publish_processor(sched_getcpu());
         self.inner.arm(blocked);
         Ok(())
     }
@@ -80,6 +82,7 @@ impl<W: OwnMemory, R: LineMemory> SignalledRing<W, R> {
     #[cold]
     pub(super) fn signal(&mut self, state: EndState, cause: WakeCause) -> Result<(), ChannelError> {
         if self.inner.must_ring(state, cause) {
+            self.inner.publish_processor(sched_getcpu());
             // A ring that fails stays pending.
             self.inner.note_rung(state);
             self.ring_doorbell();

@@ -32,7 +32,7 @@ use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
 use crate::binding::{
     BindingError, BoxDispatch, Dispatch, Received, Rest, RpcError, Shared, SharedEndpoint,
 };
-use crate::channel::{Channel, Incoming, Readiness};
+use crate::channel::{Channel, Incoming, PeerProcessor, Readiness};
 use crate::exit;
 use crate::interface::Interface;
 use crate::message::bulk::BulkEnd;
@@ -459,6 +459,10 @@ impl Source for Shell<AnyThread> {
 
     fn sleep_limit(&self) -> Option<core::time::Duration> {
         Lock::lock(&self.io).channel.sleep_limit()
+    }
+
+    fn peer_processor(&self, this: usize) -> PeerProcessor {
+        Lock::lock(&self.io).channel.peer_processor(this)
     }
 
     fn is_polled(&self) -> bool {

@@ -197,7 +197,7 @@ impl RawBinding {
         Ok(())
     }
 
-    /// Executes a control operation. A driver ignores an operation that it has no use for.
+    /// Executes a control operation.
     ///
     /// # Errors
     /// [`ControlError::Closed`] if the binding has ended.
@@ -205,12 +205,12 @@ impl RawBinding {
         if self.0.has_ended() {
             return Err(ControlError::Closed);
         }
-        if control == Control::Teardown {
-            self.teardown();
-            return Ok(());
+        match control {
+            Control::Teardown => self.teardown(),
+            Control::SetSync => self.0.own.hands_over.set(true),
+            Control::ClearSync => self.0.own.hands_over.set(false),
         }
-        let mut io = self.0.io.borrow_mut();
-        io.channel.control(control).map_err(|_| ControlError::Closed)
+        Ok(())
     }
 
     /// Tears the binding down, without blocking. From here on no message is accepted, no handler

@@ -20,7 +20,8 @@ use crate::binding::shared::SentSlot;
 use crate::binding::threading::{Lock, OneThread, Own, Slot, Threading};
 use crate::binding::{BindingError, closing};
 use crate::channel::{
-    Channel, ChannelError, Incoming, KEPT_WORDS, Outgoing, Progress, ProtocolError, Readiness, Recv,
+    Channel, ChannelError, Incoming, KEPT_WORDS, Outgoing, PeerProcessor, Progress, ProtocolError,
+    Readiness, Recv,
 };
 use crate::exit::Unsent;
 use crate::interface::Interface;
@@ -541,6 +542,13 @@ impl<T: Threading> Shell<T> {
     }
 }
 
+impl Shell {
+    /// Returns true if a handle in another thread, or a buffer there, may need this end while it waits.
+    fn serves_other_threads(&self) -> bool {
+        self.own.shared.get().is_some() || self.own.bulk.get().is_some_and(Option::is_some)
+    }
+}
+
 impl Source for Shell {
     #[inline]
     fn turn(&self) -> Turned {
@@ -566,6 +574,23 @@ impl Source for Shell {
 
     fn sleep_limit(&self) -> Option<Duration> {
         self.io.borrow_mut().channel.sleep_limit()
+    }
+
+    fn peer_processor(&self, this: usize) -> PeerProcessor {
+        if self.own.hands_over.get() {
+            PeerProcessor::This
+        } else {
+            self.io.borrow().channel.peer_processor(this)
+        }
+    }
+
+    fn wait_briefly(&self) -> bool {
+        !self.serves_other_threads() && self.io.borrow_mut().channel.wait_briefly()
+    }
+
+    fn recv_waits(&self, waits: bool) -> bool {
+        let waits = waits && !self.serves_other_threads();
+        self.io.borrow_mut().channel.recv_waits(waits) && waits
     }
 
     fn trim(&self) -> bool {

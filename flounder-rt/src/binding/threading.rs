@@ -211,6 +211,8 @@ pub(super) struct Own {
     /// True if the waitset asked for events while the handler ran: the answer was that there are none, and the waitset may
     /// sleep now.
     pub(super) polled_in_handler: Cell<bool>,
+    /// Set by [`Control::SetSync`](crate::channel::Control::SetSync).
+    pub(super) hands_over: Cell<bool>,
 }
 
 impl Own {
@@ -228,6 +230,7 @@ impl Own {
             bulk: OnceCell::new(),
             mail: OnceCell::new(),
             polled_in_handler: Cell::new(false),
+            hands_over: Cell::new(false),
         }
     }
 }

@@ -59,6 +59,7 @@ use crate::errno::Errno;
 use crate::message::bulk::BulkMemory;
 use crate::notify::Notifier;
 use crate::waitset::Watcher;
+pub use crate::waitset::{BRIEF_WAIT, PeerProcessor};
 use crate::wire::Gather;
 pub use crate::wire::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 
@@ -128,9 +129,11 @@ pub enum Readiness<'a> {
 pub enum Control {
     /// Ends the binding, as [`teardown`](crate::binding::RawBinding::teardown) does. Never reaches a channel.
     Teardown,
-    /// Yields the processor to the receiver with each message, where messages go through the kernel (lmp).
+    /// Hands the processor over to the peer: this end blocks at once when it waits for the peer, in a call or in its waitset,
+    /// and does not poll first. Faster where both ends share a processor, slower where each has its own.
     SetSync,
-    /// Undoes `SetSync`. This is the default.
+    /// Undoes `SetSync`. This is the default: this end polls before it blocks, unless its driver knows that the peer ran last
+    /// on the same processor, or the waitset has found that polling is of no use.
     ClearSync,
 }
 
@@ -198,6 +201,25 @@ pub trait Channel {
         None
     }
 
+    /// Returns where the peer ran last, seen from a thread on processor `this`. The default does not know.
+    fn peer_processor(&self, _this: usize) -> PeerProcessor {
+        PeerProcessor::Unknown
+    }
+
+    /// Blocks until the peer wakes this end, which is armed, for about [`BRIEF_WAIT`] at most. Returns false at once if the
+    /// driver cannot do that, or if anything else than the peer may have to wake this end. Only for a channel that is
+    /// [polled](Readiness::Polled). The default cannot.
+    fn wait_briefly(&mut self) -> bool {
+        false
+    }
+
+    /// Makes [`recv`](Channel::recv) wait for a message, for about [`BRIEF_WAIT`] at most, until a call with false. Returns
+    /// false if the driver cannot do that; `recv` does not wait then. Only for a channel with a [descriptor](Readiness::Fd).
+    /// The default cannot.
+    fn recv_waits(&mut self, _waits: bool) -> bool {
+        false
+    }
+
     /// Returns how the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
@@ -224,14 +246,6 @@ pub trait Channel {
     /// for a driver without memory in common, is none: bulk data then travels in messages.
     fn bulk(&self) -> Option<&'static dyn BulkMemory> {
         None
-    }
-
-    /// Carries out a control operation. The default ignores it.
-    ///
-    /// # Errors
-    /// If the channel has ended.
-    fn control(&mut self, _control: Control) -> Result<(), ChannelError> {
-        Ok(())
     }
 
     /// Closes this end. Idempotent; never waits for the peer.

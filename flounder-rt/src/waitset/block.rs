@@ -68,13 +68,17 @@ impl Waitset {
         let polled = self.polled_len();
         let last_ready = self.0.last_ready.replace(NO_TOKEN);
         let source = self.0.queues.borrow().source(last_ready).cloned();
-        let spun = if let Some(source) = source {
-            self.spin(polled + FD_VISIT, || match self.look(visit) {
-                Found::Nothing => self.look_at_last_ready(last_ready, &*source, visit),
+        let must_block = || self.must_block(source.as_deref());
+        let spun = if self.0.one_core.blocks() && must_block() {
+            Spun::InVain(None)
+        } else if let Some(source) = &source {
+            let look = || match self.look(visit) {
+                Found::Nothing => self.look_at_last_ready(last_ready, &**source, visit),
                 found => found,
-            })
+            };
+            self.spin(polled + FD_VISIT, must_block, look)
         } else if polled > 0 {
-            self.spin(polled, || self.look(visit))
+            self.spin(polled, must_block, || self.look(visit))
         } else {
             Spun::InVain(None)
         };
@@ -103,6 +107,9 @@ impl Waitset {
     fn back_off(&self, began: Option<Instant>) {
         if let Some(began) = began {
             let long = began.elapsed() >= 2 * self.0.spin.get();
+            if !long {
+                self.0.one_core.slept_briefly();
+            }
             self.0.backed_off.set(if long {
                 (self.0.backed_off.get() + 1).min(MAX_BACK_OFF)
             } else {
@@ -146,16 +153,27 @@ impl Waitset {
         limit
     }
 
-    /// Looks until something is found or the spin time is over. `visits` is the cost of one look.
+    /// Looks until something is found or the spin time is over. `visits` is the cost of one look. Stops early if `must_block`,
+    /// which is asked once, returns true.
     #[inline]
-    fn spin(&self, visits: usize, mut look: impl FnMut() -> Found) -> Spun {
-        let spin = self.0.spin.get() / (1 << self.0.backed_off.get());
+    fn spin(
+        &self,
+        visits: usize,
+        must_block: impl FnOnce() -> bool,
+        mut look: impl FnMut() -> Found,
+    ) -> Spun {
+        let one_core = &self.0.one_core;
+        let mut must_block = Some(must_block);
         let mut started: Option<Instant> = None;
+        let mut looks = if one_core.blocks() { 1 } else { SPINS_PER_LOOK.div_ceil(visits) };
         loop {
-            for _ in 0..SPINS_PER_LOOK.div_ceil(visits) {
+            for _ in 0..looks {
                 let found = look();
                 if found != Found::Nothing {
                     self.0.backed_off.set(0);
+                    if started.is_some() {
+                        one_core.polling_paid();
+                    }
                     return Spun::Found(found);
                 }
                 // A peer that answers at once does so in the first looks: they use neither a pause
@@ -164,9 +182,17 @@ impl Waitset {
                     core::hint::spin_loop();
                 }
             }
-            if started.get_or_insert_with(Instant::now).elapsed() >= spin {
+            let polled = started.get_or_insert_with(Instant::now).elapsed();
+            if polled >= self.0.spin.get() / (1 << self.0.backed_off.get()) {
                 return Spun::InVain(started);
             }
+            if one_core.is_time_to_ask(polled)
+                && let Some(must_block) = must_block.take()
+                && must_block()
+            {
+                return Spun::InVain(None);
+            }
+            looks = SPINS_PER_LOOK.div_ceil(visits);
         }
     }
 
@@ -313,13 +339,24 @@ impl Waitset {
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         let (mut deadline, mut events) = (None, 0_u32);
+        // False after a wait apart from the waitset that was in vain: the next one is with the waitset.
+        let mut may_be_brief = true;
         while !done() {
+            let waits_in_recv = may_be_brief && !source.is_polled() && self.0.one_core.blocks();
+            if waits_in_recv && self.must_block_for(source) {
+                let deadline = *deadline.get_or_insert_with(|| timeout.end_of_blocking());
+                if let Some(worked) = self.turn_that_waits(source, deadline, turn) {
+                    may_be_brief = worked;
+                    continue;
+                }
+            }
             let visit = || if turn() { Found::Event } else { Found::Nothing };
             let visits = if source.is_polled() { 1 } else { FD_VISIT };
-            let spun = self.spin(visits, visit);
+            let spun = self.spin(visits, || self.must_block_for(source), visit);
             // A quick answer needs no clock; under a flood of other messages the deadline still
             // counts.
             if let Spun::Found(_) = spun {
+                may_be_brief = true;
                 events += 1;
                 if !events.is_multiple_of(LOOK_AROUND) {
                     continue;
@@ -330,27 +367,36 @@ impl Waitset {
                 return Err(DispatchError::Deadline);
             }
             if let Spun::InVain(began) = spun {
-                self.sleep_for(token, source, deadline)?;
+                may_be_brief = !self.sleep_for(token, source, deadline, may_be_brief)?;
                 self.back_off(began);
             }
         }
         Ok(())
     }
 
-    /// Blocks until the source `token` may have something to do.
+    /// Blocks until the source `token` may have something to do. Returns true if it has waited apart from the waitset, which
+    /// `may_be_brief` permits.
     fn sleep_for(
         &self,
         token: u64,
         source: &dyn Source,
         deadline: Option<Instant>,
-    ) -> Result<(), DispatchError> {
+        may_be_brief: bool,
+    ) -> Result<bool, DispatchError> {
         let mut limit = None;
         if source.is_polled() {
             arm_then_barrier(|| _ = source.arm());
             limit = source.sleep_limit().map(|limit| Instant::now() + limit);
         }
         let until = earlier(deadline, limit);
-        let result = if source.ready() { Ok(()) } else { self.sleep_in_kernel(until, false) };
+        let may_be_brief = may_be_brief && source.is_polled() && limit.is_none();
+        let result = if source.ready() {
+            Ok(false)
+        } else if may_be_brief && self.wait_briefly(source, deadline) {
+            Ok(true)
+        } else {
+            self.sleep_in_kernel(until, false).map(|()| false)
+        };
         if source.is_polled() {
             source.disarm();
             self.0.queues.borrow_mut().make_polled(token);

@@ -69,6 +69,7 @@ mod extension;
 mod fds;
 mod gate;
 mod host_loop;
+mod one_core;
 mod queues;
 mod remote;
 mod run;
@@ -92,6 +93,8 @@ use extension::Extensions;
 pub(crate) use extension::{Extension, SharedExtension};
 pub use fds::Interest;
 use host_loop::HostLoop;
+use one_core::OneCore;
+pub use one_core::{BRIEF_WAIT, PeerProcessor};
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use run::Begun;
@@ -150,6 +153,7 @@ struct Inner {
     spin: Cell<Duration>,
     /// Number of times that the spin time is halved at present.
     backed_off: Cell<u32>,
+    one_core: OneCore,
     /// Sources that hold the memory of large messages.
     untrimmed: RefCell<Vec<Weak<dyn Source>>>,
     /// When these are asked to free it. `None` if there are none.
@@ -197,6 +201,7 @@ impl Waitset {
             remote: Arc::default(),
             spin: Cell::new(DEFAULT_SPIN),
             backed_off: Cell::new(0),
+            one_core: OneCore::default(),
             untrimmed: RefCell::default(),
             trim_at: Cell::new(None),
             turns: Turns::default(),

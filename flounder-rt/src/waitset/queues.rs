@@ -318,6 +318,11 @@ impl Queues {
         }
     }
 
+    /// The polled sources.
+    pub(crate) fn polled(&self) -> impl Iterator<Item = &Rc<dyn Source>> {
+        self.polled.iter().map(|polled| &polled.source)
+    }
+
     /// Collects the polled sources.
     pub(crate) fn all_polled(&self, into: &mut Vec<Registered>) {
         self.polled_where(into, |_| true);

@@ -21,6 +21,9 @@ pub trait Watched: Send + Sync {
     /// Called while the descriptor is readable (level-triggered: again and again until it is not).
     /// Runs on the waitset's thread, and calls no user code.
     fn fired(&self);
+
+    /// Called when another waitset begins to watch the descriptor.
+    fn watched(&self) {}
 }
 
 /// A waitset as a driver sees it: it watches descriptors.
@@ -226,6 +229,7 @@ impl Watches {
         self.next += 1;
         epoll.add_once(watched.fd(), WATCHED | id, EventFlags::IN)?;
         self.watched.insert(id, weak);
+        watched.watched();
         Ok(())
     }
 

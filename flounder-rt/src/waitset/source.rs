@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::waitset::{Gone, Run};
+use crate::waitset::{Gone, PeerProcessor, Run};
 
 /// Something that stays registered with a waitset: a binding.
 pub trait Source {
@@ -27,6 +27,21 @@ pub trait Source {
     /// a wake-up; `None` if there is no limit. Called after [`arm`](Source::arm).
     fn sleep_limit(&self) -> Option<Duration> {
         None
+    }
+
+    /// Returns where the peer ran last, seen from a thread on processor `this`.
+    fn peer_processor(&self, _this: usize) -> PeerProcessor {
+        PeerProcessor::Unknown
+    }
+
+    /// Blocks until the peer wakes the armed source: `Channel::wait_briefly`.
+    fn wait_briefly(&self) -> bool {
+        false
+    }
+
+    /// Makes the next turns wait for a message: `Channel::recv_waits`.
+    fn recv_waits(&self, _waits: bool) -> bool {
+        false
     }
 
     /// Frees the memory that large messages took, or returns true if there was one since the last call: then it is called

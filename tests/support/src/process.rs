@@ -1,7 +1,7 @@
 //! What a test process can do: its main loop, and the commands that concern services, names, bindings and capabilities.
 
 use std::cell::{Cell, RefCell};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -15,10 +15,13 @@ use flounder::monitor::snapshot;
 use flounder::nameservice::NameError;
 use flounder::policy::{self, Direction};
 use flounder::{
-    BindingError, Cap, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor, nameservice,
+    BindingError, Cap, Control, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor,
+    nameservice,
 };
 use flounder_conformance::LingeringSocket;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -40,6 +43,28 @@ flounder::flounder! {
         message given(uint32 number, cap cap);
         rpc add(in uint32 a, in uint32 b, out uint32 sum);
     };
+}
+
+/// What a thread has cost.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Cost {
+    /// Number of times that the thread has blocked.
+    pub blocked: u64,
+    /// Processor time.
+    pub time: Duration,
+}
+
+impl Cost {
+    fn of_this_thread() -> Self {
+        let status = fs::read_to_string("/proc/thread-self/status").expect("there is /proc");
+        let blocked = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .and_then(|number| number.trim().parse().ok())
+            .expect("the kernel counts switches");
+        let time = clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it is not negative");
+        Self { blocked, time }
+    }
 }
 
 /// The same interface in a changed version.
@@ -147,6 +172,12 @@ commands! { Process:
     stop_talking: StopTalking {} -> u32;
     /// Calls over the last binding.
     add: Add { a: u32, b: u32 } -> u32;
+    /// Calls over the last binding, this many times, one after the other; with [`Control::SetSync`] if `hands_over`.
+    add_repeatedly: AddRepeatedly { count: u32, hands_over: bool } -> ();
+    /// Lets the main thread run on this processor alone, and poll for so long before it blocks.
+    pin: Pin { processor: usize, spin: Duration } -> ();
+    /// Returns what the main thread has cost so far.
+    thread_cost: ThreadCost {} -> Cost;
     /// Sends a capability for the file at `path` as soon as there is room; its receiver answers with [`Event::Got`].
     give: Give { number: u32, path: String } -> ();
     /// Requests a capability, which [`Event::Given`] reports.
@@ -549,6 +580,23 @@ impl ProcessState {
             Request::Add(Add { a, b }, reply) => {
                 reply.send(echo::RpcClient::new(&self.binding()).add(a, b));
             }
+            Request::AddRepeatedly(AddRepeatedly { count, hands_over }, reply) => {
+                let binding = self.binding();
+                let sync = if hands_over { Control::SetSync } else { Control::ClearSync };
+                binding.control(sync).expect("it is open");
+                let calls = echo::RpcClient::new(&binding);
+                reply.send((0..count).try_for_each(|n| {
+                    calls.add(n, 1).map(|sum| assert_eq!(sum, n + 1, "the sum is right"))
+                }));
+            }
+            Request::Pin(Pin { processor, spin }, reply) => {
+                self.waitset.set_spin(spin);
+                let mut only = CpuSet::new();
+                only.set(processor);
+                sched_setaffinity(None, &only).expect("the processor is there");
+                reply.ok(());
+            }
+            Request::ThreadCost(ThreadCost {}, reply) => reply.ok(Cost::of_this_thread()),
             Request::Give(Give { number, path }, reply) => {
                 let cap = Cap::from(File::open(path).expect("it can be opened"));
                 self.give(number, cap, reply);

@@ -15,6 +15,7 @@ use crate::barrier::arm_then_barrier;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
 use crate::waitset::block::MAX_BACK_OFF;
 use crate::waitset::claim::{Claim, Rest};
+use crate::waitset::one_core::OneCore;
 use crate::waitset::shared::{Host, Inner, Item};
 use crate::waitset::{DEFAULT_SPIN, Gone, Source, Turned, Wake};
 
@@ -46,6 +47,8 @@ pub(super) struct Sources {
     pub(super) is_interrupted: AtomicBool,
     /// Number of times that the spin time is halved at present.
     backed_off: AtomicU8,
+    /// Belongs to the thread that polls.
+    one_core: Mutex<OneCore>,
 }
 
 #[derive(Default)]
@@ -96,23 +99,37 @@ impl Sources {
     pub(super) fn spin(&self, found: &mut Vec<Item>) -> Option<Instant> {
         let halvings = u32::from(self.backed_off.load(Ordering::Relaxed));
         let spin = DEFAULT_SPIN / (1 << halvings);
-        let began = Instant::now();
+        let (one_core, began) = (self.one_core.lock(), Instant::now());
+        let mut looks = if one_core.blocks() { 1 } else { LOOKS };
+        let (mut is_first, mut has_asked) = (true, false);
         loop {
             let list = self.list();
             if list.is_empty() {
                 return None;
             }
-            for _ in 0..LOOKS.div_ceil(list.len()) {
+            for _ in 0..looks.div_ceil(list.len()) {
                 self.look(&list, found);
                 if !found.is_empty() || self.is_interrupted.load(Ordering::Acquire) {
                     self.backed_off.store(0, Ordering::Relaxed);
+                    if !is_first {
+                        one_core.polling_paid();
+                    }
                     return None;
                 }
                 core::hint::spin_loop();
             }
-            if began.elapsed() >= spin {
+            let polled = began.elapsed();
+            if polled >= spin {
                 return Some(began);
             }
+            if !has_asked && one_core.is_time_to_ask(polled) {
+                has_asked = true;
+                let sources = list.iter().map(|place| &*place.source as &dyn Source);
+                if one_core.must_block_for_any(sources) {
+                    return None;
+                }
+            }
+            (looks, is_first) = (LOOKS, false);
         }
     }
 
@@ -120,6 +137,9 @@ impl Sources {
     pub(super) fn back_off(&self, began: Option<Instant>) {
         if let Some(began) = began {
             let is_long = began.elapsed() >= 2 * DEFAULT_SPIN;
+            if !is_long {
+                self.one_core.lock().slept_briefly();
+            }
             let halvings = self.backed_off.load(Ordering::Relaxed);
             let most = MAX_BACK_OFF as u8;
             let halvings = if is_long { (halvings + 1).min(most) } else { 0 };
