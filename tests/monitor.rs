@@ -208,7 +208,7 @@ fn a_root_without_descriptors_says_no_and_recovers() {
     let mut late = system.spawn();
     let refused = late.expect_error(process::AwaitNameFor::new("echo", millis(300)));
     // If it takes the place of the root that closes its connections, it waits for the owners of names to come back.
-    assert!(["Deadline(Root)", "Deadline(Registration)"].contains(&&*refused), "{refused}");
+    assert!(["Deadline(Root)", "Deadline(Owners)"].contains(&&*refused), "{refused}");
     client.talk(100);
     root.release();
     late.await_name_for("echo", millis(5000));

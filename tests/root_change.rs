@@ -82,6 +82,35 @@ fn an_owner_that_is_slow_to_come_back_keeps_its_name() {
 }
 
 #[test]
+fn a_lookup_that_a_new_root_cannot_answer_yet_says_so() {
+    // On a machine that is busy with something else, a round can miss the half second.
+    let seen = (0..5).any(|_| {
+        let system = TestSystem::new();
+        let mut root = system.spawn();
+        root.join();
+        let [mut owner, mut other] = [system.spawn(), system.spawn()];
+        owner.export("svc");
+        other.join();
+        owner.stop();
+        root.kill();
+        let deadline = Instant::now() + TIMEOUT;
+        let mut seen = false;
+        loop {
+            let missing = process::AwaitNameFor::new("unknown", millis(150));
+            match &*other.expect_error(missing) {
+                "Deadline(Owners)" => seen = true,
+                "Deadline(Registration)" => break,
+                error => assert_eq!(error, "Deadline(Root)"),
+            }
+            assert!(Instant::now() < deadline, "the root waits for half a second");
+        }
+        owner.go_on();
+        seen
+    });
+    assert!(seen, "no lookup ended while the new root waited for the owner");
+}
+
+#[test]
 fn binds_succeed_when_the_root_dies() {
     let mut binds = 0;
     for _ in 0..roots(3) {

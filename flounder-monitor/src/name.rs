@@ -145,6 +145,9 @@ pub enum NameError {
 pub enum Awaited {
     /// The registration of the name: the root monitor had received the lookup, and no service has registered the name.
     Registration,
+    /// The owners of names: a root monitor that has taken the place of another waits for them, half a second at most, before
+    /// it says that a name is unknown. The name may be theirs.
+    Owners,
     /// An answer of the root monitor, or a root monitor.
     Root,
     /// The loss of the name, which this process still had.
@@ -252,6 +255,13 @@ impl fmt::Display for NameError {
             Self::Deadline { awaited: Awaited::Registration, request } => {
                 write!(f, "no service has registered {request}; the deadline has passed")
             }
+            Self::Deadline { awaited: Awaited::Owners, request } => {
+                write!(
+                    f,
+                    "the root monitor is new and waits for the owners of names, one of which may have {request}; \
+                     the deadline has passed"
+                )
+            }
             Self::Deadline { awaited: Awaited::Root, request } => match request.root() {
                 Some(root) => {
                     write!(
@@ -358,6 +368,8 @@ mod tests {
             missing.starts_with("no service has registered the name \"clock\" in /run/f"),
             "{missing}"
         );
+        let returning = text(Awaited::Owners, Some(root.clone()));
+        assert!(returning.starts_with("the root monitor is new"), "{returning}");
         let silent =
             "the root monitor, process 7 of user 0 (initd), did not answer before the deadline";
         assert_eq!(

@@ -62,6 +62,9 @@ const DYING_ROOT_TIMEOUT: Duration = Duration::from_millis(200);
 /// replaced.
 const ROOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Interval of questions whether a new root still waits for owners of names.
+const OWNERS_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
 /// State of this domain's membership.
 pub(super) enum Status {
     /// The domain tries to join.
@@ -335,12 +338,15 @@ impl Monitor {
             ReplyTiming::Deferred(progress) => progress.check_delay(ALIVE_CHECK_DELAY),
         };
         self.waitset.sleep(delay).await;
-        while within_response_timeout(&self.waitset, membership.client.alive_async())
-            .await
-            .is_some()
+        while let Some(alive) =
+            within_response_timeout(&self.waitset, membership.client.alive_async()).await
         {
             match timing {
                 ReplyTiming::Immediate => self.waitset.sleep(ROOT_CHECK_INTERVAL).await,
+                ReplyTiming::Deferred(progress) if alive == Ok(true) => {
+                    progress.set_awaited(Awaited::Owners);
+                    self.waitset.sleep(progress.check_delay(OWNERS_CHECK_INTERVAL)).await;
+                }
                 // The root has received the call. If it gets stuck, the next other call notices.
                 ReplyTiming::Deferred(progress) => {
                     progress.set_awaited(Awaited::Registration);

@@ -300,8 +300,8 @@ impl monitor::Rx for DomainHandler {
     }
 
     fn alive(&mut self, _: &Binding, reply: monitor::AliveReply) {
-        let Some(_) = self.joined_domain() else { return };
-        reply.send();
+        let Some((root, _)) = self.joined_domain() else { return };
+        reply.send(root.awaits_owners());
     }
 
     /// Treats the message as a protocol violation, and removes the domain: only the root sends it.
