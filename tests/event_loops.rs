@@ -178,6 +178,22 @@ fn no_message_between_threads_is_missed_by_a_sleeper() {
 }
 
 #[test]
+fn message_that_the_peer_reads_does_not_wake_its_sender() {
+    let service = Elsewhere::new(EventFlags::ET);
+    let (ws, pongs) = (Waitset::new(), Pongs::default());
+    let outer = Loop::new(&ws, EventFlags::ET);
+    let binding = bind(service.iref, &ws, Driver::Lmp, &pongs);
+    binding.tx_ping(0).expect("it has room for one");
+    outer.run_until("a pong", || pongs.borrow().len() == 1);
+    outer.come_to_rest();
+    // The service does not answer this.
+    binding.tx_pong(1).expect("it has room for one");
+    assert!(!outer.wait(MOMENT), "a quiet loop is woken");
+    binding.tx_ping(2).expect("it has room for one");
+    outer.run_until("a pong", || pongs.borrow().len() == 2);
+}
+
+#[test]
 fn both_ends_in_one_loop() {
     let (ws, pongs) = (Waitset::new(), Pongs::default());
     let iref = export(&ws);

@@ -10,6 +10,7 @@ use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -574,6 +575,16 @@ impl Source for Shell {
 
     fn sleep_limit(&self) -> Option<Duration> {
         self.io.borrow_mut().channel.sleep_limit()
+    }
+
+    fn needs_room(&self) -> bool {
+        self.io.borrow().connection.has_unsent()
+    }
+
+    fn with_descriptor(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
+        if let Readiness::Fd(fd) = self.io.borrow().channel.readiness() {
+            f(fd);
+        }
     }
 
     fn peer_processor(&self, this: usize) -> PeerProcessor {

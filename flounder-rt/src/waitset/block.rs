@@ -46,6 +46,7 @@ impl Waitset {
             match ready {
                 Ready::WakeFd => {}
                 Ready::Source(token) => self.poke(token),
+                Ready::Room(token) => self.room_found(token),
                 Ready::Watched(id) => {
                     let watched = self.with_sleeper(|sleeper| Ok(sleeper.fired(id)))?;
                     if let Some(watched) = watched {
@@ -387,6 +388,8 @@ impl Waitset {
         if source.is_polled() {
             arm_then_barrier(|| _ = source.arm());
             limit = source.sleep_limit().map(|limit| Instant::now() + limit);
+        } else {
+            self.watch_room(token, source);
         }
         let until = earlier(deadline, limit);
         let may_be_brief = may_be_brief && source.is_polled() && limit.is_none();

@@ -319,6 +319,8 @@ impl Waitset {
         again.wanted = self.turn(source, done);
         if again.wanted {
             self.0.last_ready.set(token);
+        } else {
+            self.watch_room(token, source);
         }
         again.wanted
     }

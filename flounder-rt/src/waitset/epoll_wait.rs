@@ -14,7 +14,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::event::epoll;
+use rustix::event::epoll::{self, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -24,21 +24,21 @@ const EVENTS: usize = 64;
 /// True once this process was refused `epoll_pwait2`.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Waits for events, at most for `timeout`, and passes the data of each event to `found`.
+/// Waits for events, at most for `timeout`, and passes data and flags of each event to `found`.
 ///
 /// # Errors
 /// The errors of `epoll_wait(2)`, including `EINTR`.
 pub(super) fn wait(
     epoll: BorrowedFd<'_>,
     timeout: Option<&Timespec>,
-    mut found: impl FnMut(u64),
+    mut found: impl FnMut(u64, EventFlags),
 ) -> Result<(), Errno> {
     // SYNC refused: a hint; whoever does not see it yet is refused as well.
     if !REFUSED.load(Ordering::Relaxed) {
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
         match epoll::wait(epoll, &mut events, timeout) {
             Ok((events, _)) => {
-                events.iter().for_each(|event| found(event.data.u64()));
+                events.iter().for_each(|event| found(event.data.u64(), event.flags));
                 return Ok(());
             }
             // A valid wait on a valid set fails with neither: a filter has refused the call.
@@ -53,7 +53,7 @@ pub(super) fn wait(
 }
 
 /// Passes on what is ready now.
-fn take_ready(epoll: BorrowedFd<'_>, mut found: impl FnMut(u64)) -> Result<(), Errno> {
+fn take_ready(epoll: BorrowedFd<'_>, mut found: impl FnMut(u64, EventFlags)) -> Result<(), Errno> {
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
     let length = libc::c_int::try_from(EVENTS).expect("64 fits");
     // SAFETY:
@@ -65,6 +65,9 @@ fn take_ready(epoll: BorrowedFd<'_>, mut found: impl FnMut(u64)) -> Result<(), E
     let Ok(count) = usize::try_from(count) else {
         return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO));
     };
-    events.iter().take(count).for_each(|event| found(event.u64));
+    for event in events.iter().take(count) {
+        let (data, flags) = (event.u64, event.events);
+        found(data, EventFlags::from_bits_retain(flags));
+    }
     Ok(())
 }

@@ -72,6 +72,7 @@ mod host_loop;
 mod one_core;
 mod queues;
 mod remote;
+mod room;
 mod run;
 mod shared;
 mod signals;
@@ -321,7 +322,8 @@ impl Waitset {
     pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
         self.usable()?;
         let token = self.0.queues.borrow_mut().insert(source);
-        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token)) {
+        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token, false))
+        {
             self.remove(token, None);
             return Err(error);
         }

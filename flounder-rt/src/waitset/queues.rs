@@ -93,6 +93,8 @@ pub(crate) struct Place {
     standing: Standing,
     /// While polled: where in `Queues::polled`.
     at: usize,
+    /// The kernel reports room in the descriptor of the source.
+    watches_room: bool,
 }
 
 /// A source that is looked at in every round.
@@ -134,7 +136,12 @@ pub(crate) struct Queues {
 impl Queues {
     /// Adds a source, idle, and returns its token.
     pub(crate) fn insert(&mut self, source: Rc<dyn Source>) -> u64 {
-        self.put(Entry::Source(Place { source, standing: Standing::Idle, at: 0 }))
+        self.put(Entry::Source(Place {
+            source,
+            standing: Standing::Idle,
+            at: 0,
+            watches_room: false,
+        }))
     }
 
     /// Adds a task that becomes pending, once, by [`make_pending`](Self::make_pending).
@@ -249,6 +256,12 @@ impl Queues {
             Standing::Polled => self.had_news(token),
             Standing::Pending => {}
         }
+    }
+
+    /// Notes whether the kernel reports room in the descriptor of a source. Returns true if that is new.
+    pub(crate) fn note_watches_room(&mut self, token: u64, watches_room: bool) -> bool {
+        let Some(place) = self.place(token) else { return false };
+        core::mem::replace(&mut place.watches_room, watches_room) != watches_room
     }
 
     /// A pending source has been taken from the queue.

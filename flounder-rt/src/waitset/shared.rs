@@ -482,12 +482,12 @@ impl Kernel<Item> for Host {
             for ready in events.by_ref() {
                 match ready {
                     Ready::WakeFd => {}
-                    Ready::Source(token) if token & SOURCE != 0 => {
+                    Ready::Source(token) | Ready::Room(token) if token & SOURCE != 0 => {
                         if let Some(place) = self.sources.find(token) {
                             place.wake();
                         }
                     }
-                    Ready::Source(token) => {
+                    Ready::Source(token) | Ready::Room(token) => {
                         found.extend(self.waiting.lock().tasks.remove(&token).map(Item::Task));
                     }
                     Ready::Watched(id) => {

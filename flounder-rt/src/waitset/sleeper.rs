@@ -40,6 +40,8 @@ pub trait Watcher {
 pub(crate) enum Ready {
     WakeFd,
     Source(u64),
+    /// Room in the descriptor of a source, and nothing else.
+    Room(u64),
     Watched(u64),
 }
 
@@ -96,10 +98,24 @@ impl Epoll {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(data), flags)?)
     }
 
-    /// Watches a source's descriptor for edges in both directions.
-    pub(crate) fn add_source(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let both = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.add(fd, token, both)
+    /// Watches a source's descriptor for edges: of what arrives, and of room if `watches_room`.
+    pub(crate) fn add_source(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        watches_room: bool,
+    ) -> io::Result<()> {
+        self.add(fd, token, source_flags(watches_room))
+    }
+
+    /// Begins to watch a source's descriptor for room, or ends that. What is there is reported again.
+    pub(crate) fn watch_room(
+        &self,
+        fd: BorrowedFd<'_>,
+        token: u64,
+        watches_room: bool,
+    ) -> io::Result<()> {
+        Ok(epoll::modify(&self.0, fd, EventData::new_u64(token), source_flags(watches_room))?)
     }
 
     /// Watches a descriptor for one event of `flags`.
@@ -123,8 +139,8 @@ impl Epoll {
         found.taken = 0;
         found.ready.clear();
         let ready = &mut found.ready;
-        match epoll_wait::wait(self.0.as_fd(), timeout.as_ref(), |data| ready.push(Ready::of(data)))
-        {
+        let found = |data, flags| ready.push(Ready::of(data, flags));
+        match epoll_wait::wait(self.0.as_fd(), timeout.as_ref(), found) {
             Ok(()) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -138,13 +154,19 @@ impl AsFd for Epoll {
 }
 
 impl Ready {
-    fn of(data: u64) -> Self {
+    fn of(data: u64, flags: EventFlags) -> Self {
         match data {
             WAKE_FD => Self::WakeFd,
             data if data & WATCHED != 0 => Self::Watched(data & !WATCHED),
+            token if flags == EventFlags::OUT => Self::Room(token),
             token => Self::Source(token),
         }
     }
+}
+
+fn source_flags(watches_room: bool) -> EventFlags {
+    let arrivals = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+    if watches_room { arrivals | EventFlags::OUT } else { arrivals }
 }
 
 impl Iterator for Found {

@@ -1,6 +1,7 @@
 //! What stays registered with a waitset.
 
 use core::time::Duration;
+use std::os::fd::BorrowedFd;
 
 use crate::waitset::{Gone, PeerProcessor, Run};
 
@@ -28,6 +29,14 @@ pub trait Source {
     fn sleep_limit(&self) -> Option<Duration> {
         None
     }
+
+    /// Returns true if the source has something to send for which its descriptor had no room. Cheap.
+    fn needs_room(&self) -> bool {
+        false
+    }
+
+    /// Calls `f` with the descriptor that reports events of the source, if there is one.
+    fn with_descriptor(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) {}
 
     /// Returns where the peer ran last, seen from a thread on processor `this`.
     fn peer_processor(&self, _this: usize) -> PeerProcessor {

@@ -1,0 +1,41 @@
+//! Room in the descriptors of sources.
+//!
+//! The kernel reports each edge: a socket has room again whenever the peer has read. A source that waits for nothing to be sent
+//! would be woken for each message that the peer reads, so room is watched for a source that needs it only. It is watched until
+//! the first report that the source does not need: in a stream, the next message needs it again.
+
+use crate::waitset::{Source, Waitset};
+
+impl Waitset {
+    /// Has the kernel report room, if the source needs it. The source has had a turn in vain.
+    pub(super) fn watch_room(&self, token: u64, source: &dyn Source) {
+        if source.needs_room() {
+            self.set_watches_room(token, source, true);
+        }
+    }
+
+    /// The kernel reports room in the descriptor of a source, and nothing else.
+    pub(super) fn room_found(&self, token: u64) {
+        let source = self.0.queues.borrow().source(token).cloned();
+        match source {
+            Some(source) if !source.needs_room() => self.set_watches_room(token, &*source, false),
+            // A task may wait for its descriptor.
+            _ => self.poke(token),
+        }
+    }
+
+    fn set_watches_room(&self, token: u64, source: &dyn Source, watches: bool) {
+        if !self.0.queues.borrow_mut().note_watches_room(token, watches) {
+            return;
+        }
+        let mut is_set = false;
+        source.with_descriptor(&mut |fd| {
+            let set = self.with_sleeper(|sleeper| sleeper.epoll.watch_room(fd, token, watches));
+            is_set = set.is_ok();
+        });
+        if !is_set {
+            // The next turn in vain tries again.
+            self.0.queues.borrow_mut().note_watches_room(token, !watches);
+        }
+    }
+}
