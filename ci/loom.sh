@@ -53,6 +53,6 @@ find() {
 
 drivers ""
 runtime ""
-find drivers relaxed_header header_first early_ack no_fence sure_at_once
+find drivers relaxed_header header_first early_ack no_fence late_look sure_at_once
 find runtime gate_without_fence claim_ignores_wake combiner_forgets pool_stays_rung alarm_of_no_use park_without_notice job_queue_keeps_place \
     slot_release_relaxed slot_note_stays

@@ -195,6 +195,48 @@ fn sleep_again() {
     });
 }
 
+/// A datagram with capabilities wakes the sleep that it finds, and no later one: the next line rings for that.
+#[test]
+fn sleep_after_capabilities() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ends(2, 0);
+        let datagrams = Arc::new(AtomicUsize::new(0));
+        let sent = Arc::clone(&datagrams);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 1);
+            let signalled = writer.look_and_wake(|_| {
+                sent.fetch_add(1, Ordering::SeqCst);
+                true
+            });
+            let rings = |state| writer.must_ring(state, WakeCause::Line);
+            assert!(!signalled.is_some_and(rings), "one datagram is enough");
+            send(&mut writer, 2);
+            if let Some(state) = writer.look()
+                && writer.must_ring(state, WakeCause::Line)
+            {
+                writer.note_rung(state);
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for taken in 0..2 {
+            // The first time, the reader may sleep or not when it takes the datagram.
+            reader.arm(false);
+            fence(Ordering::SeqCst);
+            if !reader.has_line() {
+                while datagrams.load(Ordering::SeqCst) == taken {
+                    thread::yield_now();
+                }
+            }
+            reader.disarm();
+            receive(&mut reader);
+            while taken == 0 && datagrams.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+        }
+        thread.join().unwrap();
+    });
+}
+
 /// A reader whose barrier was refused, and whose peer does not fence by itself, sleeps without a limit only when its peer
 /// fences.
 #[test]

@@ -310,27 +310,36 @@ impl MessageAssembler {
             };
             let sent = writer.next(message, begun).map_err(|error| self.protocol(error))?;
             self.tx = if sent < total { SendState::Parts(sent) } else { SendState::Caps };
-            if self.tx != SendState::Caps
-                || message.cap_count == 0
-                || !self.caps.may_go_with_doorbell()
-            {
-                writer.published()?;
-            } else {
-                // The datagram with the capabilities wakes the other end: one wake-up for words and capabilities.
-                let mut is_sent = false;
-                writer.published_and(|peer| {
-                    is_sent = peer.caps_expected(self.caps.sent()) == Ok(true)
-                        && self.caps.send_with_doorbell(message.caps);
-                    if is_sent {
-                        peer.handed_over(self.caps.sent());
-                    }
-                    is_sent
-                })?;
-                if is_sent {
-                    self.tx = SendState::Idle;
-                    return Ok(Progress::Done);
-                }
+            if message.cap_count > 0 && self.tx == SendState::Caps {
+                return self.publish_with_caps(message, writer);
             }
+            writer.published()?;
+        }
+        self.progress(message, S::PARTS, writer.peer())
+    }
+
+    /// Notifies the other end that all words of the current message are published, and sends its capabilities with the
+    /// doorbell, if they may go: one wake-up for both.
+    #[cold]
+    #[inline(never)]
+    fn publish_with_caps<S: LineWriter>(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        writer: &mut S,
+    ) -> Result<Progress, ChannelError> {
+        let mut is_sent = false;
+        writer.published_and(|peer| {
+            is_sent = self.caps.may_go_with_doorbell()
+                && peer.caps_expected(self.caps.sent()) == Ok(true)
+                && self.caps.send_with_doorbell(message.caps);
+            if is_sent {
+                peer.handed_over(self.caps.sent());
+            }
+            is_sent
+        })?;
+        if is_sent {
+            self.tx = SendState::Idle;
+            return Ok(Progress::Done);
         }
         self.progress(message, S::PARTS, writer.peer())
     }
@@ -526,6 +535,7 @@ impl MessageAssembler {
     }
 
     /// Completes the current message, if its capabilities have arrived.
+    #[inline(never)]
     fn complete(
         &mut self,
         incoming: &mut Incoming,
@@ -558,6 +568,7 @@ impl MessageAssembler {
     }
 
     /// Returns true if the capabilities of the current message have come, or there is more to look through for them.
+    #[inline(never)]
     fn have_caps_come(&mut self, peer: &mut impl PeerEnd) -> bool {
         self.caps.has_event()
             || self.are_caps_handed_over(peer) && (self.caps.collect() || self.caps.has_event())

@@ -278,6 +278,26 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         self.peer_state(Ordering::Relaxed).is_quiet()
     }
 
+    /// Looks at the state of the peer like [`look`](Self::look), then calls `wake`, which returns true if it wakes the peer in
+    /// place of the doorbell.
+    ///
+    /// The state comes first: a sleep that begins after that load finds the lines. If it were loaded after `wake`, a peer
+    /// that was awake could have taken what `wake` sent, and sleep only then; the next line would not ring for that sleep.
+    pub fn look_and_wake(&mut self, wake: impl FnOnce(&mut Self) -> bool) -> Option<EndState> {
+        let mut state = self.look();
+        let is_woken = wake(self);
+        if cfg!(flounder_bug = "late_look") {
+            state = self.look();
+        }
+        if let Some(state) = state
+            && is_woken
+            && self.must_ring(state, WakeCause::Line)
+        {
+            self.note_rung(state);
+        }
+        state
+    }
+
     /// Fences in place of a peer that cannot run the barrier, and loads its state again.
     #[cold]
     pub fn look_twice(&self) -> EndState {

@@ -176,15 +176,10 @@ impl<W: OwnMemory, R: LineMemory> LineWriter for SignalledRing<W, R> {
         &mut self,
         wake: impl FnOnce(&mut Ring<W, R>) -> bool,
     ) -> Result<(), ChannelError> {
-        // The state is loaded before `wake`, which then ends a sleep that began before the load. A sleep that begins later
-        // sees the lines.
-        let state = self.inner.look();
-        let is_woken = wake(&mut self.inner);
-        let Some(state) = state else { return Ok(()) };
-        if is_woken && self.inner.must_ring(state, WakeCause::Line) {
-            self.inner.note_rung(state);
+        match self.inner.look_and_wake(wake) {
+            None => Ok(()),
+            Some(state) => self.signal(state, WakeCause::Line),
         }
-        self.signal(state, WakeCause::Line)
     }
 }
 
