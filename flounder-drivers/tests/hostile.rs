@@ -863,6 +863,46 @@ fn capabilities_that_overtake_others_wait_for_their_message() {
     assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
 }
 
+/// A process rings without end, and the capabilities that are handed over do not come with the doorbell. The end that waits for
+/// them finds nothing after a bounded number of looks: if its peer has died, it can report that.
+#[test]
+fn search_for_capabilities_in_a_flood_is_bounded() {
+    let _alone = alone();
+    let (link, there) = TestLink::pair();
+    link.let_drivers_carry();
+    there.let_drivers_carry();
+    link.hold();
+    let (here, there): (Arc<dyn Link>, Arc<dyn Link>) = (link.clone(), there);
+    let end = || WakeCounter::new().1;
+    let (offer, offered) = Ump.offer(&end(), &here).unwrap();
+    let (mut service, answer) = Ump.accept(&end(), &there, offer).unwrap();
+    let doorbell = answer.caps[1].try_clone().unwrap();
+    let mut client = offered.complete(answer).unwrap();
+    let flood = || {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        (0..1000).take_while(|_| rustix::net::send(&doorbell, &[0], flags).is_ok()).count()
+    };
+    let full = flood();
+    let message = &mut Outgoing {
+        number: 2,
+        body: Gather::words_only(&[7]),
+        caps: &mut vec![pipe()],
+        cap_count: 1,
+    };
+    assert_eq!(client.send(message, 0), Ok(Progress::Done), "the brokers have them");
+    let (mut incoming, mut calls) = (Incoming::new(LIMITS), 0);
+    while service.recv(&mut incoming) == Ok(Recv::More) {
+        calls += 1;
+        let taken = flood();
+        assert!(0 < taken && taken < full / 2, "a call takes {taken} of {full} datagrams");
+    }
+    assert!((1..10_000).contains(&calls), "{calls} calls");
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+    link.release();
+    assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+    assert_eq!(incoming.take_caps().len(), 1);
+}
+
 /// The brokers carry the capabilities if either end does not take them with its doorbell.
 #[test]
 fn capabilities_go_with_the_doorbell_if_both_ends_agree() {
