@@ -23,7 +23,7 @@ fn clients(system: &TestSystem, driver: Driver) -> Vec<TestProcess> {
         .collect()
 }
 
-/// The link, the pidfd, the ear and the mouth.
+/// The link, the pidfd, and both ends of doorbells.
 #[test]
 fn client_process_costs_its_service_four_descriptors() {
     for driver in [Driver::Ump, Driver::Scc, Driver::Beehive] {

@@ -124,7 +124,7 @@ impl<'a> Wire<'a> {
     pub(crate) fn given(&self) -> Vec<&Value<'a>> {
         self.values
             .iter()
-            .filter(|value| matches!(value.pass, Pass::Given | Pass::Moved | Pass::Bulk(_)))
+            .filter(|value| matches!(value.pass, Pass::GivenAway | Pass::Moved | Pass::Bulk(_)))
             .collect()
     }
 

@@ -25,7 +25,7 @@ pub(crate) enum Pass {
     /// Lent by the sender, owned by the receiver.
     Lent,
     /// Owned by both: it gives capabilities away. A struct; its capabilities are copied, then the original is dropped.
-    Given,
+    GivenAway,
     /// A capability that is moved.
     Moved,
     /// `&str` of at most so many bytes.
@@ -83,7 +83,7 @@ impl<'a> Value<'a> {
     pub(crate) fn sent_for(&self, lifetime: &TokenStream) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
         match self.pass {
-            Pass::Copied | Pass::Given | Pass::Moved => owned,
+            Pass::Copied | Pass::GivenAway | Pass::Moved => owned,
             Pass::Lent => quote!(&#lifetime #owned),
             Pass::Text(_) => quote!(&#lifetime str),
             Pass::Bulk(_) => quote!(impl #rt::IntoBulk),
@@ -108,7 +108,7 @@ impl<'a> Value<'a> {
     pub(crate) fn lent_owned(&self) -> TokenStream {
         let name = self.name();
         match self.pass {
-            Pass::Copied | Pass::Given | Pass::Moved | Pass::Bulk(_) => quote!(#name),
+            Pass::Copied | Pass::GivenAway | Pass::Moved | Pass::Bulk(_) => quote!(#name),
             _ => quote!(&#name),
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Value<'a> {
         let (rt, owned) = (self.rt, self.owned());
         let schema = match self.pass {
             Pass::Copied => quote!(#rt::Copied<#owned>),
-            Pass::Lent | Pass::Given => quote!(#rt::Lent<#owned>),
+            Pass::Lent | Pass::GivenAway => quote!(#rt::Lent<#owned>),
             Pass::Moved => quote!(#rt::Moved),
             Pass::Text(max) => bounded(&quote!(#rt::Text), None, max),
             Pass::Bulk(max) => bounded(&quote!(#rt::BulkArg), None, max),
@@ -165,7 +165,7 @@ impl<'a> Value<'a> {
     pub(crate) fn passed(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::Given | Pass::Bulk(_) => quote!(&#name),
+            Pass::GivenAway | Pass::Bulk(_) => quote!(&#name),
             Pass::Moved => quote!(#rt::Giving::CapToMove(&#name)),
             Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
             _ => quote!(#name),
@@ -197,7 +197,7 @@ impl<'a> Value<'a> {
 
     /// Returns true if the sender lends the argument.
     pub(crate) fn borrows(&self) -> bool {
-        !matches!(self.pass, Pass::Copied | Pass::Given | Pass::Moved | Pass::Bulk(_))
+        !matches!(self.pass, Pass::Copied | Pass::GivenAway | Pass::Moved | Pass::Bulk(_))
     }
 
     /// A reference to an owned value that stays, as the runtime takes it.
@@ -235,7 +235,7 @@ impl Types<'_> {
         let def = &self.defs[id.0];
         let is_array = matches!(def.kind, TypeKind::Array { .. });
         match def.traits {
-            traits if traits.gives_away => Pass::Given,
+            traits if traits.gives_away => Pass::GivenAway,
             traits if traits.copy && !is_array => Pass::Copied,
             _ => Pass::Lent,
         }

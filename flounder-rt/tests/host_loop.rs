@@ -288,13 +288,13 @@ fn no_wake_up_of_another_thread_is_lost() {
 }
 
 /// A descriptor of a driver.
-struct Ear {
+struct Listener {
     fd: std::os::fd::OwnedFd,
     fired: AtomicUsize,
     drains: AtomicBool,
 }
 
-impl Watched for Ear {
+impl Watched for Listener {
     fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -310,27 +310,27 @@ impl Watched for Ear {
 #[test]
 fn descriptor_watched_by_a_driver_wakes_the_loop_each_time() {
     let ws = Waitset::new();
-    let ear = Arc::new(Ear {
+    let listener = Arc::new(Listener {
         fd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("a descriptor"),
         fired: AtomicUsize::new(0),
         drains: AtomicBool::new(true),
     });
-    ws.watch(&(Arc::clone(&ear) as Arc<dyn Watched>)).expect("it can be watched");
+    ws.watch(&(Arc::clone(&listener) as Arc<dyn Watched>)).expect("it can be watched");
     come_to_rest(&ws);
     for round in 1..=100 {
-        rustix::io::write(&ear.fd, &1_u64.to_ne_bytes()).expect("it has room");
+        rustix::io::write(&listener.fd, &1_u64.to_ne_bytes()).expect("it has room");
         assert_eq!(wait(&ws), 0);
-        assert_eq!(ear.fired.load(Ordering::Relaxed), round);
+        assert_eq!(listener.fired.load(Ordering::Relaxed), round);
     }
     // One that leaves something for the next time keeps the loop awake until it does not.
-    ear.drains.store(false, Ordering::Relaxed);
-    rustix::io::write(&ear.fd, &1_u64.to_ne_bytes()).expect("it has room");
+    listener.drains.store(false, Ordering::Relaxed);
+    rustix::io::write(&listener.fd, &1_u64.to_ne_bytes()).expect("it has room");
     for _ in 0..3 {
         assert!(is_readable(&ws));
         assert!(!ws.try_dispatch().expect("no callback fails"));
         assert!(!ws.prepare_wait().expect("there are descriptors"), "it is readable still");
     }
-    ear.drains.store(true, Ordering::Relaxed);
+    listener.drains.store(true, Ordering::Relaxed);
     come_to_rest(&ws);
     assert!(!is_readable(&ws));
 }

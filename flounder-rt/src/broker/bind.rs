@@ -296,7 +296,7 @@ impl BindReply {
             WaitingClient::Thread(remote, ticket) => {
                 let ticket = *ticket;
                 remote.post(move |waitset| {
-                    let made = Made { channel, notifier, peer, charge, twin: None };
+                    let made = Made { channel, notifier, peer, charge, local_peer: None };
                     waitset.finish_bind(ticket, Ok(made))
                 });
             }
@@ -348,7 +348,7 @@ struct Made {
     peer: Peer,
     charge: Option<Charge>,
     /// The service's binding, if it is in the same thread.
-    twin: Option<RawBinding>,
+    local_peer: Option<RawBinding>,
 }
 
 /// Binds of one waitset that wait for their result.
@@ -389,12 +389,12 @@ impl Waitset {
             timer.cancel();
         }
         done(result.and_then(|made| {
-            let Made { channel, notifier, peer, charge, twin } = made;
+            let Made { channel, notifier, peer, charge, local_peer } = made;
             let raw =
                 RawBinding::attach_from(channel, self, interface, handler, notifier, peer, charge)
                     .map_err(|error| BindError::Drivers(vec![("attach".into(), error.into())]))?;
-            if let Some(twin) = twin {
-                raw.pair_with(&twin);
+            if let Some(local_peer) = local_peer {
+                raw.pair_with(&local_peer);
             }
             Ok(raw)
         }))
@@ -515,7 +515,7 @@ impl Admission {
                             notifier: near.notifier,
                             peer: Peer::this_process(),
                             charge: None,
-                            twin: Some(service),
+                            local_peer: Some(service),
                         };
                         own.post(move |waitset| waitset.finish_bind(ticket, Ok(made)));
                     }

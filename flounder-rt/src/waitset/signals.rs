@@ -113,29 +113,30 @@ impl Drop for Registration {
 }
 
 /// Where a signal is heard, and what is to be done then.
-struct Ear<F> {
+struct Listener<F> {
     registration: Rc<Registration>,
     socket: ProcessFd,
     task: F,
 }
 
-impl<F> AsFd for Ear<F> {
+impl<F> AsFd for Listener<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl<F: FnMut(&Waitset) -> Outcome + 'static> Ear<F> {
+impl<F: FnMut(&Waitset) -> Outcome + 'static> Listener<F> {
     /// Waits for the next signal.
     fn listen(self, waitset: &Waitset) -> Result<(), (io::Error, Self)> {
-        waitset.try_when(self, Interest::Readable, |waitset, ear| {
+        waitset.try_when(self, Interest::Readable, |waitset, listener| {
             // Before the task runs: a signal that comes during it is an event of its own.
-            while rustix::io::read(&ear.socket, &mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
-            if ear.registration.is_over() {
+            while rustix::io::read(&listener.socket, &mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
+            if listener.registration.is_over() {
                 return Ok(());
             }
-            let mut turn = Turn { waitset, ear: Some(ear) };
-            let outcome = turn.ear.as_mut().map_or(Ok(()), |ear| (ear.task)(waitset));
+            let mut turn = Turn { waitset, listener: Some(listener) };
+            let outcome =
+                turn.listener.as_mut().map_or(Ok(()), |listener| (listener.task)(waitset));
             turn.end()?;
             outcome
         })
@@ -145,20 +146,20 @@ impl<F: FnMut(&Waitset) -> Outcome + 'static> Ear<F> {
 /// While the task runs. Afterwards the signal is waited for again, also if the task has panicked.
 struct Turn<'a, F: FnMut(&Waitset) -> Outcome + 'static> {
     waitset: &'a Waitset,
-    ear: Option<Ear<F>>,
+    listener: Option<Listener<F>>,
 }
 
 /// Waits for the next signal; if the kernel refuses for the moment, after a while, and the error is reported each time.
 fn listen_on<F: FnMut(&Waitset) -> Outcome + 'static>(
-    ear: Ear<F>,
+    listener: Listener<F>,
     waitset: &Waitset,
 ) -> io::Result<()> {
-    ear.listen(waitset).map_err(|(error, ear)| {
+    listener.listen(waitset).map_err(|(error, listener)| {
         waitset.after(RETRY, move |waitset| {
-            if ear.registration.is_over() {
+            if listener.registration.is_over() {
                 return Ok(());
             }
-            Ok(listen_on(ear, waitset)?)
+            Ok(listen_on(listener, waitset)?)
         });
         error
     })
@@ -166,8 +167,8 @@ fn listen_on<F: FnMut(&Waitset) -> Outcome + 'static>(
 
 impl<F: FnMut(&Waitset) -> Outcome + 'static> Turn<'_, F> {
     fn end(&mut self) -> io::Result<()> {
-        match self.ear.take() {
-            Some(ear) if !ear.registration.is_over() => listen_on(ear, self.waitset),
+        match self.listener.take() {
+            Some(listener) if !listener.registration.is_over() => listen_on(listener, self.waitset),
             _ => Ok(()),
         }
     }
@@ -214,7 +215,7 @@ impl Waitset {
         let registration = Rc::new(Registration(RefCell::new(Some(Registered { mark, id }))));
         let watch = SignalWatch(Rc::downgrade(&registration));
         let socket = ProcessFd::new(socket.into());
-        Ear { registration, socket, task }.listen(self).map_err(|(error, _)| error)?;
+        Listener { registration, socket, task }.listen(self).map_err(|(error, _)| error)?;
         Ok(watch)
     }
 }

@@ -20,17 +20,17 @@ const STATE_FENCE: u64 = 1 << 1;
 
 /// What a bind over ump hands over besides the ring.
 #[derive(Debug)]
-pub struct Bell {
-    /// The ear of this process.
-    pub ear: OwnedFd,
+pub struct Doorbell {
+    /// The receiving end, of this process.
+    pub receiver: OwnedFd,
     /// Its other end, for the peer.
-    pub mouth: OwnedFd,
+    pub sender: OwnedFd,
     /// The log of this process.
     pub log: Region,
 }
 
-impl Bell {
-    /// Makes an ear, its mouth and a log of one page.
+impl Doorbell {
+    /// Makes a socket pair and a log of one page.
     ///
     /// # Panics
     /// If a system call fails.
@@ -38,12 +38,12 @@ impl Bell {
     pub fn new() -> Self {
         let (family, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
         let pair = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None);
-        let (ear, mouth) = pair.expect("a socket pair");
-        Self { ear, mouth, log: Region::new(1, &[]) }
+        let (receiver, sender) = pair.expect("a socket pair");
+        Self { receiver, sender, log: Region::new(1, &[]) }
     }
 }
 
-impl Default for Bell {
+impl Default for Doorbell {
     fn default() -> Self {
         Self::new()
     }
@@ -55,7 +55,7 @@ pub fn control_line(pages: usize) -> [u64; 3] {
     [MAGIC, (pages * LINES) as u64, STATE_FENCE]
 }
 
-/// The words of an offer that encloses a mouth and a log.
+/// The words of an offer that encloses a doorbell and a log.
 pub const OFFER: [u64; 3] = [1, 1, 0];
 
 /// A channel of ump, as its client.
@@ -63,8 +63,8 @@ pub const OFFER: [u64; 3] = [1, 1, 0];
 pub struct Channel {
     own: Region,
     theirs: ReadOnly,
-    /// Mouth and log index by which the peer is rung, with the slot of its end.
-    mouth: OwnedFd,
+    /// Sending end and log index by which the peer is rung, with the slot of its end.
+    sender: OwnedFd,
     log: Region,
     rings: u64,
     slot: u64,
@@ -72,7 +72,7 @@ pub struct Channel {
     their_lines: usize,
     sent: u64,
     read: u64,
-    _ear: OwnedFd,
+    _receiver: OwnedFd,
 }
 
 impl Channel {
@@ -84,18 +84,18 @@ impl Channel {
     /// # Panics
     /// If the link ends, or the terms are not as documented.
     pub fn bind(link: &mut Link, iref: u64, digest: u128, pages: usize) -> Result<Self, Answer> {
-        let (own, bell) = (Region::new(pages, &control_line(pages)), Bell::new());
+        let (own, doorbell) = (Region::new(pages, &control_line(pages)), Doorbell::new());
         let buffer = (pages * PAGE) as u64;
         let request = Request { iref, digest, buffer, driver: "ump", words: OFFER.to_vec() };
-        let fds = [own.fd.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()];
+        let fds = [own.fd.as_fd(), doorbell.sender.as_fd(), doorbell.log.fd.as_fd()];
         link.request(&request, &fds).expect("the link is up");
         let (words, mut fds) = match link.answer(PATIENCE) {
             Answer::Bound { words, fds, .. } => (words, fds),
             other => return Err(other),
         };
         let [1, flags, slot] = words[..] else { panic!("terms of ump: {words:?}") };
-        assert_eq!(flags & 1, 1, "the first answer encloses a mouth and a log");
-        assert_eq!(fds.len(), 3, "ring, mouth, log");
+        assert_eq!(flags & 1, 1, "the first answer encloses a doorbell and a log");
+        assert_eq!(fds.len(), 3, "ring, doorbell, log");
         let theirs = ReadOnly::new(&fds[0]);
         assert_eq!(theirs.load(0), MAGIC);
         let their_lines = usize::try_from(theirs.load(1)).expect("few lines");
@@ -103,15 +103,15 @@ impl Channel {
         Ok(Self {
             own,
             theirs,
-            mouth: fds.remove(1),
-            log: bell.log,
+            sender: fds.remove(1),
+            log: doorbell.log,
             rings: 0,
             slot,
             lines: pages * LINES,
             their_lines,
             sent: 0,
             read: 0,
-            _ear: bell.ear,
+            _receiver: doorbell.receiver,
         })
     }
 
@@ -151,7 +151,7 @@ impl Channel {
         self.rings += 1;
         self.log.store(at, (self.rings & 0xffff_ffff) << 32 | self.slot);
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        let _ = rustix::net::send(&self.mouth, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        let _ = rustix::net::send(&self.sender, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     }
 
     /// Receives a message of one line; `None` if none comes in time.
@@ -196,9 +196,9 @@ pub fn try_regions(
     link: &mut Link,
     iref: u64,
     digest: u128,
-    [ring, mouth, log]: [BorrowedFd<'_>; 3],
+    [ring, sender, log]: [BorrowedFd<'_>; 3],
 ) -> Answer {
     let request = Request { iref, digest, buffer: 4096, driver: "ump", words: OFFER.to_vec() };
-    link.request(&request, &[ring, mouth, log]).expect("the link is up");
+    link.request(&request, &[ring, sender, log]).expect("the link is up");
     link.answer(PATIENCE)
 }

@@ -9,7 +9,7 @@ use flounder_hostile_peer::interface::Interface;
 use flounder_hostile_peer::lmp::Socket;
 use flounder_hostile_peer::monitor::{Answer, Link, Request};
 use flounder_hostile_peer::region::{Region, SEALS, unsealed};
-use flounder_hostile_peer::ump::{Bell, OFFER, control_line, try_regions};
+use flounder_hostile_peer::ump::{Doorbell, OFFER, control_line, try_regions};
 use rustix::fs::{FallocateFlags, fallocate, fcntl_add_seals, fstat};
 use rustix::io::pwrite;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -27,10 +27,10 @@ fn buffer_of_any_size_costs_what_the_client_spends() {
     let (_domain, mut link, iref) = host.attack();
     let mut kept = Vec::new();
     for buffer in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 32, 1 << 24] {
-        let (ring, bell) = (Region::new(1, &control_line(1)), Bell::new());
+        let (ring, doorbell) = (Region::new(1, &control_line(1)), Doorbell::new());
         let request =
             Request { iref, digest: VICTIM.digest(), buffer, driver: "ump", words: OFFER.to_vec() };
-        let fds = [ring.fd.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()];
+        let fds = [ring.fd.as_fd(), doorbell.sender.as_fd(), doorbell.log.fd.as_fd()];
         link.request(&request, &fds).expect("the link is up");
         let (_, fds) = link.answer(PATIENCE).bound();
         let bytes = fstat(&fds[0]).expect("a ring").st_size;
@@ -38,7 +38,7 @@ fn buffer_of_any_size_costs_what_the_client_spends() {
             bytes <= MOST_BYTES,
             "a ring of one page and the number {buffer} cost {bytes} bytes"
         );
-        kept.push((fds, ring, bell));
+        kept.push((fds, ring, doorbell));
     }
 }
 
@@ -62,9 +62,9 @@ fn log_of_more_than_a_page_is_refused() {
     let host = Host::new();
     let (_domain, mut link, iref) = host.attack();
     for pages in [2, 3, 4096] {
-        let (ring, bell) = (Region::new(1, &control_line(1)), Bell::new());
+        let (ring, doorbell) = (Region::new(1, &control_line(1)), Doorbell::new());
         let log = Region::new(pages, &[]);
-        let regions = [ring.fd.as_fd(), bell.mouth.as_fd(), log.fd.as_fd()];
+        let regions = [ring.fd.as_fd(), doorbell.sender.as_fd(), log.fd.as_fd()];
         let answer = try_regions(&mut link, iref, VICTIM.digest(), regions);
         assert_eq!(answer.refused(), "UNSOUND", "a log of {pages} pages");
     }
@@ -86,9 +86,9 @@ fn region_with_a_hole_is_refused() {
         fcntl_add_seals(&fd, SEALS).expect("seals");
         fd
     };
-    let bell = Bell::new();
+    let doorbell = Doorbell::new();
     let ring = holed(&control_line(2));
-    let regions = [ring.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()];
+    let regions = [ring.as_fd(), doorbell.sender.as_fd(), doorbell.log.fd.as_fd()];
     let answer = try_regions(&mut link, iref, VICTIM.digest(), regions);
     assert_eq!(answer.refused(), "UNSOUND", "a ring");
     assert!(still_binds(&mut link, iref), "a sound client is taken");
@@ -98,8 +98,8 @@ fn region_with_a_hole_is_refused() {
 fn ring_that_is_its_own_log_is_refused() {
     let host = Host::new();
     let (_domain, mut link, iref) = host.attack();
-    let (ring, bell) = (Region::new(1, &control_line(1)), Bell::new());
-    let regions = [ring.fd.as_fd(), bell.mouth.as_fd(), ring.fd.as_fd()];
+    let (ring, doorbell) = (Region::new(1, &control_line(1)), Doorbell::new());
+    let regions = [ring.fd.as_fd(), doorbell.sender.as_fd(), ring.fd.as_fd()];
     let answer = try_regions(&mut link, iref, VICTIM.digest(), regions);
     assert_eq!(answer.refused(), "UNSOUND");
     assert!(still_binds(&mut link, iref), "a sound client is taken");
@@ -123,10 +123,10 @@ fn nothing_is_allocated_before_the_service_consents() {
     let pid = Pid::from_raw(host.service.pid().cast_signed());
     prlimit(pid, Resource::Fsize, Rlimit { current: Some(0), maximum: None }).expect("a limit");
     for buffer in [16 << 20, 4096, 0] {
-        let (ring, bell) = (Region::new(4096, &control_line(4096)), Bell::new());
+        let (ring, doorbell) = (Region::new(4096, &control_line(4096)), Doorbell::new());
         let request =
             Request { iref, digest: VICTIM.digest(), buffer, driver: "ump", words: OFFER.to_vec() };
-        let fds = [ring.fd.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()];
+        let fds = [ring.fd.as_fd(), doorbell.sender.as_fd(), doorbell.log.fd.as_fd()];
         link.request(&request, &fds).expect("the link is up");
         assert_eq!(link.answer(PATIENCE).refused(), "SERVICE");
     }

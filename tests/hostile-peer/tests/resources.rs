@@ -9,7 +9,7 @@ use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::lmp::Socket;
 use flounder_hostile_peer::monitor::{Answer, Domain, Link, Request};
 use flounder_hostile_peer::region::Region;
-use flounder_hostile_peer::ump::{Bell, OFFER, control_line};
+use flounder_hostile_peer::ump::{Doorbell, OFFER, control_line};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use support::{Client, Host, VICTIM};
 
@@ -57,12 +57,15 @@ fn bind_all<T>(
 fn bind_ump(
     link: &mut Link,
     iref: u64,
-    bell: &Bell,
+    doorbell: &Doorbell,
     i: usize,
 ) -> Result<(Region, Vec<OwnedFd>), Answer> {
     let ring = Region::new(1, &control_line(1));
     let (words, fds) = match i {
-        0 => (OFFER.to_vec(), vec![ring.fd.as_fd(), bell.mouth.as_fd(), bell.log.fd.as_fd()]),
+        0 => (
+            OFFER.to_vec(),
+            vec![ring.fd.as_fd(), doorbell.sender.as_fd(), doorbell.log.fd.as_fd()],
+        ),
         i => (vec![1, 2, i as u64], vec![ring.fd.as_fd()]),
     };
     let request = Request { iref, digest: VICTIM.digest(), buffer: 4096, driver: "ump", words };
@@ -82,8 +85,8 @@ fn bindings_of_one_process_over_ump_are_bounded() {
     let host = Host::new();
     let mut client = host.client();
     let (_domain, mut link, iref) = host.attack();
-    let bell = Bell::new();
-    let (bound, why, kept) = bind_all(BINDINGS + 100, |i| bind_ump(&mut link, iref, &bell, i));
+    let doorbell = Doorbell::new();
+    let (bound, why, kept) = bind_all(BINDINGS + 100, |i| bind_ump(&mut link, iref, &doorbell, i));
     assert_eq!(why.as_deref(), Some("OVER_LIMIT"), "after {bound} bindings");
     assert!(bound <= BINDINGS, "{bound} bindings");
     assert!(bound >= BINDINGS / 4, "only {bound} bindings");
