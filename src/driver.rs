@@ -31,3 +31,9 @@
 pub use flounder_drivers::registry;
 pub use flounder_rt::waitset::{Watched, Watcher};
 pub use flounder_rt::{account, barrier, channel, closer, debug_as_chain, fork, notify, wire};
+
+/// Memory for the pools of bulk data: what a driver returns from [`Channel::bulk`](channel::Channel::bulk) if its two ends have
+/// memory in common.
+pub mod bulk {
+    pub use flounder_rt::bulk::{BulkMemory, PeerMemory, SealedMemory, SlotMemory};
+}
