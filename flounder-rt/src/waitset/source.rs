@@ -54,7 +54,7 @@ pub trait Source {
     }
 
     /// Frees the memory that large messages took, or returns true if there was one since the last call: then it is called
-    /// again, [`KEEP_LARGE`](super::KEEP_LARGE) later. Follows each `Waitset::trim_later`.
+    /// again, 10 ms later. Follows each `Waitset::trim_later`.
     fn trim(&self) -> bool {
         false
     }
