@@ -14,6 +14,7 @@ use flounder_drivers::beehive::Beehive;
 #[cfg(all(feature = "scc", target_arch = "x86_64"))]
 use flounder_drivers::scc::Scc;
 use flounder_drivers::{lmp::Lmp, ump::Ump};
+use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offer,
@@ -861,6 +862,41 @@ fn capabilities_that_overtake_others_wait_for_their_message() {
     assert_eq!(incoming.words(), [1]);
     assert_eq!(incoming.take_caps().len(), 1);
     assert_eq!(service.recv(&mut incoming), Ok(Recv::Empty));
+}
+
+/// One datagram carries the capabilities and wakes: the doorbell is not rung besides. The next line rings for the next sleep.
+#[test]
+fn capabilities_wake_a_sleeping_end_once() {
+    let _alone = alone();
+    let (here, there) = TestLink::pair();
+    here.let_drivers_carry();
+    there.let_drivers_carry();
+    let (waitset, (wakes, end)) = (Waitset::new(), WakeCounter::new());
+    let (mut client, mut service) =
+        TestLink::connect_over(&Ump, &WakeCounter::new().1, &end, &here, &there);
+    service.attached(&waitset).unwrap();
+    let mut incoming = Incoming::new(LIMITS);
+    // In the first round, a datagram may be left of the bind.
+    for round in 0..10 {
+        for count in [1, 0] {
+            arm_then_barrier(|| service.arm());
+            let before = wakes.count();
+            let (body, caps) = (Gather::words_only(&[7]), &mut vec![pipe()]);
+            caps.truncate(count);
+            let message = &mut Outgoing { number: 2, body, caps, cap_count: count };
+            assert_eq!(client.send(message, 0), Ok(Progress::Done));
+            assert!(wakes.came_after(before, &waitset), "round {round}");
+            // Everything that was sent is in the socket already.
+            for _ in 0..4 {
+                waitset.dispatch_until(Some(Instant::now()), || false).unwrap();
+            }
+            assert!(round == 0 || wakes.count() == before + 1, "round {round}: too many wake-ups");
+            assert!(service.ready());
+            service.disarm();
+            assert_eq!(service.recv(&mut incoming), Ok(Recv::Message));
+            assert_eq!(incoming.take_caps().len(), count);
+        }
+    }
 }
 
 /// A process rings without end, and the capabilities that are handed over do not come with the doorbell. The end that waits for
