@@ -173,7 +173,7 @@ commands! { Process:
     /// Calls over the last binding.
     add: Add { a: u32, b: u32 } -> u32;
     /// Calls over the last binding, this many times, one after the other; with [`Control::SetSync`] if `hands_over`.
-    add_repeatedly: AddRepeatedly { count: u32, hands_over: bool } -> ();
+    add_repeatedly: AddRepeatedly { count: u32, hands_over: bool, timeout: Duration } -> ();
     /// Lets the main thread run on this processor alone, and poll for so long before it blocks.
     pin: Pin { processor: usize, spin: Duration } -> ();
     /// Returns what the main thread has cost so far.
@@ -580,11 +580,11 @@ impl ProcessState {
             Request::Add(Add { a, b }, reply) => {
                 reply.send(echo::RpcClient::new(&self.binding()).add(a, b));
             }
-            Request::AddRepeatedly(AddRepeatedly { count, hands_over }, reply) => {
+            Request::AddRepeatedly(AddRepeatedly { count, hands_over, timeout }, reply) => {
                 let binding = self.binding();
                 let sync = if hands_over { Control::SetSync } else { Control::ClearSync };
                 binding.control(sync).expect("it is open");
-                let calls = echo::RpcClient::new(&binding);
+                let calls = echo::RpcClient::new(&binding).timeout(timeout);
                 reply.send((0..count).try_for_each(|n| {
                     calls.add(n, 1).map(|sum| assert_eq!(sum, n + 1, "the sum is right"))
                 }));
