@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use flounder::event::Remote;
-use flounder::{Iref, Peer, Waitset};
+use flounder::{Control, Iref, Peer, Waitset};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use support::protocol::Driver;
@@ -178,18 +178,23 @@ fn no_message_between_threads_is_missed_by_a_sleeper() {
 }
 
 #[test]
-fn message_that_the_peer_reads_does_not_wake_its_sender() {
+fn end_that_hands_over_is_not_woken_when_its_message_is_read() {
     let service = Elsewhere::new(EventFlags::ET);
     let (ws, pongs) = (Waitset::new(), Pongs::default());
     let outer = Loop::new(&ws, EventFlags::ET);
     let binding = bind(service.iref, &ws, Driver::Lmp, &pongs);
-    binding.tx_ping(0).expect("it has room for one");
+    binding.control(Control::SetSync).expect("it is open");
+    // The waitset learns in a call that it blocks at once, and at the next report that the report is of no use.
+    assert_eq!(echo::RpcClient::new(&binding).arrange(0), Ok(0));
     outer.run_until("a pong", || pongs.borrow().len() == 1);
     outer.come_to_rest();
     // The service does not answer this.
     binding.tx_pong(1).expect("it has room for one");
+    outer.wait(MOMENT);
+    outer.come_to_rest();
+    binding.tx_pong(2).expect("it has room for one");
     assert!(!outer.wait(MOMENT), "a quiet loop is woken");
-    binding.tx_ping(2).expect("it has room for one");
+    binding.tx_ping(3).expect("it has room for one");
     outer.run_until("a pong", || pongs.borrow().len() == 2);
 }
 

@@ -322,8 +322,7 @@ impl Waitset {
     pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
         self.usable()?;
         let token = self.0.queues.borrow_mut().insert(source);
-        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token, false))
-        {
+        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token)) {
             self.remove(token, None);
             return Err(error);
         }

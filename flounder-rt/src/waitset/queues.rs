@@ -140,7 +140,7 @@ impl Queues {
             source,
             standing: Standing::Idle,
             at: 0,
-            watches_room: false,
+            watches_room: true,
         }))
     }
 

@@ -1,8 +1,9 @@
 //! Room in the descriptors of sources.
 //!
-//! The kernel reports each edge: a socket has room again whenever the peer has read. A source that waits for nothing to be sent
-//! would be woken for each message that the peer reads, so room is watched for a source that needs it only. It is watched until
-//! the first report that the source does not need: in a stream, the next message needs it again.
+//! The kernel reports each edge: a socket has room again whenever the peer has read. So a source that waits for an answer is
+//! woken when the peer has read its message. Between two processors that is of use: the processor is awake when the answer
+//! comes (a round trip of lmp between two sleepers takes 10 us, and 13 us without). On one processor it is a switch for nothing:
+//! there room is watched for a source that needs it, until the first report that the source does not need.
 
 use crate::waitset::{Source, Waitset};
 
@@ -18,7 +19,9 @@ impl Waitset {
     pub(super) fn room_found(&self, token: u64) {
         let source = self.0.queues.borrow().source(token).cloned();
         match source {
-            Some(source) if !source.needs_room() => self.set_watches_room(token, &*source, false),
+            Some(source) if self.0.one_core.blocks() && !source.needs_room() => {
+                self.set_watches_room(token, &*source, false);
+            }
             // A task may wait for its descriptor.
             _ => self.poke(token),
         }

@@ -98,14 +98,9 @@ impl Epoll {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(data), flags)?)
     }
 
-    /// Watches a source's descriptor for edges: of what arrives, and of room if `watches_room`.
-    pub(crate) fn add_source(
-        &self,
-        fd: BorrowedFd<'_>,
-        token: u64,
-        watches_room: bool,
-    ) -> io::Result<()> {
-        self.add(fd, token, source_flags(watches_room))
+    /// Watches a source's descriptor for edges in both directions.
+    pub(crate) fn add_source(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        self.add(fd, token, source_flags(true))
     }
 
     /// Begins to watch a source's descriptor for room, or ends that. What is there is reported again.

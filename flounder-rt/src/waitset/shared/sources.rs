@@ -363,7 +363,7 @@ impl Inner {
         let ends = self.host.ends()?;
         sources.all.lock().insert(token, Arc::clone(&place));
         if let Some(fd) = fd
-            && let Err(error) = ends.epoll.add_source(fd, token, true)
+            && let Err(error) = ends.epoll.add_source(fd, token)
         {
             place.remove(None);
             return Err(error);
