@@ -172,6 +172,19 @@ fn every_length_arrives_over_every_driver() {
     }
 }
 
+/// The notice that a call gets no reply comes in a run of messages: the call ends all the same.
+#[test]
+fn notice_behind_a_stream_ends_its_call() {
+    let _alone = alone();
+    for driver in warm_up() {
+        for messages in [10, 60, 100] {
+            let ops = vec![Op::Burst(Side::Service, messages), Op::Call(program::Call::Never)];
+            let outcome = perform(&Program { buffer: 0, ops }, driver, TIMEOUT);
+            assert_eq!(outcome.broken, [""; 0], "{driver}, behind {messages}");
+        }
+    }
+}
+
 /// A driver that reports something else, or loses a message, is found with a short program.
 #[test]
 fn differing_driver_is_found_by_a_short_program() {

@@ -181,7 +181,16 @@ impl<T: Threading> Shell<T> {
             }
             io.connection.intake(|| io.channel.is_over())
         };
-        if intake == Intake::Everything { self.receive(receiver, intake) } else { None }
+        if intake != Intake::Everything {
+            return None;
+        }
+        let counts = self.receive(receiver, intake);
+        let io = &mut *self.io.lock();
+        if io.connection.has_events() || !io.due.is_empty() {
+            // A message of the runtime has ended a call, for one: that ends the run, and is done before the next message.
+            io.connection.look_at_everything();
+        }
+        counts
     }
 
     /// Receives one message after [`STREAM`] in a row, and finds out whether another one follows.
