@@ -179,14 +179,18 @@ fn no_message_between_threads_is_missed_by_a_sleeper() {
 
 #[test]
 fn end_that_hands_over_is_not_woken_when_its_message_is_read() {
+    const CALLS: u32 = 200;
     let service = Elsewhere::new(EventFlags::ET);
     let (ws, pongs) = (Waitset::new(), Pongs::default());
     let outer = Loop::new(&ws, EventFlags::ET);
     let binding = bind(service.iref, &ws, Driver::Lmp, &pongs);
     binding.control(Control::SetSync).expect("it is open");
-    // The waitset learns in a call that it blocks at once, and at the next report that the report is of no use.
-    assert_eq!(echo::RpcClient::new(&binding).arrange(0), Ok(0));
-    outer.run_until("a pong", || pongs.borrow().len() == 1);
+    // The waitset learns in a call that waits that it blocks at once, and at the next report that the report is of no use.
+    // Where this thread loses its processor for a moment, the answer is there and the call does not wait: one of many will.
+    for n in 0..CALLS {
+        assert_eq!(echo::RpcClient::new(&binding).arrange(n), Ok(n));
+    }
+    outer.run_until("pongs", || pongs.borrow().len() == CALLS as usize);
     outer.come_to_rest();
     // The service does not answer this.
     binding.tx_pong(1).expect("it has room for one");
@@ -195,7 +199,7 @@ fn end_that_hands_over_is_not_woken_when_its_message_is_read() {
     binding.tx_pong(2).expect("it has room for one");
     assert!(!outer.wait(MOMENT), "a quiet loop is woken");
     binding.tx_ping(3).expect("it has room for one");
-    outer.run_until("a pong", || pongs.borrow().len() == 2);
+    outer.run_until("a pong", || pongs.borrow().len() > CALLS as usize);
 }
 
 #[test]
