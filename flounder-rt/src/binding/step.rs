@@ -186,7 +186,7 @@ impl<T: Threading> Shell<T> {
         }
         let counts = self.receive(receiver, intake);
         let io = &mut *self.io.lock();
-        if io.connection.has_events() || !io.due.is_empty() {
+        if !io.connection.may_only_receive() || !io.due.is_empty() {
             // A message of the runtime has ended a call, for one: that ends the run, and is done before the next message.
             io.connection.look_at_everything();
         }

@@ -45,7 +45,8 @@ impl<T, R> Connection<T, R> {
         self.receive_only = self.may_only_receive();
     }
 
-    pub(super) fn may_only_receive(&self) -> bool {
+    /// Returns true if nothing else is to be done than to receive.
+    pub(in crate::binding) fn may_only_receive(&self) -> bool {
         self.send.state == State::Free
             && self.events.is_empty()
             && self.send.backlog.is_empty()
