@@ -244,6 +244,7 @@ impl Waitset {
     /// short again.
     pub fn set_spin(&self, spin: Duration) {
         self.0.spin.set(spin);
+        self.0.one_core.forget();
     }
 
     /// Returns the handle for other threads.

@@ -93,6 +93,12 @@ impl OneCore {
         self.left.set(0);
     }
 
+    /// What was learned is void, because the program has changed how long it polls.
+    pub(super) fn forget(&self) {
+        self.polling_paid();
+        self.blocks.set(false);
+    }
+
     /// A wait has polled in vain, and then slept for less time than it had polled.
     pub(super) fn slept_briefly(&self) {
         let granted = if has_one_processor() {

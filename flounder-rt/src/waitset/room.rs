@@ -3,14 +3,14 @@
 //! The kernel reports each edge: a socket has room again whenever the peer has read. So a source that waits for an answer is
 //! woken when the peer has read its message. Between two processors that is of use: the processor is awake when the answer
 //! comes (a round trip of lmp between two sleepers takes 10 us, and 13 us without). On one processor it is a switch for nothing:
-//! there room is watched for a source that needs it, until the first report that the source does not need.
+//! while waits block at once, room is watched for a source that needs it, until the first report that the source does not need.
 
 use crate::waitset::{Source, Waitset};
 
 impl Waitset {
-    /// Has the kernel report room, if the source needs it. The source has had a turn in vain.
+    /// Has the kernel report room, unless that would be a switch for nothing. The source has had a turn in vain.
     pub(super) fn watch_room(&self, token: u64, source: &dyn Source) {
-        if source.needs_room() {
+        if !self.0.one_core.blocks() || source.needs_room() {
             self.set_watches_room(token, source, true);
         }
     }
