@@ -7,6 +7,12 @@ cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")/loom"
 mkdir -p "$target"
 
+# The models run for seconds, and are compiled anew for each defect: not optimised, as the test programs are.
+plain=()
+for package in conformance drivers rt wire; do
+    plain+=(--config "profile.dev.package.flounder-$package.opt-level=0")
+done
+
 # Runs cargo with a defect, if one is named. The wrapper sets the cfg for the crates of this workspace only, so their
 # dependencies are built once.
 with() {
@@ -25,10 +31,10 @@ with() {
 # Runs the models of the drivers, or of the runtime.
 drivers() {
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" with "$1" \
-        cargo test --quiet -p flounder-drivers --test loom --target-dir "$target" -- --test-threads=1
+        cargo test --quiet "${plain[@]}" -p flounder-drivers --test loom --target-dir "$target" -- --test-threads=1
 }
 runtime() {
-    with "$1" cargo test --quiet --no-fail-fast -p flounder-rt --test loom_bulk --test loom_job_queue --test loom_park --test loom_remote \
+    with "$1" cargo test --quiet "${plain[@]}" --no-fail-fast -p flounder-rt --test loom_bulk --test loom_job_queue --test loom_park --test loom_remote \
         --target-dir "$target" -- --test-threads=1
 }
 
