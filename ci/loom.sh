@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")/loom"
 mkdir -p "$target"
 
-# The models run for seconds, and are compiled anew for each defect: not optimised, as the test programs are.
+# The models run for seconds, and are compiled anew for each defect: not optimised, as the test programs are, and only once.
+export CARGO_INCREMENTAL=0
 plain=()
 for package in conformance drivers rt wire; do
     plain+=(--config "profile.dev.package.flounder-$package.opt-level=0")
