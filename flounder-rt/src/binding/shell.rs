@@ -380,6 +380,7 @@ impl<T: Threading> Shell<T> {
                 io.all_is_sent();
                 return moved;
             };
+            let number = message.number;
             let result = io.channel.send(&mut message, from);
             let is_large = io.connection.has_large_slot();
             let mut lost = None;
@@ -387,7 +388,7 @@ impl<T: Threading> Shell<T> {
                 Took::All => io.slot_sent(),
                 Took::Lost => {
                     io.slot_lost();
-                    lost = Some(io.connection.lost_message());
+                    lost = self.bulks_of(number).map(|_| io.connection.lost_words());
                     0
                 }
                 Took::Part { moved: more } => return moved || more,
@@ -396,7 +397,7 @@ impl<T: Threading> Shell<T> {
             };
             moved = true;
             drop(guard);
-            if let Some((number, words)) = lost {
+            if let Some(words) = lost {
                 self.take_slots_back(number, &words);
             }
             if is_large {

@@ -2,8 +2,8 @@
 //!
 //! A message that comes alone is received and delivered by the shortest way: nothing is looked at that the peer may be about
 //! to write. After [`STREAM`] messages in a row, messages are received together and delivered one after the other, up to
-//! [`MAX_RUN`] in one step (a long message counts as several), until something else has to be done: to send, to end, to report an error, to wait for room in an
-//! inbox, to go on with what the program dispatches for.
+//! [`MAX_RUN`] in one step; a long message counts as several. A step ends sooner if something else has to be done: to send, to
+//! end, to report an error, to wait for room in an inbox, to go on with what the program dispatches for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -321,11 +321,7 @@ impl<T: Threading> Shell<T> {
         let incoming = &mut receiver.incoming;
         drop(incoming.take_caps());
         let (number, words) = (incoming.number(), incoming.words());
-        if let Some(bulks) = self.bulks_of(number)
-            && let Some(end) = T::bulk_end(self)
-        {
-            end.discard(bulks, words);
-        }
+        self.with_pools(number, |end, bulks| end.discard(bulks, words));
         self.io.lock().connection.lost_incoming(number, words, refusal);
         self.flush();
     }

@@ -6,7 +6,7 @@ use crate::binding::threading::{Lock, Threading};
 use crate::binding::{BindingError, Owned, TxError};
 use crate::cap::Cap;
 use crate::channel::{Channel, ChannelError, Outgoing, Progress};
-use crate::message::bulk::Loans;
+use crate::message::bulk::{BulkEnd, Loans};
 use crate::wire::{Bulks, Gather};
 
 impl<T: Threading> Io<T> {
@@ -148,10 +148,15 @@ impl<T: Threading> Shell<T> {
     /// A message that was accepted is lost with its capabilities: slots that its record names are free again.
     #[cold]
     pub(super) fn take_slots_back(&self, number: u16, record: &[u64]) {
+        self.with_pools(number, |end, bulks| end.lost(bulks, record));
+    }
+
+    /// Runs `f` with the pools of this end, and where a message has the heads of bulk arguments, if there are both.
+    pub(super) fn with_pools(&self, number: u16, f: impl FnOnce(&BulkEnd, &Bulks)) {
         if let Some(bulks) = self.bulks_of(number)
             && let Some(end) = T::bulk_end(self)
         {
-            end.lost(bulks, record);
+            f(&end, bulks);
         }
     }
 

@@ -279,9 +279,9 @@ impl<T, R> Connection<T, R> {
         self.events.extend(self.send.watchers.drain(..).map(Event::Wake));
     }
 
-    /// Returns the number and the words of the message that was lost just now.
-    pub(in crate::binding) fn lost_message(&self) -> (u16, Vec<u64>) {
-        (self.send.slot.number, self.send.slot.words.clone())
+    /// Returns the words of the message that was lost just now.
+    pub(in crate::binding) fn lost_words(&self) -> Vec<u64> {
+        self.send.slot.words.clone()
     }
 
     /// Returns true if the slot has memory to give back.

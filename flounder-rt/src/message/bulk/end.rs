@@ -383,12 +383,7 @@ impl BulkEnd {
 
     /// A message of the peer is lost, with its capabilities: the slots that it names are released.
     pub fn discard(&self, bulks: &Bulks, words: &[u64]) {
-        for bits in bulks.heads(words) {
-            let Ok(BulkHead { len, way: BulkWay::Slot { pool, slot } }) =
-                BulkHead::from_bits(bits, MAX_BULK)
-            else {
-                continue;
-            };
+        for (pool, slot, len) in named_slots(bulks, words) {
             let pool = {
                 let received = self.received.lock();
                 received.pools.iter().find(|known| known.number() == pool).map(Arc::clone)
@@ -400,12 +395,7 @@ impl BulkEnd {
 
     /// A message of this end that was accepted is lost, with its capabilities: its slots are free again.
     pub fn lost(&self, bulks: &Bulks, words: &[u64]) {
-        for bits in bulks.heads(words) {
-            let Ok(BulkHead { way: BulkWay::Slot { pool, slot }, .. }) =
-                BulkHead::from_bits(bits, MAX_BULK)
-            else {
-                continue;
-            };
+        for (pool, slot, _) in named_slots(bulks, words) {
             let pool = self.own.lock().pools.get(usize::from(pool)).and_then(Weak::upgrade);
             if let Some(pool) = pool {
                 pool.not_sent(slot);
@@ -433,6 +423,17 @@ pub(super) type Place = Box<Option<Found>>;
 
 /// The most empty places that are kept.
 const MAX_SPARE: usize = 8;
+
+/// Returns pool, slot and length of each slot that the words of a message name. A head that is not sound names none.
+fn named_slots<'a>(
+    bulks: &'a Bulks,
+    words: &'a [u64],
+) -> impl Iterator<Item = (u8, u16, u32)> + 'a {
+    bulks.heads(words).filter_map(|bits| match BulkHead::from_bits(bits, MAX_BULK) {
+        Ok(BulkHead { len, way: BulkWay::Slot { pool, slot } }) => Some((pool, slot, len)),
+        _ => None,
+    })
+}
 
 /// What a bulk argument of a received message needs to be read.
 pub(super) enum Found {
