@@ -109,7 +109,7 @@ fn keeps_and_gives_back(driver: &str, iref: Iref) {
 
 // One test, because the allocator counts what all threads do.
 #[test]
-fn memory_of_large_messages_is_kept_for_the_next_and_then_given_back() {
+fn memory_of_large_messages_is_kept_for_a_while() {
     for is_shared in [false, true] {
         for driver in ["ump", "lmp"] {
             let is_over = AtomicBool::new(false);

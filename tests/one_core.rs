@@ -102,7 +102,7 @@ fn with_stopped_service(system: &TestSystem, driver: Driver) -> (TestProcess, Te
 }
 
 #[test]
-fn call_that_hands_over_ends_at_its_deadline_and_uses_no_processor() {
+fn call_that_hands_over_sleeps_until_its_deadline() {
     for driver in [Driver::Ump, Driver::Lmp] {
         let system = TestSystem::new();
         let (server, mut client) = with_stopped_service(&system, driver);

@@ -11,7 +11,7 @@ pub(crate) enum Work {
     Stream(usize),
     /// A frame of this many bytes in a slot, of which the receiver reads 64; it answers with eight.
     Glance(usize),
-    /// Stream of frames of this many bytes in slots, which nobody fills or reads.
+    /// Stream of frames of this many bytes in slots. Neither side reads or writes their bytes.
     Untouched(usize),
     /// A frame of this many bytes, filled in a slot and copied out by the receiver, which answers with eight.
     CopiedOut(usize),

@@ -34,7 +34,7 @@ fn half_by_half(driver: &dyn Connector) -> Suite<'_> {
     Suite::in_one_dispatcher(|client, service| TestLink::connect(driver, client, service))
 }
 
-/// As [`half_by_half`], with capabilities that go with the doorbell, unless it is full.
+/// Returns the suite of [`half_by_half`] over links whose drivers send capabilities with the doorbell, unless it is full.
 fn with_doorbells(driver: &dyn Connector) -> Suite<'_> {
     Suite::in_one_dispatcher(|client, service| TestLink::connect_carrying(driver, client, service))
 }

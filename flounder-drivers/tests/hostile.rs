@@ -958,7 +958,7 @@ fn capabilities_go_with_the_doorbell_if_both_ends_agree() {
 }
 
 #[test]
-fn capabilities_with_the_doorbell_arrive_after_the_senders_close() {
+fn capabilities_with_the_doorbell_arrive_after_a_close() {
     let _alone = alone();
     for driver in CARRYING {
         let mut ends = Linked::carrying(*driver);

@@ -146,7 +146,7 @@ pub enum Awaited {
     /// The registration of the name: the root monitor had received the lookup, and no service has registered the name.
     Registration,
     /// The owners of names: a root monitor that has taken the place of another waits for them, half a second at most, before
-    /// it says that a name is unknown. The name may be theirs.
+    /// it says that a name is unknown. One of them may have the name.
     Owners,
     /// An answer of the root monitor, or a root monitor.
     Root,

@@ -82,7 +82,7 @@ impl Pool {
 }
 
 #[test]
-fn slots_that_other_threads_release_are_told_once_and_written_after_that() {
+fn slots_released_elsewhere_are_told_once_before_they_are_reused() {
     model(Some(3), || {
         let pool = Pool::new();
         let readers = [0, 1].map(|slot| {

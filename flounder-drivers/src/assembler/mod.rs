@@ -104,7 +104,7 @@ pub(crate) trait LineWriter {
     /// other end: a driver whose lines the other end sees by then needs no doorbell besides.
     ///
     /// # Errors
-    /// As [`published`](Self::published).
+    /// [`ChannelError::Closed`] if the other end is closed.
     fn published_and(
         &mut self,
         wake: impl FnOnce(&mut Self::Peer) -> bool,

@@ -16,16 +16,16 @@ pub(crate) static WRITTEN_BACK: Mapped<MachineCaches> = Mapped(MachineCaches);
 
 /// Cache operations on lines, by number.
 pub trait LineCaches {
-    /// As [`Hardware::write_back`].
+    /// Starts to write a line back to memory, like [`Hardware::write_back`].
     fn write_back(&mut self, line: usize, reason: CacheOpReason);
 
-    /// As [`Hardware::fence_writes`].
+    /// Finishes what `write_back` started, like [`Hardware::fence_writes`].
     fn fence_writes(&mut self, reason: CacheOpReason);
 
-    /// As [`Hardware::invalidate`].
+    /// Starts to drop what is cached of a line, like [`Hardware::invalidate`].
     fn invalidate(&mut self, line: usize, reason: CacheOpReason);
 
-    /// As [`Hardware::fence_reads`].
+    /// Finishes what `invalidate` started, like [`Hardware::fence_reads`].
     fn fence_reads(&mut self, reason: CacheOpReason);
 }
 
