@@ -283,6 +283,8 @@ fn large_message() {
     for driver in DRIVERS {
         for how in ["large drop", "large return", "large exit", "large thread", "large close"] {
             let mut sender = service.sender(driver, how);
+            assert!(service.until(|log| !log.notes.is_empty()), "{driver}, {how}: no note");
+            assert_eq!(sender.line(), "accepted");
             let ended = service.until(|log| log.ended.is_some());
             assert!(ended, "{driver}, {how}: no end");
             assert_eq!(service.log.borrow().bytes, [large(driver)], "{driver}, {how}");
@@ -498,6 +500,14 @@ fn stick(binding: &words::Binding) {
     sent.expect("the binding is there");
 }
 
+/// Tells the service to stop reading until it is told that a large message was accepted.
+fn accept_unread(binding: &words::Binding, driver: &str) {
+    let told = Waitset::current().block_on(binding.send_note(0)).expect("no callback fails");
+    told.expect("the binding is there");
+    accept_large(binding, driver);
+    println!("accepted");
+}
+
 fn accept_large(binding: &words::Binding, driver: &str) {
     let sent = binding.tx_bytes(&vec![7; large(driver)]).expect("the slot is free");
     assert!(!sent.is_sent(), "it is larger than what a channel takes at once");
@@ -606,7 +616,7 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             if how == "drop" {
                 notes(&binding)
             } else {
-                accept_large(&binding, driver)
+                accept_unread(&binding, driver)
             }
             drop(binding);
             let remote = Waitset::current().remote();
@@ -625,21 +635,21 @@ fn send(driver: &str, how: &str, irefs: &[String]) {
             if how == "close" {
                 notes(&binding)
             } else {
-                accept_large(&binding, driver)
+                accept_unread(&binding, driver)
             }
             let closed = Waitset::current().block_on(binding.close());
             assert_eq!(closed.expect("no callback fails"), Ok(()));
             die();
         }
-        "large return" => accept_large(&bound(iref, driver), driver),
+        "large return" => accept_unread(&bound(iref, driver), driver),
         "large exit" => {
             let binding = bound(iref, driver);
-            accept_large(&binding, driver);
+            accept_unread(&binding, driver);
             std::process::exit(0);
         }
         "large thread" => {
             let (iref, driver) = (iref.clone(), driver.to_owned());
-            let thread = thread::spawn(move || accept_large(&bound(&iref, &driver), &driver));
+            let thread = thread::spawn(move || accept_unread(&bound(&iref, &driver), &driver));
             thread.join().expect("it does not panic");
             wait_for_stdin();
         }

@@ -128,13 +128,13 @@ fn other_resources_of_a_process_are_limited() {
     let cases = [
         (Ump, vec![Limit::of_process(Mappings, 50)], "50 mappings for one process"),
         (Scc, vec![Limit::of_process(Mappings, 50)], "50 mappings for one process"),
-        (Lmp, vec![Limit::of_process(Descriptors, 30)], "30 descriptors for one process"),
+        (Lmp, vec![Limit::of_process(Descriptors, 50)], "50 descriptors for one process"),
         (Ump, vec![Limit::of_process(Bytes, 200_000)], "200000 bytes for one process"),
         (Ump, vec![Limit::of_user(Bindings, 30)], "30 bindings for all processes of one user"),
         (
             Lmp,
-            vec![Limit::of_process(Descriptors, UNLIMITED), Limit::of_all(Descriptors, 40)],
-            "40 descriptors for all other processes together",
+            vec![Limit::of_process(Descriptors, UNLIMITED), Limit::of_all(Descriptors, 60)],
+            "60 descriptors for all other processes together",
         ),
     ];
     for (driver, limit, refusal) in cases {
@@ -436,8 +436,8 @@ fn snapshot_lists_what_each_process_holds_for_another() {
         "two rings of each binding, and two logs"
     );
     assert_eq!(held.used.get(Resource::Bytes), 3 * 4096);
-    // A connection to the root, a link, the bells, and the socket of the binding over lmp.
-    assert_eq!(held.used.get(Resource::Descriptors), 2 + 2 + 2 + 1);
+    // A connection to the root, a link, the doorbells, and the sockets of the binding over lmp.
+    assert_eq!(held.used.get(Resource::Descriptors), 2 + 2 + 2 + 2);
     assert_eq!(
         (held.limit.get(Resource::Bindings), held.limit_of_all.get(Resource::Descriptors)),
         (7, 90)

@@ -10,8 +10,11 @@ use support::protocol::{Driver, Limit};
 use support::resources::Resources;
 use support::{TIMEOUT, TestProcess, TestSystem};
 
-/// Bindings between the two processes with many.
+/// Bindings between the two processes with many, over a driver whose bindings need memory.
 const MANY: usize = 10_000;
+
+/// The same over lmp: of two descriptors each at both ends, as many as a process may have.
+const MANY_SOCKETS: usize = DESCRIPTORS as usize / 2 - 100;
 
 /// Bindings that are opened and closed before.
 const FIRST: usize = 1_000;
@@ -124,6 +127,7 @@ fn limit_descriptors() {
 /// Many bindings over one driver, and a few to compare with.
 struct Site {
     driver: Driver,
+    count: usize,
     many: Pair,
     few: Pair,
     /// What the service and the client held before the bindings.
@@ -135,7 +139,7 @@ struct Site {
 }
 
 impl Site {
-    fn open(driver: Driver, buffer: usize) -> Self {
+    fn open(driver: Driver, count: usize, buffer: usize) -> Self {
         let (mut many, mut few) = (Pair::new(), Pair::new());
         // The first bindings make what stays: the link, and the first room in tables.
         many.bind(driver, FIRST, buffer);
@@ -144,12 +148,12 @@ impl Site {
             process.settle_ends();
             Resources::of(process)
         });
-        let opened = many.bind(driver, MANY, buffer);
+        let opened = many.bind(driver, count, buffer);
         few.bind(driver, FEW, buffer);
         let held = Resources::of(&mut many.client);
         let called = many.client.call_over_each();
         few.client.call_over_each();
-        Self { driver, many, few, before, held, opened, called }
+        Self { driver, count, many, few, before, held, opened, called }
     }
 
     /// The medians of some wake-ups of both ends, among many and among few.
@@ -173,11 +177,12 @@ impl Site {
 #[test]
 fn ten_thousand_bindings_open_work_sleep_wake_and_close() {
     limit_descriptors();
-    // lmp needs a descriptor for each at both ends, ump and scc memory: a page for each direction will do.
-    let drivers = [(Driver::Lmp, 0), (Driver::Ump, 4096), (Driver::Scc, 4096)];
+    // A page of memory for each direction will do.
+    let drivers =
+        [(Driver::Lmp, MANY_SOCKETS, 0), (Driver::Ump, MANY, 4096), (Driver::Scc, MANY, 4096)];
     let mut sites = thread::scope(|scope| {
-        let openings =
-            drivers.map(|(driver, buffer)| scope.spawn(move || Site::open(driver, buffer)));
+        let openings = drivers
+            .map(|(driver, count, buffer)| scope.spawn(move || Site::open(driver, count, buffer)));
         openings.map(|opening| opening.join().expect("the bindings are opened"))
     });
 
@@ -200,9 +205,10 @@ fn ten_thousand_bindings_open_work_sleep_wake_and_close() {
         });
         let [of_many, of_few] = site.wake_up();
         println!(
-            "{driver}: {MANY} bindings opened in {:?} and used in {:?} beside those of other drivers, idle at {:.2} % and \
+            "{driver}: {} bindings opened in {:?} and used in {:?} beside those of other drivers, idle at {:.2} % and \
              {:.2} % of a processor with {:?} wake-ups in {WINDOW:?} (of {FEW}: {:?}), woken in {of_many:?} (of {FEW}: \
              {of_few:?}); client: {}, before {}",
+            site.count,
             site.opened,
             site.called,
             idle[0] * 100.0,

@@ -4,7 +4,7 @@
 //! every location of the ends.
 
 use std::fmt;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use flounder_rt::barrier::arm_then_barrier;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    Channel, ChannelError, End, Incoming, Outgoing, Progress, Readiness, Recv, RecvNow,
+    Channel, ChannelError, End, Incoming, Outgoing, Progress, Recv, RecvNow, SourceFds,
 };
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Waitset;
@@ -252,14 +252,16 @@ impl TestEnd for LocalEnd {
 
 /// Returns an epoll descriptor that watches the channel for edges, if the channel has a descriptor.
 fn edges(channel: &dyn Channel) -> Option<OwnedFd> {
-    let Readiness::Fd(fd) = channel.readiness() else { return None };
-    Some(watch(fd).expect("there are descriptors to spare"))
+    let fds = channel.readiness().fds()?;
+    Some(watch(fds).expect("there are descriptors to spare"))
 }
 
-fn watch(fd: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+fn watch(fds: SourceFds<'_>) -> rustix::io::Result<OwnedFd> {
     let edges = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-    epoll::add(&edges, fd, EventData::new_u64(0), flags)?;
+    for fd in [Some(fds.arrivals), fds.room].into_iter().flatten() {
+        epoll::add(&edges, fd, EventData::new_u64(0), flags)?;
+    }
     Ok(edges)
 }
 

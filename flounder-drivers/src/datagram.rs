@@ -5,8 +5,8 @@
 //! This module owns no memory. It passes pointers to buffers to `recvmsg`, for the duration of the call, and it turns every
 //! descriptor that the kernel reports as installed into an `OwnedFd`, once, before it does anything else.
 //!
-//! `recvmsg` is called directly, because the peer may have made the socket and kept a copy: it can then switch on control
-//! messages that this process did not request, and one of them (`SCM_PIDFD`) installs a descriptor.
+//! `recvmsg` is called directly, because somebody else may hold a copy of the socket, and switch on control messages that this
+//! process did not request: one of them (`SCM_PIDFD`) installs a descriptor.
 
 use core::mem::{self, MaybeUninit};
 use std::io::IoSlice;
@@ -79,10 +79,7 @@ pub(crate) fn receive(
         let result = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         match usize::try_from(result) {
             Ok(bytes) => break bytes,
-            Err(_) => match std::io::Error::last_os_error()
-                .raw_os_error()
-                .map_or(Errno::IO, Errno::from_raw_os_error)
-            {
+            Err(_) => match last_error() {
                 // Signals must not make the wait longer.
                 Errno::INTR if wait == Wait::Once => return Err(Errno::AGAIN),
                 Errno::INTR => {}
@@ -138,4 +135,20 @@ pub(crate) fn transmit(
             result => return result,
         }
     }
+}
+
+/// Returns how many bytes of the kernel's memory the datagrams take that were sent on `socket` and not received.
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY:
+    // * The request writes one `int` to where the pointer leads, which is `bytes`, during the call only.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    match result {
+        0 => Ok(usize::try_from(bytes).unwrap_or(0)),
+        _ => Err(last_error()),
+    }
+}
+
+fn last_error() -> Errno {
+    std::io::Error::last_os_error().raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }

@@ -1092,22 +1092,18 @@ fn closed_end_does_not_wait_for_unsent_capabilities() {
 
 /// A service of lmp whose peer sends datagrams by hand.
 struct Socket {
+    /// The socket on which the peer sends.
     peer: OwnedFd,
+    _receiving: OwnedFd,
     channel: Box<dyn Channel + Send>,
     incoming: Incoming,
 }
 
 impl Socket {
     fn new() -> Self {
-        let (peer, theirs) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
-        let channel = accept_socket(theirs).unwrap();
-        Self { peer, channel, incoming: Incoming::new(LIMITS) }
+        let (_receiving, theirs) = packet_sockets();
+        let (channel, peer) = accept_socket(theirs).unwrap();
+        Self { peer, _receiving, channel, incoming: Incoming::new(LIMITS) }
     }
 
     fn send(&self, words: &[u64], fds: &[BorrowedFd<'_>]) {
@@ -1130,10 +1126,18 @@ impl Socket {
     }
 }
 
-fn accept_socket(socket: OwnedFd) -> Result<Box<dyn Channel + Send>, ConnectError> {
+fn packet_sockets() -> (OwnedFd, OwnedFd) {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None).unwrap()
+}
+
+/// Has a service of lmp send on this socket. Returns its end, and the socket on which it receives from the peer.
+fn accept_socket(socket: OwnedFd) -> Result<(Box<dyn Channel + Send>, OwnedFd), ConnectError> {
     let link: Arc<dyn Link> = TestLink::pair().0;
-    let offer = Offer { words: vec![1], caps: vec![Cap::from(socket)] };
-    Lmp.accept(&WakeCounter::new().1, &link, offer).map(|(channel, _)| channel)
+    let offer = Offer { words: vec![2], caps: vec![Cap::from(socket)] };
+    let (channel, answer) = Lmp.accept(&WakeCounter::new().1, &link, offer)?;
+    let [socket] = <[Cap; 1]>::try_from(answer.caps).expect("one socket");
+    Ok((channel, socket.as_fd().try_clone_to_owned().unwrap()))
 }
 
 /// A header of lmp.
@@ -1234,16 +1238,11 @@ fn socket_without_a_close_frame_means_death() {
 #[test]
 fn flags_set_by_the_peer_do_not_block() {
     let _alone = alone();
-    let (mine, theirs) = rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap();
+    let (mine, theirs) = packet_sockets();
     let kept = theirs.try_clone().unwrap();
-    let mut channel = accept_socket(theirs).unwrap();
+    let (mut channel, given) = accept_socket(theirs).unwrap();
     rustix::io::ioctl_fionbio(&kept, false).unwrap();
+    rustix::io::ioctl_fionbio(&given, false).unwrap();
     assert_eq!(channel.recv(&mut Incoming::new(LIMITS)), Ok(Recv::Empty));
     let mut caps = vec![];
     let words = [0; 1000];

@@ -57,10 +57,10 @@ impl Side {
                         "asleep for good: a wake-up was lost"
                     );
                 }
-                Readiness::Fd(fd) => {
+                Readiness::Fds(fds) => {
                     // Not for long: the next step may also be for the broker to take.
                     let slice = Timespec { tv_sec: 0, tv_nsec: 200_000 };
-                    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&slice)).unwrap();
+                    poll(&mut [PollFd::new(&fds.arrivals, PollFlags::IN)], Some(&slice)).unwrap();
                 }
             }
         }

@@ -1,13 +1,20 @@
-//! Messages through the kernel: a pair of Unix `SOCK_SEQPACKET` sockets, capabilities in band.
+//! Messages through the kernel: Unix `SOCK_SEQPACKET` sockets, capabilities in band.
 //!
 //! A message is one datagram, or several if it is longer than 32 KiB; its capabilities go with the
 //! first. `docs/wire.md` has the format. The pieces of a message go to the kernel from where they
 //! are, without a copy.
 //!
+//! Each end makes a pair of sockets, keeps the one on which it receives, and gives the other to its
+//! peer to send on. A channel within a process is one pair, and so is one over a socket of a broker.
+//!
 //! # What the kernel guarantees, and what it does not
-//! * Every holder of a copy of a socket can change its flags and its timeout. So each call requests
-//!   not to block, and none sets `O_NONBLOCK`. Only on a half that this process made, and has not
-//!   given away, a blocking call may wait in `recv`, for a limited time.
+//! * Every holder of a copy of a socket can hold locks of it for as long as he likes: that of
+//!   receiving, by `recv` into memory whose page never arrives (userfaultfd, a file of FUSE), and that
+//!   of its options, by a `setsockopt` that reads from such memory. So this end receives on no socket
+//!   that the peer has held, and sets no option of one. To send takes neither lock.
+//! * He can change its flags and its timeout, too. So each call requests not to block, and none sets
+//!   `O_NONBLOCK`. Only on a socket that nobody else has held, a blocking call may wait in `recv`, for a
+//!   limited time.
 //! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is
 //!   lost whole, and `recv` reports it once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
 //! * The end of a socket looks alike whether the peer closed or died. So a frame announces a close,
@@ -16,44 +23,32 @@
 //!   that block. So sockets, and descriptors that arrived over them, are closed by
 //!   [`flounder_rt::closer`].
 //! * A socket full of messages has no room for that frame. So messages may fill little more than
-//!   half of the socket's buffer; the limit is lifted for the last frame.
-//!
-//! # What a peer can still do
-//! The client makes the pair, and a malicious client keeps a copy of the service's half. While it
-//! receives on that copy into memory whose page never arrives (userfaultfd, a FUSE file), it holds
-//! the lock of receiving, and the service's `recvmsg` waits for it, whatever its flags: until the
-//! client is killed. Ump, scc and beehive share no such lock.
+//!   half of the socket's buffer.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{
-    Timeout, set_socket_send_buffer_size, set_socket_timeout, socket_acceptconn, socket_domain,
-    socket_type,
-};
-use rustix::net::{
-    AddressFamily, SendFlags, SocketFlags, SocketType, getpeername, send, socketpair,
-};
 
 use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bulk::BulkMemory;
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
-    BRIEF_WAIT, CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link,
-    Offer, Outgoing, PairId, PendingOffer, Progress, ProtocolError, Readiness, Recv, SendPair,
+    CapRefusal, Channel, ChannelError, ConnectError, Connector, End, Incoming, Link, Offer,
+    Outgoing, PairId, PendingOffer, Progress, ProtocolError, Readiness, Recv, SendPair,
 };
 use flounder_rt::closer::Origin;
 use flounder_rt::wire::Gather;
 
-use flounder_rt::fork::{ForkGeneration, Mark};
+use flounder_rt::fork::ForkGeneration;
 
 mod frame;
+mod sockets;
 
 use frame::{Frame, HEADER_WORDS, MAX_PAYLOAD, MAX_WORDS};
+use sockets::Sockets;
 
 use crate::datagram::{self, Wait};
 use crate::mem::pool::MAPPED;
@@ -61,13 +56,10 @@ use crate::mem::pool::MAPPED;
 const NAME: &str = "lmp";
 
 /// Version of the terms and of the frames.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
-/// `SO_SNDBUF` while messages are sent. The kernel doubles it, and lets one frame exceed it.
-const SEND_BUFFER: usize = 64 << 10;
-
-/// `SO_SNDBUF` for the last frame. The default `wmem_max` allows it.
-const LAST_BUFFER: usize = 104 << 10;
+/// Number of descriptors of an end.
+const DESCRIPTORS: u64 = 2;
 
 /// Maximum number of words of a message that is copied into one piece before it is sent.
 const SMALL: usize = 16;
@@ -88,12 +80,11 @@ impl Connector for Lmp {
     }
 
     fn pair(&self, _client: &End, _service: &End) -> Result<SendPair, ConnectError> {
-        let (client, service) = sockets()?;
+        let (client, service) = Sockets::pair()?;
         let pair = Some(PairId::fresh());
-        let end = |socket| {
-            let mut end = LmpChannel::new(socket, Origin::LOCAL, None);
+        let end = |sockets| {
+            let mut end = LmpChannel::new(sockets, Origin::LOCAL, None);
             end.pair = pair;
-            end.wait_limit = WaitLimit::NotSet;
             Box::new(end)
         };
         Ok((end(client), end(service)))
@@ -104,12 +95,10 @@ impl Connector for Lmp {
         _end: &End,
         link: &Arc<dyn Link>,
     ) -> Result<(Offer, Box<dyn PendingOffer>), ConnectError> {
-        let charge = link.account().charge(Resource::Descriptors, 1)?;
-        let (mine, theirs) = sockets()?;
-        let terms = Offer { words: vec![VERSION], caps: vec![Cap::from(theirs)] };
-        let mut channel = LmpChannel::new(mine, link.origin().clone(), Some(charge));
-        channel.wait_limit = WaitLimit::NotSet;
-        Ok((terms, Box::new(LmpOffer(channel))))
+        let charge = link.account().charge(Resource::Descriptors, DESCRIPTORS)?;
+        let (receiving, theirs) = sockets::receiving(link.origin())?;
+        let offer = LmpOffer { receiving, origin: link.origin().clone(), charge };
+        Ok((terms(theirs), Box::new(offer)))
     }
 
     fn accept(
@@ -118,21 +107,35 @@ impl Connector for Lmp {
         link: &Arc<dyn Link>,
         offer: Offer,
     ) -> Result<(Box<dyn Channel + Send>, Offer), ConnectError> {
-        check_version(&offer)?;
-        let mut caps = offer.caps.into_iter();
-        let (Some(socket), None) = (caps.next(), caps.next()) else {
-            return Err(ConnectError::Refused("the offer does not have one descriptor"));
-        };
-        let charge = link.account().charge(Resource::Descriptors, 1)?;
-        Ok((
-            checked(socket, link.origin().clone(), Some(charge))?,
-            Offer { words: vec![VERSION], caps: Vec::new() },
-        ))
+        let sending = sending(offer)?;
+        let charge = link.account().charge(Resource::Descriptors, DESCRIPTORS)?;
+        let (receiving, theirs) = sockets::receiving(link.origin())?;
+        let sockets = Sockets::one_way(receiving, sending)?;
+        let channel = LmpChannel::new(sockets, link.origin().clone(), Some(charge));
+        Ok((Box::new(channel), terms(theirs)))
+    }
+}
+
+/// Terms of an end: `sending` is for the peer to send on.
+fn terms(sending: Cap) -> Offer {
+    Offer { words: vec![VERSION], caps: vec![sending] }
+}
+
+/// Returns the socket in the peer's terms.
+fn sending(terms: Offer) -> Result<Cap, ConnectError> {
+    if terms.words != [VERSION] {
+        return Err(ConnectError::Refused("the terms are of no known version"));
+    }
+    let mut caps = terms.caps.into_iter();
+    match (caps.next(), caps.next()) {
+        (Some(socket), None) => Ok(socket),
+        _ => Err(ConnectError::Refused("the terms do not have one descriptor")),
     }
 }
 
 /// Returns an end over a connected `SOCK_SEQPACKET` socket whose other end belongs to a process of
-/// `origin`. Called by brokers, whose link must exist before a driver can offer a channel.
+/// `origin`. Called by brokers, whose link must exist before a driver can offer a channel. Nobody may
+/// have held the socket that this process does not trust.
 ///
 /// # Errors
 /// [`ConnectError::Refused`] if the socket is not of that kind; [`ConnectError::Os`] if a system
@@ -141,41 +144,29 @@ pub fn over(
     socket: impl Into<Cap>,
     origin: Origin,
 ) -> Result<Box<dyn Channel + Send>, ConnectError> {
-    checked(socket.into(), origin, None)
+    let sockets = Sockets::two_way(socket.into(), &origin)?;
+    Ok(Box::new(LmpChannel::new(sockets, origin, None)))
 }
 
-fn checked(
-    mut socket: Cap,
+struct LmpOffer {
+    receiving: Cap,
     origin: Origin,
-    charge: Option<Charge>,
-) -> Result<Box<dyn Channel + Send>, ConnectError> {
-    socket.share(&origin);
-    check_socket(socket.as_fd())?;
-    // The default may be what it is on the other side: both sides set their own.
-    set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-    Ok(Box::new(LmpChannel::new(socket, origin, charge)))
+    charge: Charge,
 }
-
-struct LmpOffer(LmpChannel);
 
 impl PendingOffer for LmpOffer {
     fn complete(self: Box<Self>, answer: Offer) -> Result<Box<dyn Channel + Send>, ConnectError> {
-        check_version(&answer)?;
-        if !answer.caps.is_empty() {
-            return Err(ConnectError::Refused("the answer has a descriptor"));
-        }
-        Ok(Box::new(self.0))
+        let sockets = Sockets::one_way(self.receiving, sending(answer)?)?;
+        Ok(Box::new(LmpChannel::new(sockets, self.origin, Some(self.charge))))
     }
 }
 
 /// One end of a channel.
 struct LmpChannel {
-    // Dropped first: once the number is free, another thread may reuse it.
-    _mark: Mark,
-    socket: Cap,
+    sockets: Sockets,
     /// The process at the other end.
     origin: Origin,
-    /// Charge for the socket, if the other end is another process's.
+    /// Charge for the sockets, if the other end is another process's.
     _charge: Option<Charge>,
     rx: ReceiveState,
     /// True if a send could not finish.
@@ -184,24 +175,11 @@ struct LmpChannel {
     closed: bool,
     /// True while `recv` waits.
     waits: bool,
-    /// How long a call that waits on the socket may take.
-    wait_limit: WaitLimit,
     /// Error with which the channel ended, once it was reported.
     ended: Option<ChannelError>,
     born: ForkGeneration,
     /// Identity that both ends share, within a process.
     pair: Option<PairId>,
-}
-
-/// How long a call that waits on the socket may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WaitLimit {
-    /// As long as the peer likes: the peer made the socket, and may have kept a copy. No call waits.
-    Peers,
-    /// For ever: this process made the socket, and no call has waited yet.
-    NotSet,
-    /// For [`BRIEF_WAIT`].
-    Set,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,19 +209,15 @@ fn with_frame<T>(f: impl FnOnce(&mut [u64]) -> T) -> T {
 }
 
 impl LmpChannel {
-    fn new(socket: impl Into<Cap>, origin: Origin, charge: Option<Charge>) -> Self {
-        let mut socket = socket.into();
-        socket.share(&origin);
+    fn new(sockets: Sockets, origin: Origin, charge: Option<Charge>) -> Self {
         Self {
-            _mark: Mark::new(socket.as_fd()),
-            socket,
+            sockets,
             origin,
             _charge: charge,
             rx: ReceiveState::Idle,
             blocked: false,
             closed: false,
             waits: false,
-            wait_limit: WaitLimit::Peers,
             ended: None,
             born: ForkGeneration::now(),
             pair: None,
@@ -256,7 +230,7 @@ impl LmpChannel {
 
     /// Sends the frame of `message` that begins at word `sent`. Returns the number of words in it.
     fn send_frame(
-        &self,
+        &mut self,
         message: &Outgoing<'_>,
         sent: usize,
         total: usize,
@@ -272,21 +246,20 @@ impl LmpChannel {
         pieces[0] = IoSlice::new(bytemuck::cast_slice(&header));
         let fds: Vec<BorrowedFd<'_>> =
             if sent == 0 { message.caps.iter().map(AsFd::as_fd).collect() } else { Vec::new() };
-        datagram::transmit(self.socket.as_fd(), &pieces[..=used], &fds)?;
+        self.sockets.transmit(HEADER_WORDS + words, &pieces[..=used], &fds)?;
         Ok(words)
     }
 
     /// Sends a message that fits in one small frame, from one piece of memory: the kernel does less
     /// work for one piece.
-    fn send_small(&self, number: u16, words: &[u64]) -> Result<(), Errno> {
+    fn send_small(&mut self, number: u16, words: &[u64]) -> Result<(), Errno> {
         let mut frame = [0; HEADER_WORDS + SMALL];
         let [first, second] =
             Frame::First { number, caps: 0, total: words.len() }.header(words.len());
         (frame[0], frame[1]) = (first, second);
         let frame = &mut frame[..HEADER_WORDS + words.len()];
         frame[HEADER_WORDS..].copy_from_slice(words);
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        send(&self.socket, bytemuck::cast_slice(frame), flags).map(drop)
+        self.sockets.send(frame)
     }
 
     /// Takes one frame. Returns `None` if there is none.
@@ -296,10 +269,11 @@ impl LmpChannel {
         buffer: &mut [u64],
     ) -> Result<Option<Recv>, ChannelError> {
         let wait = if self.waits { Wait::Once } else { Wait::Not };
-        let mut received = datagram::receive(self.socket.as_fd(), buffer, &self.origin, wait);
+        let socket = self.sockets.receiving();
+        let mut received = datagram::receive(socket, buffer, &self.origin, wait);
         if received.as_ref().is_err_and(|errno| *errno == Errno::CONNRESET) {
             // Reported once, ahead of the datagrams that are still there.
-            received = datagram::receive(self.socket.as_fd(), buffer, &self.origin, Wait::Not);
+            received = datagram::receive(socket, buffer, &self.origin, Wait::Not);
         }
         let received = match received {
             Ok(received) => received,
@@ -393,23 +367,6 @@ impl LmpChannel {
         Ok(Some(if self.rx == ReceiveState::Idle { Recv::Message } else { Recv::More }))
     }
 
-    /// Limits calls that wait on the socket. Returns false if they cannot be limited.
-    fn limit_waits(&mut self) -> bool {
-        if self.wait_limit == WaitLimit::NotSet
-            && set_socket_timeout(&self.socket, Timeout::Recv, Some(BRIEF_WAIT)).is_ok()
-        {
-            self.wait_limit = WaitLimit::Set;
-        }
-        self.wait_limit == WaitLimit::Set
-    }
-
-    /// Returns true if the socket is one of these, or has ended.
-    fn is(&self, wanted: PollFlags) -> bool {
-        let mut fds = [PollFd::new(&self.socket, wanted)];
-        // If the system call fails, a visit finds out why.
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
-    }
-
     fn end(&mut self, error: ChannelError) -> ChannelError {
         if !matches!(error, ChannelError::Caps(_)) {
             self.ended = Some(error.clone());
@@ -496,7 +453,7 @@ impl Channel for LmpChannel {
         if self.ended.is_some() || self.closed || !self.born.is_here() {
             return true;
         }
-        self.is(if self.blocked { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN })
+        self.sockets.have_arrivals() || self.blocked && self.sockets.have_room()
     }
 
     fn can_resume(&mut self) -> bool {
@@ -504,15 +461,15 @@ impl Channel for LmpChannel {
             && (self.ended.is_some()
                 || self.closed
                 || !self.born.is_here()
-                || self.is(PollFlags::OUT))
+                || self.sockets.have_room())
     }
 
     fn is_over(&mut self) -> bool {
-        self.ended.is_some() || self.is(PollFlags::empty())
+        self.ended.is_some() || self.sockets.are_over()
     }
 
     fn readiness(&self) -> Readiness<'_> {
-        Readiness::Fd(self.socket.as_fd())
+        Readiness::Fds(self.sockets.fds())
     }
 
     fn recv_waits(&mut self, waits: bool) -> bool {
@@ -522,7 +479,7 @@ impl Channel for LmpChannel {
             && !self.closed
             && self.ended.is_none()
             && self.born.is_here()
-            && self.limit_waits();
+            && self.sockets.limit_waits();
         self.waits
     }
 
@@ -531,14 +488,8 @@ impl Channel for LmpChannel {
             return;
         }
         self.closed = true;
-        // If either fails, the peer treats this end as dead.
-        let _ = set_socket_send_buffer_size(&self.socket, LAST_BUFFER);
-        let header = Frame::Close.header(0);
-        let _ = datagram::transmit(
-            self.socket.as_fd(),
-            &[IoSlice::new(bytemuck::cast_slice(&header))],
-            &[],
-        );
+        // If it fails, the peer treats this end as dead.
+        let _ = self.sockets.send_last(&Frame::Close.header(0));
     }
 }
 
@@ -550,37 +501,6 @@ impl Drop for LmpChannel {
 
 const fn lost(number: u16, have: usize, total: usize) -> ReceiveState {
     if have < total { ReceiveState::Lost(number, have, total) } else { ReceiveState::Idle }
-}
-
-/// A connected pair, with room kept for a last frame.
-fn sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (a, b) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    for socket in [&a, &b] {
-        set_socket_send_buffer_size(socket, SEND_BUFFER)?;
-    }
-    Ok((a, b))
-}
-
-fn check_version(terms: &Offer) -> Result<(), ConnectError> {
-    if terms.words == [VERSION] {
-        Ok(())
-    } else {
-        Err(ConnectError::Refused("the terms are of no known version"))
-    }
-}
-
-fn check_socket(socket: BorrowedFd<'_>) -> Result<(), ConnectError> {
-    if !socket_domain(socket).is_ok_and(|domain| domain == AddressFamily::UNIX) {
-        return Err(ConnectError::Refused("the descriptor is not a local socket"));
-    }
-    if !socket_type(socket).is_ok_and(|kind| kind == SocketType::SEQPACKET) {
-        return Err(ConnectError::Refused("the socket is not one of packets in sequence"));
-    }
-    if socket_acceptconn(socket)? || getpeername(socket).is_err() {
-        return Err(ConnectError::Refused("the socket is not connected"));
-    }
-    Ok(())
 }
 
 /// Fills `pieces` with the words of a body from word `from` on, as many as fit into a frame. Returns the numbers of pieces and

@@ -32,7 +32,7 @@ use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
 use crate::binding::{
     BindingError, BoxDispatch, Dispatch, Received, Rest, RpcError, Shared, SharedEndpoint,
 };
-use crate::channel::{Channel, Incoming, PeerProcessor, Readiness};
+use crate::channel::{Channel, Incoming, PeerProcessor};
 use crate::exit;
 use crate::interface::Interface;
 use crate::message::bulk::BulkEnd;
@@ -252,10 +252,7 @@ impl Threading for AnyThread {
         let me = shell.myself.upgrade();
         if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
             let io = Lock::lock(&shell.io);
-            place.remove(match io.channel.readiness() {
-                Readiness::Polled => None,
-                Readiness::Fd(fd) => Some(fd),
-            });
+            place.remove(io.channel.readiness().fds());
         }
         me
     }
@@ -550,11 +547,8 @@ impl SharedEndpoint {
         let inner = waitset.inner();
         let place = {
             let io = Lock::lock(&shell.io);
-            let fd = match io.channel.readiness() {
-                Readiness::Polled => None,
-                Readiness::Fd(fd) => Some(fd),
-            };
-            inner.insert(Arc::clone(&shell) as Arc<dyn SendSource>, fd)?
+            let fds = io.channel.readiness().fds();
+            inner.insert(Arc::clone(&shell) as Arc<dyn SendSource>, fds)?
         };
         let _ = shell.own.place.set(Arc::downgrade(&place));
         shell.notifier.retarget(Arc::new(Target(Arc::clone(&place))), 0);

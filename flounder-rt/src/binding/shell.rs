@@ -10,7 +10,6 @@ use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ use crate::exit::Unsent;
 use crate::interface::Interface;
 use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
-use crate::waitset::{self, Outcome, Run, Source, Turned, Waitset, WeakWaitset};
+use crate::waitset::{self, Outcome, Run, Source, SourceFds, Turned, Waitset, WeakWaitset};
 
 /// A task that a program has run after a message.
 pub(super) type SendCallback = Box<dyn FnOnce(&Waitset) -> Outcome>;
@@ -301,7 +300,7 @@ impl Shell {
         let io = self.io.borrow();
         let token = match io.channel.readiness() {
             Readiness::Polled => waitset.insert_polled(me)?,
-            Readiness::Fd(fd) => waitset.insert(me, fd)?,
+            Readiness::Fds(fds) => waitset.insert(me, fds)?,
         };
         waitset::set_successor(&closing::Closings);
         self.own.token.set(token);
@@ -312,11 +311,7 @@ impl Shell {
 
     pub(super) fn unregister(&self, waitset: &Waitset, token: u64) {
         let io = self.io.borrow();
-        let fd = match io.channel.readiness() {
-            Readiness::Polled => None,
-            Readiness::Fd(fd) => Some(fd),
-        };
-        waitset.remove(token, fd);
+        waitset.remove(token, io.channel.readiness().fds());
     }
 }
 
@@ -582,9 +577,9 @@ impl Source for Shell {
         self.io.borrow().connection.has_unsent()
     }
 
-    fn with_descriptor(&self, f: &mut dyn FnMut(BorrowedFd<'_>)) {
-        if let Readiness::Fd(fd) = self.io.borrow().channel.readiness() {
-            f(fd);
+    fn with_descriptors(&self, f: &mut dyn FnMut(SourceFds<'_>)) {
+        if let Some(fds) = self.io.borrow().channel.readiness().fds() {
+            f(fds);
         }
     }
 

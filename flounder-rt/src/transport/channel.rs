@@ -29,7 +29,7 @@
 //!    ([`arm_then_barrier`](crate::barrier::arm_then_barrier)), until [`Channel::disarm`]: either [`Channel::ready`] is
 //!    true, or the driver wakes the [`Notifier`] of this end when a message arrives, space for a blocked send appears, or
 //!    the channel ends. While a wake-up may be missed, or has not reached the peer, [`Channel::sleep_limit`] limits the
-//!    sleep. A channel with a [descriptor](Readiness::Fd) shows an edge there instead, armed or not.
+//!    sleep. A channel with [descriptors](Readiness::Fds) shows an edge there instead, armed or not.
 //! 9. *Retarget.* The waitset behind a `Notifier` may change at any time, also while the end is armed.
 //! 10. *Ready.* [`Channel::ready`] and [`Channel::can_resume`] may return true although there is nothing to do, but not for
 //!     ever; they never return false if there is something to do. Effects of the other end in the same thread are visible
@@ -49,7 +49,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::any::Any;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::account::{Account, OverLimit};
@@ -59,7 +58,7 @@ use crate::errno::Errno;
 use crate::message::bulk::BulkMemory;
 use crate::notify::Notifier;
 use crate::waitset::Watcher;
-pub use crate::waitset::{BRIEF_WAIT, PeerProcessor};
+pub use crate::waitset::{BRIEF_WAIT, PeerProcessor, SourceFds};
 use crate::wire::Gather;
 pub use crate::wire::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 
@@ -120,8 +119,19 @@ pub enum RecvNow {
 pub enum Readiness<'a> {
     /// The waitset calls [`Channel::ready`], which is a few loads; the notifier wakes an armed end.
     Polled,
-    /// The waitset watches this descriptor for edges. A call of `ready` may make a system call.
-    Fd(BorrowedFd<'a>),
+    /// The waitset watches these descriptors for edges. A call of `ready` may make a system call.
+    Fds(SourceFds<'a>),
+}
+
+impl<'a> Readiness<'a> {
+    /// Returns the descriptors that the waitset watches.
+    #[must_use]
+    pub const fn fds(self) -> Option<SourceFds<'a>> {
+        match self {
+            Self::Polled => None,
+            Self::Fds(fds) => Some(fds),
+        }
+    }
 }
 
 /// Control operations of a binding. `IDC_CONTROL_*`
@@ -214,7 +224,7 @@ pub trait Channel {
     }
 
     /// Makes [`recv`](Channel::recv) wait for a message, for about [`BRIEF_WAIT`] at most, until a call with false. Returns
-    /// false if the driver cannot do that; `recv` does not wait then. Only for a channel with a [descriptor](Readiness::Fd).
+    /// false if the driver cannot do that; `recv` does not wait then. Only for a channel with [descriptors](Readiness::Fds).
     /// The default cannot.
     fn recv_waits(&mut self, _waits: bool) -> bool {
         false

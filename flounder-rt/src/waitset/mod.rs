@@ -47,7 +47,6 @@ use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -107,7 +106,7 @@ pub use signals::{SignalWatch, UnixSignal};
 pub use sleep::{Elapsed, Limited, Sleep};
 use sleeper::Sleeper;
 pub use sleeper::{Watched, Watcher};
-pub use source::{Source, Turned};
+pub use source::{Source, SourceFds, Turned};
 pub(crate) use thread_end::{Successor, set_successor, thread_ends};
 pub use timeout::{DEFAULT_TIMEOUT, Timeout};
 pub use timers::Timer;
@@ -320,10 +319,10 @@ impl Waitset {
     }
 
     /// Registers a source with its descriptor. The source is visited once soon.
-    pub(crate) fn insert(&self, source: Rc<dyn Source>, fd: BorrowedFd<'_>) -> io::Result<u64> {
+    pub(crate) fn insert(&self, source: Rc<dyn Source>, fds: SourceFds<'_>) -> io::Result<u64> {
         self.usable()?;
         let token = self.0.queues.borrow_mut().insert(source);
-        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fd, token)) {
+        if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fds, token)) {
             self.remove(token, None);
             return Err(error);
         }
@@ -356,9 +355,9 @@ impl Waitset {
     }
 
     /// Forgets a source.
-    pub(crate) fn remove(&self, token: u64, fd: Option<BorrowedFd<'_>>) {
-        if let (Some(fd), Some(sleeper)) = (fd, &*self.0.sleeper.borrow()) {
-            sleeper.epoll.remove(fd);
+    pub(crate) fn remove(&self, token: u64, fds: Option<SourceFds<'_>>) {
+        if let (Some(fds), Some(sleeper)) = (fds, &*self.0.sleeper.borrow()) {
+            sleeper.epoll.remove_source(fds);
             self.0.turns.descriptor_removed();
         }
         // The source may be dropped here, and its channel with it: not under the borrow.

@@ -32,8 +32,8 @@ impl Waitset {
             return;
         }
         let mut is_set = false;
-        source.with_descriptor(&mut |fd| {
-            let set = self.with_sleeper(|sleeper| sleeper.epoll.watch_room(fd, token, watches));
+        source.with_descriptors(&mut |fds| {
+            let set = self.with_sleeper(|sleeper| sleeper.epoll.watch_room(fds, token, watches));
             is_set = set.is_ok();
         });
         if !is_set {

@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 use crate::fork::ProcessFd;
-use crate::waitset::epoll_wait;
+use crate::waitset::{SourceFds, epoll_wait};
 
 /// A descriptor that a waitset watches for a driver, until the driver drops the object.
 pub trait Watched: Send + Sync {
@@ -98,19 +98,34 @@ impl Epoll {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(data), flags)?)
     }
 
-    /// Watches a source's descriptor for edges in both directions.
-    pub(crate) fn add_source(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        self.add(fd, token, source_flags(true))
+    /// Watches a source's descriptors for edges in both directions.
+    pub(crate) fn add_source(&self, fds: SourceFds<'_>, token: u64) -> io::Result<()> {
+        let Some(room) = fds.room else {
+            return self.add(fds.arrivals, token, ARRIVALS | room_flags(true));
+        };
+        self.add(fds.arrivals, token, ARRIVALS)?;
+        self.add(room, token, room_flags(true)).inspect_err(|_| self.remove(fds.arrivals))
     }
 
-    /// Begins to watch a source's descriptor for room, or ends that. What is there is reported again.
+    /// Begins to watch a source's descriptors for room, or ends that. What is there is reported again.
     pub(crate) fn watch_room(
         &self,
-        fd: BorrowedFd<'_>,
+        fds: SourceFds<'_>,
         token: u64,
         watches_room: bool,
     ) -> io::Result<()> {
-        Ok(epoll::modify(&self.0, fd, EventData::new_u64(token), source_flags(watches_room))?)
+        let room = room_flags(watches_room);
+        let (fd, flags) = match fds.room {
+            Some(fd) => (fd, room),
+            None => (fds.arrivals, ARRIVALS | room),
+        };
+        Ok(epoll::modify(&self.0, fd, EventData::new_u64(token), flags)?)
+    }
+
+    /// Stops watching the descriptors of a source.
+    pub(crate) fn remove_source(&self, fds: SourceFds<'_>) {
+        self.remove(fds.arrivals);
+        fds.room.map(|fd| self.remove(fd));
     }
 
     /// Watches a descriptor for one event of `flags`.
@@ -159,9 +174,12 @@ impl Ready {
     }
 }
 
-fn source_flags(watches_room: bool) -> EventFlags {
-    let arrivals = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-    if watches_room { arrivals | EventFlags::OUT } else { arrivals }
+/// Events of a descriptor on which something arrives.
+const ARRIVALS: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+
+/// Events of a descriptor on which a source sends.
+fn room_flags(watches_room: bool) -> EventFlags {
+    if watches_room { EventFlags::OUT | EventFlags::ET } else { EventFlags::ET }
 }
 
 impl Iterator for Found {

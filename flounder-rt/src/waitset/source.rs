@@ -30,13 +30,13 @@ pub trait Source {
         None
     }
 
-    /// Returns true if the source has something to send for which its descriptor had no room. Cheap.
+    /// Returns true if the source has something to send for which its descriptors had no room. Cheap.
     fn needs_room(&self) -> bool {
         false
     }
 
-    /// Calls `f` with the descriptor that reports events of the source, if there is one.
-    fn with_descriptor(&self, _f: &mut dyn FnMut(BorrowedFd<'_>)) {}
+    /// Calls `f` with the descriptors that report events of the source, if there are any.
+    fn with_descriptors(&self, _f: &mut dyn FnMut(SourceFds<'_>)) {}
 
     /// Returns where the peer ran last, seen from a thread on processor `this`.
     fn peer_processor(&self, _this: usize) -> PeerProcessor {
@@ -60,7 +60,7 @@ pub trait Source {
     }
 
     /// Returns true if the waitset must look at the source to learn of events. Otherwise its
-    /// descriptor or its driver reports them.
+    /// descriptors or its driver report them.
     fn is_polled(&self) -> bool;
 
     /// Called when the peer is gone.
@@ -68,6 +68,15 @@ pub trait Source {
 
     /// Called when the waitset closes: the source is not visited again.
     fn abandoned(&self);
+}
+
+/// Descriptors by which the kernel reports the events of a [`Source`].
+#[derive(Debug, Clone, Copy)]
+pub struct SourceFds<'a> {
+    /// Readable when something arrives.
+    pub arrivals: BorrowedFd<'a>,
+    /// Writable when there is room to send; `None` if `arrivals` is.
+    pub room: Option<BorrowedFd<'a>>,
 }
 
 /// What a turn of a [`Source`] did.

@@ -14,8 +14,10 @@
 //! | [`region`] | sealed regions of shared memory |
 //! | [`ump`] | lines of ump |
 //! | [`attack`] | descriptors whose close blocks, and other resources of an attacker |
+//! | [`held_locks`] | locks of a socket, held for as long as the attacker likes |
 
 pub mod attack;
+pub mod held_locks;
 pub mod interface;
 pub mod lmp;
 pub mod monitor;

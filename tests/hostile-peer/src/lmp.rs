@@ -27,11 +27,33 @@ pub struct Message {
     pub fds: Vec<OwnedFd>,
 }
 
+/// Makes a connected pair of sockets.
+///
+/// # Panics
+/// If there are no descriptors to spare.
+#[must_use]
+pub fn pair() -> (OwnedFd, OwnedFd) {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    let pair = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None);
+    pair.expect("descriptors to spare")
+}
+
 /// One end of a channel of lmp.
 #[derive(Debug)]
-pub struct Socket(pub OwnedFd);
+pub struct Socket {
+    /// Connected in both directions, unless there is a socket for sending.
+    pub receiving: OwnedFd,
+    /// The socket for sending.
+    pub sending: Option<OwnedFd>,
+}
 
 impl Socket {
+    /// An end over one socket, as monitors have.
+    #[must_use]
+    pub const fn two_way(socket: OwnedFd) -> Self {
+        Self { receiving: socket, sending: None }
+    }
+
     /// Connects to a socket in the file system.
     ///
     /// # Errors
@@ -41,17 +63,7 @@ impl Socket {
         let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
         let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
         rustix::net::connect(&socket, &address)?;
-        Ok(Self(socket))
-    }
-
-    /// Makes a connected pair.
-    ///
-    /// # Errors
-    /// Of `socketpair`.
-    pub fn pair() -> rustix::io::Result<(Self, OwnedFd)> {
-        let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
-        let (ours, theirs) = rustix::net::socketpair(family, kind, SocketFlags::CLOEXEC, None)?;
-        Ok((Self(ours), theirs))
+        Ok(Self::two_way(socket))
     }
 
     /// Sends a message in as many frames as it takes; waits for room.
@@ -107,7 +119,8 @@ impl Socket {
         }
         loop {
             let pieces = [IoSlice::new(bytes)];
-            match rustix::net::sendmsg(&self.0, &pieces, &mut control, SendFlags::NOSIGNAL) {
+            let socket = self.sending.as_ref().unwrap_or(&self.receiving);
+            match rustix::net::sendmsg(socket, &pieces, &mut control, SendFlags::NOSIGNAL) {
                 Err(Errno::INTR) => {}
                 result => return result.map(drop),
             }
@@ -150,12 +163,13 @@ impl Socket {
     }
 
     fn datagram(&self, deadline: Instant) -> Option<(Vec<u64>, Vec<OwnedFd>)> {
-        wait(self.0.as_fd(), deadline)?;
+        let socket = &self.receiving;
+        wait(socket.as_fd(), deadline)?;
         let mut bytes = vec![0; FRAME * 8];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut pieces = [IoSliceMut::new(&mut bytes)];
-        let got = rustix::net::recvmsg(&self.0, &mut pieces, &mut control, RecvFlags::CMSG_CLOEXEC);
+        let got = rustix::net::recvmsg(socket, &mut pieces, &mut control, RecvFlags::CMSG_CLOEXEC);
         let length = got.ok()?.bytes;
         if length == 0 {
             return None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::PATIENCE;
 use crate::interface::{self, Interface, Type};
-use crate::lmp::{Message, Socket};
+use crate::lmp::{Message, Socket, pair};
 use crate::value::{Value, decode, encode};
 
 /// The interface between a process and the root.
@@ -180,7 +180,7 @@ impl Domain {
         let mut message = before.pop().expect("`introduced` comes before the reply");
         assert_eq!(message.fds.len(), 2, "a socket and a pidfd");
         let socket = message.fds.swap_remove(0);
-        Link { monitor: Typed::new(Socket(socket), &INTERMON), connections: 0 }
+        Link { monitor: Typed::new(Socket::two_way(socket), &INTERMON), connections: 0 }
     }
 }
 
@@ -355,14 +355,30 @@ impl Link {
     /// # Panics
     /// If the link has ended.
     pub fn bind_lmp(&mut self, iref: u64, digest: u128) -> Result<Socket, Answer> {
-        let (ours, theirs) = Socket::pair().expect("a socket pair");
-        let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![1] };
-        self.request(&request, &[theirs.as_fd()]).expect("the link is up");
-        drop(theirs);
+        let (receiving, theirs) = pair();
+        let sending = Some(self.bind_lmp_with(iref, digest, theirs.as_fd())?);
+        Ok(Socket { receiving, sending })
+    }
+
+    /// Binds over lmp, and has the service send on this socket. Returns the socket to send on.
+    ///
+    /// # Errors
+    /// The answer, if it is no socket.
+    ///
+    /// # Panics
+    /// If the link has ended.
+    pub fn bind_lmp_with(
+        &mut self,
+        iref: u64,
+        digest: u128,
+        theirs: BorrowedFd<'_>,
+    ) -> Result<OwnedFd, Answer> {
+        let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![2] };
+        self.request(&request, &[theirs]).expect("the link is up");
         match self.answer(PATIENCE) {
-            Answer::Bound { words, fds, .. } => {
-                assert_eq!((&words[..], fds.len()), (&[1][..], 0), "terms of lmp");
-                Ok(ours)
+            Answer::Bound { words, mut fds, .. } => {
+                assert_eq!((&words[..], fds.len()), (&[2][..], 1), "terms of lmp");
+                Ok(fds.remove(0))
             }
             other => Err(other),
         }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::interface::Interface;
-use flounder_hostile_peer::lmp::Socket;
+use flounder_hostile_peer::lmp::pair;
 use flounder_hostile_peer::monitor::{Answer, Link, Request};
 use flounder_hostile_peer::region::{Region, SEALS, unsealed};
 use flounder_hostile_peer::ump::{Doorbell, OFFER, control_line, try_regions};
@@ -46,9 +46,9 @@ fn buffer_of_any_size_costs_what_the_client_spends() {
 fn features_are_those_that_both_ends_know() {
     let host = Host::new();
     let (_domain, mut link, iref) = host.attack();
-    let (ours, theirs) = Socket::pair().expect("a socket pair");
+    let (ours, theirs) = pair();
     let request =
-        Request { iref, digest: VICTIM.digest(), buffer: 0, driver: "lmp", words: vec![1] };
+        Request { iref, digest: VICTIM.digest(), buffer: 0, driver: "lmp", words: vec![2] };
     link.request(&request, &[theirs.as_fd()]).expect("the link is up");
     match link.answer(PATIENCE) {
         Answer::Bound { features, .. } => assert_eq!(features, KNOWN_FEATURES),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use flounder_hostile_peer::PATIENCE;
-use flounder_hostile_peer::lmp::{Message, Socket};
+use flounder_hostile_peer::lmp::{Message, Socket, pair};
 use flounder_hostile_peer::monitor::Link;
 use flounder_hostile_peer::region::{PAGE, Region, SEALS, unsealed};
 use flounder_hostile_peer::value::{Value, encode};
@@ -139,7 +139,7 @@ fn bad_memory_of_a_pool_is_not_taken() {
     ftruncate(&odd, 100).expect("a size");
     fallocate(&odd, FallocateFlags::empty(), 0, 100).expect("memory");
     fcntl_add_seals(&odd, SEALS).expect("seals");
-    let (ours, _theirs) = Socket::pair().expect("a pair");
+    let (ours, _theirs) = pair();
     let bad: Vec<(&str, OwnedFd)> = vec![
         ("that can shrink", full(1, SEALS.difference(SealFlags::SHRINK))),
         ("that can grow", full(1, SEALS.difference(SealFlags::GROW))),
@@ -151,7 +151,7 @@ fn bad_memory_of_a_pool_is_not_taken() {
         ("that is sparse", sparse),
         ("with a hole and a block beyond its end", holed),
         ("of 100 bytes", odd),
-        ("that is a socket", ours.0),
+        ("that is a socket", ours),
         ("that is a device", std::fs::File::open("/dev/zero").expect("a device").into()),
     ];
     for (number, (what, memory)) in (0..).zip(&bad) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flounder_hostile_peer::PATIENCE;
 use flounder_hostile_peer::attack::Stuck;
-use flounder_hostile_peer::lmp::Socket;
+use flounder_hostile_peer::lmp::pair;
 use flounder_hostile_peer::monitor::{Answer, Domain, Request};
 use flounder_hostile_peer::value::Value;
 use rustix::net::sockopt::set_socket_linger;
@@ -162,9 +162,9 @@ fn peer_with_many_stuck_descriptors_is_cut_off() {
         attack.others_go_on("some that block");
     }
     // The sockets of the attacker wait behind its descriptors, so it does not see that they ended. But they answer no more.
-    let (_ours, theirs) = Socket::pair().expect("a socket pair");
+    let (_ours, theirs) = pair();
     let digest = VICTIM.digest();
-    let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![1] };
+    let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![2] };
     let _ = link.request(&request, &[theirs.as_fd()]);
     let answer = link.answer(Duration::from_secs(3));
     assert!(matches!(answer, Answer::Nothing), "nobody cuts the attacker off: {answer:?}");

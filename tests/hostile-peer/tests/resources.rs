@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use flounder_hostile_peer::PATIENCE;
-use flounder_hostile_peer::lmp::Socket;
+use flounder_hostile_peer::lmp::{Socket, pair};
 use flounder_hostile_peer::monitor::{Answer, Domain, Link, Request};
 use flounder_hostile_peer::region::Region;
 use flounder_hostile_peer::ump::{Doorbell, OFFER, control_line};
@@ -118,9 +118,9 @@ fn binds_under_way_of_one_process_are_bounded() {
     let mut client = host.client();
     let (_domain, mut link, iref) = host.attack();
     let sender = std::thread::spawn(move || {
-        let (_ours, theirs) = Socket::pair().expect("a socket pair");
+        let (_ours, theirs) = pair();
         let digest = VICTIM.digest();
-        let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![1] };
+        let request = Request { iref, digest, buffer: 0, driver: "lmp", words: vec![2] };
         // Nobody reads the answers: in the end the link is full, or cut.
         (0..20_000).take_while(|_| link.request(&request, &[theirs.as_fd()]).is_ok()).count()
     });

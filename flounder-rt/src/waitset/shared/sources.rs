@@ -7,7 +7,6 @@
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ use crate::waitset::block::MAX_BACK_OFF;
 use crate::waitset::claim::{Claim, Rest};
 use crate::waitset::one_core::OneCore;
 use crate::waitset::shared::{Host, Inner, Item};
-use crate::waitset::{DEFAULT_SPIN, Gone, Source, Turned, Wake};
+use crate::waitset::{DEFAULT_SPIN, Gone, Source, SourceFds, Turned, Wake};
 
 /// A source that any thread may run, one at a time.
 pub(crate) trait SendSource: Source + Send + Sync {
@@ -292,11 +291,11 @@ impl Place {
     }
 
     /// Ends the registration: the source is not run any more.
-    pub(crate) fn remove(&self, fd: Option<BorrowedFd<'_>>) {
+    pub(crate) fn remove(&self, fds: Option<SourceFds<'_>>) {
         self.claim.retire();
         let Some(waitset) = self.waitset.upgrade() else { return };
-        if let (Some(fd), Some(ends)) = (fd, waitset.host.ends.get()) {
-            ends.epoll.remove(fd);
+        if let (Some(fds), Some(ends)) = (fds, waitset.host.ends.get()) {
+            ends.epoll.remove_source(fds);
         }
         let sources = &waitset.host.sources;
         let listed = {
@@ -343,7 +342,7 @@ impl Inner {
     pub(crate) fn insert(
         self: &Arc<Self>,
         source: Arc<dyn SendSource>,
-        fd: Option<BorrowedFd<'_>>,
+        fds: Option<SourceFds<'_>>,
     ) -> io::Result<Arc<Place>> {
         let sources = &self.host.sources;
         let token = {
@@ -362,8 +361,8 @@ impl Inner {
         // A thread that blocks may have to be woken: by the descriptors that are made here at the latest.
         let ends = self.host.ends()?;
         sources.all.lock().insert(token, Arc::clone(&place));
-        if let Some(fd) = fd
-            && let Err(error) = ends.epoll.add_source(fd, token)
+        if let Some(fds) = fds
+            && let Err(error) = ends.epoll.add_source(fds, token)
         {
             place.remove(None);
             return Err(error);
