@@ -78,8 +78,8 @@ pub use flounder_monitor::{nameservice, service};
 pub use flounder_rt::policy;
 pub use flounder_rt::{
     Async, BindError, BindingError, Call, CallbackError, Cap, Control, ControlError, DispatchError,
-    Errval, ExportError, Exported, Inbox, Iref, Local, Outcome, Peer, RecvError, Refusal, Rejected,
-    RpcError, Sent, Shared, SharedWaitset, TxError, Waitset,
+    Errval, ExportError, Exported, Inbox, Iref, Local, Outcome, Peer, Priority, RecvError, Refusal,
+    Rejected, RpcError, Sent, Shared, SharedWaitset, TxError, Waitset,
 };
 
 /// The monitor of this process, the root monitor as a daemon, and snapshots of a host.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// What a program of a user names. Everything else has a module.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "Async",
     "BindError",
     "BindingError",
@@ -25,6 +25,7 @@ const NAMES: [&str; 29] = [
     "Local",
     "Outcome",
     "Peer",
+    "Priority",
     "RecvError",
     "Refusal",
     "Rejected",

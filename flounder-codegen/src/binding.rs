@@ -63,6 +63,11 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
             pub fn teardown(&self) {
                 self.0.teardown();
             }
+
+            /// Gives the binding another priority among the bindings of its waitset. Does nothing once the binding has ended.
+            pub fn set_priority(&self, priority: #rt::Priority) {
+                self.0.set_priority(priority);
+            }
         }
 
         // Documentation shows what these stand for.

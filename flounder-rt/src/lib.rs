@@ -48,4 +48,4 @@ pub use interface::Interface;
 pub use iref::{Errval, Iref};
 pub use message::{EncodeError, MessageBuffer};
 pub use peer::Peer;
-pub use waitset::{CallbackError, DispatchError, Outcome, SharedWaitset, Waitset};
+pub use waitset::{CallbackError, DispatchError, Outcome, Priority, SharedWaitset, Waitset};

@@ -9,6 +9,8 @@ use loom_support::sync;
 mod claim;
 #[path = "../src/waitset/gate.rs"]
 mod gate;
+#[path = "../src/waitset/priority.rs"]
+mod priority;
 #[path = "../src/waitset/worker_pool.rs"]
 mod worker_pool;
 
@@ -20,7 +22,7 @@ use gate::Gate;
 use loom::thread;
 use loom_support::{Bell, model};
 use sync::Mutex;
-use worker_pool::{Kernel, Wait, WorkerPool};
+use worker_pool::{Kernel, Ranked, Wait, WorkerPool};
 
 /// Posters put in and ring; the sleeper takes out and blocks in between. A lost wake-up is a deadlock.
 fn gate_model(preemptions: Option<usize>, posters: usize) {
@@ -77,6 +79,8 @@ struct Host {
     /// The wake-up descriptor exists only once a thread is about to block.
     prepared: sync::AtomicBool,
 }
+
+impl Ranked for u32 {}
 
 impl Kernel<u32> for Host {
     type Error = Infallible;

@@ -369,6 +369,10 @@ pub mod caps {
         pub fn teardown(&self) {
             self.0.teardown();
         }
+        /// Gives the binding another priority among the bindings of its waitset. Does nothing once the binding has ended.
+        pub fn set_priority(&self, priority: __rt::Priority) {
+            self.0.set_priority(priority);
+        }
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;

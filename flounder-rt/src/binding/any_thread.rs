@@ -40,8 +40,8 @@ use crate::notify::{Gone, Notifier};
 use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::waitset::{
-    KEEP_LARGE, Outcome, Place, SendSource, SharedExtension, SharedWaitset, Source, Target, Turned,
-    WeakSharedWaitset,
+    KEEP_LARGE, Outcome, Place, Priority, SendSource, SharedExtension, SharedWaitset, Source,
+    Target, Turned, WeakSharedWaitset,
 };
 use crate::wire::DecodeError;
 
@@ -152,6 +152,12 @@ impl Threading for AnyThread {
     fn poke(shell: &Shell<Self>) {
         if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
             place.wake();
+        }
+    }
+
+    fn set_priority(shell: &Shell<Self>, priority: Priority) {
+        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+            place.set_priority(priority);
         }
     }
 

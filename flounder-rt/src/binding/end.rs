@@ -23,7 +23,7 @@ use crate::interface::Interface;
 use crate::message::MessageValue;
 use crate::message::bulk::BulkEnd;
 use crate::peer::Peer;
-use crate::waitset::Timer;
+use crate::waitset::{Priority, Timer};
 use crate::wire::{Bulks, DecodeError};
 
 /// Which threads may use a binding: the one of its waitset ([`Local`]), or any ([`Shared`]). Handlers of either kind get such
@@ -93,6 +93,11 @@ impl<E: End> RawEnd<E> {
     /// Tears the binding down.
     pub fn teardown(&self) {
         E::teardown(&self.0);
+    }
+
+    /// Gives the binding another priority within its waitset.
+    pub fn set_priority(&self, priority: Priority) {
+        E::set_priority(&self.0, priority);
     }
 }
 
@@ -164,6 +169,8 @@ pub(super) mod sealed {
         fn ended(raw: &Self::Raw) -> Option<BindingError>;
         /// Tears the binding down.
         fn teardown(raw: &Self::Raw);
+        /// Gives the binding another priority within its waitset.
+        fn set_priority(raw: &Self::Raw, priority: Priority);
         /// Returns the pools of the binding.
         fn bulk(raw: &Self::Raw) -> Option<Arc<BulkEnd>>;
         /// Returns a handle for any thread.
@@ -309,6 +316,10 @@ pub(super) mod sealed {
 
         fn teardown(raw: &RawBinding) {
             raw.teardown();
+        }
+
+        fn set_priority(raw: &RawBinding, priority: Priority) {
+            raw.set_priority(priority);
         }
 
         fn bulk(raw: &RawBinding) -> Option<Arc<BulkEnd>> {
@@ -514,6 +525,10 @@ pub(super) mod sealed {
 
         fn teardown(raw: &SharedEndpoint) {
             raw.teardown();
+        }
+
+        fn set_priority(raw: &SharedEndpoint, priority: Priority) {
+            raw.set_priority(priority);
         }
 
         fn bulk(raw: &SharedEndpoint) -> Option<Arc<BulkEnd>> {

@@ -16,7 +16,7 @@ use crate::channel::{Channel, Control, Incoming};
 use crate::interface::Interface;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{Outcome, Waitset};
+use crate::waitset::{Outcome, Priority, Waitset};
 use crate::wire::{Gather, LINE};
 
 /// An untyped handle to a binding. Every generated `Binding` for one thread wraps one.
@@ -195,6 +195,12 @@ impl RawBinding {
         (0..finished).for_each(|_| shell.post_finished(waitset));
         shell.wake_next();
         Ok(())
+    }
+
+    /// Has the waitset serve the binding with this priority from now on, among its bindings; so does another waitset that
+    /// the binding is moved to.
+    pub fn set_priority(&self, priority: Priority) {
+        OneThread::set_priority(self.shell(), priority);
     }
 
     /// Executes a control operation.

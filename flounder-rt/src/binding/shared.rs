@@ -43,7 +43,7 @@ use crate::interface::Interface;
 use crate::message::bulk::BulkEnd;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{Timeout, Waitset};
+use crate::waitset::{Priority, Timeout, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 mod alarm;
@@ -156,6 +156,8 @@ enum HandleEvent {
     BadMail(u16, DecodeError),
     /// The peer is to learn of pools or of slots.
     BulkNews,
+    /// The binding gets another priority.
+    Priority(Priority),
     /// The binding is to be torn down.
     Teardown,
 }
@@ -421,6 +423,14 @@ impl SharedEndpoint {
         let link = self.link();
         if link.born.is_here() {
             link.notify(link.job_queue.report(HandleEvent::Teardown));
+        }
+    }
+
+    /// Gives the binding another priority within its waitset, as soon as the thread of the waitset dispatches.
+    pub fn set_priority(&self, priority: Priority) {
+        let link = self.link();
+        if link.born.is_here() {
+            link.notify(link.job_queue.report(HandleEvent::Priority(priority)));
         }
     }
 

@@ -299,8 +299,8 @@ impl Shell {
         let me = self.strong();
         let io = self.io.borrow();
         let token = match io.channel.readiness() {
-            Readiness::Polled => waitset.insert_polled(me)?,
-            Readiness::Fds(fds) => waitset.insert(me, fds)?,
+            Readiness::Polled => waitset.insert_polled(me, self.own.priority.get())?,
+            Readiness::Fds(fds) => waitset.insert(me, self.own.priority.get(), fds)?,
         };
         waitset::set_successor(&closing::Closings);
         self.own.token.set(token);

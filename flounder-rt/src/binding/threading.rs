@@ -23,7 +23,7 @@ use crate::binding::step::DeliveredRow;
 use crate::binding::{BindingError, Delivery, Dispatch, RawBinding, Received, RpcError};
 use crate::channel::Channel;
 use crate::message::bulk::BulkEnd;
-use crate::waitset::{Source, Timer, WeakWaitset};
+use crate::waitset::{Priority, Source, Timer, WeakWaitset};
 use crate::wire::DecodeError;
 
 /// A way to share a binding.
@@ -67,6 +67,9 @@ pub(super) trait Threading: Sized + 'static {
 
     /// Has the waitset visit the binding. Nothing may be borrowed.
     fn poke(shell: &Shell<Self>);
+
+    /// Has the waitset serve the binding with this priority from now on.
+    fn set_priority(shell: &Shell<Self>, priority: Priority);
 
     /// Has the waitset run [`Shell::run_events`].
     fn run_events_later(shell: &Shell<Self>);
@@ -213,6 +216,7 @@ pub(super) struct Own {
     pub(super) polled_in_handler: Cell<bool>,
     /// Set by [`Control::SetSync`](crate::channel::Control::SetSync).
     pub(super) hands_over: Cell<bool>,
+    pub(super) priority: Cell<Priority>,
 }
 
 impl Own {
@@ -231,6 +235,7 @@ impl Own {
             mail: OnceCell::new(),
             polled_in_handler: Cell::new(false),
             hands_over: Cell::new(false),
+            priority: Cell::default(),
         }
     }
 }
@@ -284,6 +289,13 @@ impl Threading for OneThread {
     fn poke(shell: &Shell) {
         if let Some(waitset) = shell.waitset() {
             waitset.poke(shell.own.token.get());
+        }
+    }
+
+    fn set_priority(shell: &Shell, priority: Priority) {
+        shell.own.priority.set(priority);
+        if let Some(waitset) = shell.waitset() {
+            waitset.set_priority(shell.own.token.get(), priority);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::waitset::dispatch::LOOK_AROUND;
 use crate::waitset::queues::Registered;
 use crate::waitset::run::{self, Done};
 use crate::waitset::sleeper::Ready;
-use crate::waitset::{DispatchError, KEEP_LARGE, NO_TOKEN, Source, Timeout, Waitset};
+use crate::waitset::{DispatchError, KEEP_LARGE, NO_TOKEN, Priority, Source, Timeout, Waitset};
 
 /// The most halvings of the spin time while polling does not pay.
 pub(super) const MAX_BACK_OFF: u32 = 3;
@@ -74,6 +74,8 @@ impl Waitset {
             Spun::InVain(None)
         } else if let Some(source) = &source {
             let look = || match self.look(visit) {
+                // It may not be the one that comes first.
+                Found::Nothing if self.0.turns.has_priorities() => self.look_at_descriptors(),
                 Found::Nothing => self.look_at_last_ready(last_ready, &**source, visit),
                 found => found,
             };
@@ -203,14 +205,29 @@ impl Waitset {
         if self.0.remote.is_pending() {
             return Found::Something;
         }
+        if !self.0.turns.has_priorities() {
+            return self.look_at(Priority::Normal, visit);
+        }
+        for priority in Priority::ALL {
+            let found = self.look_at(priority, visit);
+            if found != Found::Nothing {
+                return found;
+            }
+        }
+        if self.0.queues.borrow().is_quiet() { Found::Nothing } else { Found::Something }
+    }
+
+    /// Checks for pending work of one priority, and visits its polled sources until one has something to do.
+    #[inline]
+    fn look_at(&self, priority: Priority, visit: &mut Visit<'_>) -> Found {
         let mut queues = self.0.queues.borrow_mut();
-        let mut left = queues.polled_len();
+        let mut left = queues.polled_len_at(priority);
         let times = if left < VISITS { VISITS / left.max(1) } else { 1 };
-        while queues.pending.is_empty() {
+        while queues.is_quiet_at(priority) {
             if left == 0 {
                 return Found::Nothing;
             }
-            let Some((at, source)) = queues.next_polled() else { return Found::Nothing };
+            let Some((at, source)) = queues.next_polled(priority) else { return Found::Nothing };
             let source = Rc::clone(source);
             drop(queues);
             match visit {
@@ -221,16 +238,28 @@ impl Waitset {
                 }
                 Visit::Find => {
                     if source.ready() {
-                        self.0.queues.borrow_mut().go_back(at, &source);
+                        self.0.queues.borrow_mut().go_back(priority, at, &source);
                         return Found::Something;
                     }
                 }
             }
             queues = self.0.queues.borrow_mut();
-            queues.had_none(at, &source);
+            queues.had_none(priority, at, &source);
             left -= 1;
         }
         Found::Something
+    }
+
+    /// Looks at all descriptors.
+    #[cold]
+    fn look_at_descriptors(&self) -> Found {
+        // An error is that of the wait that follows.
+        let looked = self.look_around();
+        if looked.is_err() || self.0.queues.borrow().is_quiet() {
+            Found::Nothing
+        } else {
+            Found::Something
+        }
     }
 
     /// Looks at the source with a descriptor that had work last.

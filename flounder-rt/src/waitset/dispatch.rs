@@ -10,7 +10,7 @@ use crate::waitset::block::Visit;
 use crate::waitset::queues::Item;
 use crate::waitset::remote::Signal;
 use crate::waitset::run::{self, Done};
-use crate::waitset::{DispatchError, Run, Source, Task, Turned, Waitset};
+use crate::waitset::{DispatchError, Priority, Run, Source, Task, Turned, Waitset};
 
 /// Events in a row without blocking, after which the waitset looks at descriptors and other
 /// threads.
@@ -119,18 +119,18 @@ impl Waitset {
 
     /// The common case of [`step`](Self::step): nothing is pending, and the polled source whose
     /// turn it is has something to do. [`Quick::Unsure`] if there is more to look at than polled
-    /// sources, or if the waitset is not usable.
+    /// sources of normal priority, or if the waitset is not usable.
     #[inline(never)]
     fn step_quickly(&self) -> Quick {
         let inner = &*self.0;
-        if inner.turns.must_look_around() || !self.is_usable() || inner.remote.is_pending() {
+        if inner.turns.must_look_further() || !self.is_usable() || inner.remote.is_pending() {
             return Quick::Unsure;
         }
         let mut queues = inner.queues.borrow_mut();
-        if !queues.pending.is_empty() {
+        if !queues.is_quiet_at(Priority::Normal) {
             return Quick::Unsure;
         }
-        let Some((at, source)) = queues.next_polled() else { return Quick::Unsure };
+        let Some((at, source)) = queues.next_polled(Priority::Normal) else { return Quick::Unsure };
         let source = Rc::clone(source);
         drop(queues);
         inner.turns.count();
@@ -146,18 +146,18 @@ impl Waitset {
     fn missed(&self, at: usize, source: Rc<dyn Source>) -> Quick {
         let left = {
             let mut queues = self.0.queues.borrow_mut();
-            queues.had_none(at, &source);
-            queues.polled_len().saturating_sub(1)
+            queues.had_none(Priority::Normal, at, &source);
+            queues.polled_len_at(Priority::Normal).saturating_sub(1)
         };
         drop(source);
-        let quiet = || self.0.queues.borrow().pending.is_empty();
+        let quiet = || self.0.queues.borrow().is_quiet_at(Priority::Normal);
         let turned = Cell::new(Turned::Nothing);
         let probe = |source: &dyn Source| {
             turned.set(source.turn());
             turned.get() != Turned::Nothing
         };
         if quiet()
-            && let Some((at, source)) = self.poll_round(left, probe)
+            && let Some((at, source)) = self.poll_round(Priority::Normal, left, probe)
         {
             return match turned.get() {
                 Turned::Stream => self.found_stream(at, source),
@@ -240,66 +240,113 @@ impl Waitset {
             self.look_around()?;
             self.rest_quiet();
             // One polled event, so that sources that are always pending do not starve polled ones.
-            if let Some((_, source)) = self.poll_round(self.polled_len(), &mut *probe) {
-                return Ok(Some(Next::Polled(source)));
+            if self.0.turns.has_priorities() {
+                self.0.queues.borrow_mut().poll_first();
+            } else if let Some(next) = self.next_polled(Priority::Normal, &mut *probe) {
+                return Ok(Some(next));
             }
         }
         self.0.turns.count();
         if self.0.remote.is_pending() {
             self.drain_remote();
         }
+        if self.0.turns.has_priorities() {
+            return Ok(self.next_by_priority(probe));
+        }
+        Ok(self.next_of(Priority::Normal, probe))
+    }
+
+    /// Takes the next event where sources have several priorities.
+    #[cold]
+    fn next_by_priority(&self, probe: &mut impl FnMut(&dyn Source) -> bool) -> Option<Next> {
         loop {
-            let item = self.0.queues.borrow_mut().pending.pop_front();
+            let order = self.0.queues.borrow().order.next();
+            for (found, priority) in order.into_iter().enumerate() {
+                let polled_first = self.0.queues.borrow_mut().is_polled_first(priority);
+                let polled =
+                    if polled_first { self.next_polled(priority, &mut *probe) } else { None };
+                if let Some(next) = polled.or_else(|| self.next_of(priority, &mut *probe)) {
+                    self.0.queues.borrow_mut().order.served(order, found);
+                    return Some(next);
+                }
+            }
+            if self.0.queues.borrow().is_quiet() {
+                return None;
+            }
+        }
+    }
+
+    /// Takes the next event of one priority: a pending one, or that of a polled source.
+    #[inline]
+    fn next_of(
+        &self,
+        priority: Priority,
+        probe: &mut impl FnMut(&dyn Source) -> bool,
+    ) -> Option<Next> {
+        loop {
+            let item = self.0.queues.borrow_mut().pop(priority);
             match item {
-                Some(Item::Task(task)) => return Ok(Some(Next::Task(task))),
-                Some(Item::Runnable(runnable)) => return Ok(Some(Next::Runnable(runnable))),
+                Some(Item::Task(task)) => return Some(Next::Task(task)),
+                Some(Item::Runnable(runnable)) => return Some(Next::Runnable(runnable)),
                 Some(Item::Event(due)) => {
                     if let Some(task) = due.take() {
-                        return Ok(Some(Next::Task(task)));
+                        return Some(Next::Task(task));
                     }
                 }
                 Some(Item::Source(token)) => {
                     let source = self.0.queues.borrow_mut().taken(token);
                     if let Some(source) = source {
-                        return Ok(Some(Next::Source(token, source)));
+                        return Some(Next::Source(token, source));
                     }
                 }
                 None => {
-                    if let Some((_, source)) = self.poll_round(self.polled_len(), &mut *probe) {
-                        return Ok(Some(Next::Polled(source)));
+                    if let Some(next) = self.next_polled(priority, &mut *probe) {
+                        return Some(next);
                     }
-                    if self.0.queues.borrow().pending.is_empty() {
-                        return Ok(None);
+                    if self.0.queues.borrow().is_quiet_at(priority) {
+                        return None;
                     }
                 }
             }
         }
     }
 
+    /// Takes the next event of the polled sources of one priority.
+    #[inline]
+    fn next_polled(
+        &self,
+        priority: Priority,
+        probe: &mut impl FnMut(&dyn Source) -> bool,
+    ) -> Option<Next> {
+        let polled = self.0.queues.borrow().polled_len_at(priority);
+        self.poll_round(priority, polled, probe).map(|(_, source)| Next::Polled(source))
+    }
+
     pub(super) fn polled_len(&self) -> usize {
         self.0.queues.borrow().polled_len()
     }
 
-    /// Probes at most `left` polled sources, until one has something to do or something becomes
-    /// pending.
+    /// Probes at most `left` polled sources of one priority, until one has something to do or
+    /// something of this priority becomes pending.
     #[inline]
     fn poll_round(
         &self,
+        priority: Priority,
         mut left: usize,
         mut probe: impl FnMut(&dyn Source) -> bool,
     ) -> Option<(usize, Rc<dyn Source>)> {
-        let pending = self.0.queues.borrow().pending.len();
+        let pending = self.0.queues.borrow().pending_len_at(priority);
         while left > 0 {
             let mut queues = self.0.queues.borrow_mut();
-            let (at, source) = queues.next_polled()?;
+            let (at, source) = queues.next_polled(priority)?;
             let source = Rc::clone(source);
             drop(queues);
             if probe(&*source) {
                 return Some((at, source));
             }
             let mut queues = self.0.queues.borrow_mut();
-            queues.had_none(at, &source);
-            if queues.pending.len() > pending {
+            queues.had_none(priority, at, &source);
+            if queues.pending_len_at(priority) > pending {
                 return None;
             }
             left -= 1;
@@ -342,7 +389,7 @@ impl Waitset {
             }
         }
         let mut queues = self.0.queues.borrow_mut();
-        queues.pending.extend(queue.tasks.into_iter().map(|task| Item::Task(task as Task)));
+        queue.tasks.into_iter().for_each(|task| queues.push(Item::Task(task as Task)));
     }
 
     /// Looks at other threads, timers and descriptors, without blocking.

@@ -5,7 +5,7 @@ use core::fmt;
 use std::rc::Rc;
 
 use crate::waitset::queues::{Due, Item, Registrations};
-use crate::waitset::{Gone, Outcome, Source, Task, Turned, Waitset, WeakWaitset};
+use crate::waitset::{Gone, Outcome, Priority, Source, Task, Turned, Waitset, WeakWaitset};
 
 /// Where an event channel stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl EventChannel {
     /// Queues the delivery of the present registration.
     fn deliver_from(&self, waitset: &Waitset) {
         let due = Due::new(Rc::clone(&self.0) as Rc<dyn Registrations>, self.0.serial.get());
-        waitset.0.queues.borrow_mut().pending.push_back(Item::Event(due));
+        waitset.0.queues.borrow_mut().push(Item::Event(due));
         waitset.wake_host_loop();
     }
 
@@ -226,7 +226,7 @@ impl EventChannel {
         let Some(poll) = registration.poll.clone() else { return };
         let poller = Poller { channel: self.clone(), serial: self.0.serial.get(), poll };
         // The registration was made, so the waitset is usable.
-        registration.poller = waitset.insert_polled(Rc::new(poller)).ok();
+        registration.poller = waitset.insert_polled(Rc::new(poller), Priority::Normal).ok();
     }
 }
 

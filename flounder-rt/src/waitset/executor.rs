@@ -235,7 +235,7 @@ impl Waitset {
         let home = thread::current().id();
         let schedule = move |runnable: async_task::Runnable| {
             if let Some(waitset) = Self::local(&remote) {
-                waitset.0.queues.borrow_mut().pending.push_back(Item::Runnable(runnable));
+                waitset.0.queues.borrow_mut().push(Item::Runnable(runnable));
                 waitset.wake_host_loop();
                 return;
             }

@@ -32,6 +32,9 @@
 //! 3. when nothing came for the spin time, it arms every polled source, looks once more, and
 //!    blocks.
 //!
+//! Bindings with a [`Priority`] come in the order of their priorities: a dispatch takes steps 1 and 2 for each priority, the
+//! highest first, except that a lower one comes first once 8 events (64, if it is low) were served without a look at it.
+//!
 //! An event of a binding delivers one message, or up to [`MAX_RUN`] of a stream, which count as so many events here.
 //! After 64 events in a row without blocking it looks at descriptors, timers and other
 //! threads, so that a flood of one kind of event holds back no other kind.
@@ -69,6 +72,7 @@ mod fds;
 mod gate;
 mod host_loop;
 mod one_core;
+mod priority;
 mod queues;
 mod remote;
 mod room;
@@ -95,6 +99,7 @@ pub use fds::Interest;
 use host_loop::HostLoop;
 use one_core::OneCore;
 pub use one_core::{BRIEF_WAIT, PeerProcessor};
+pub use priority::Priority;
 use queues::{Item, Queues, Registered, Standing};
 pub use remote::Remote;
 pub(crate) use run::Begun;
@@ -257,7 +262,7 @@ impl Waitset {
     /// It is dropped if the waitset is closed or the parent's.
     pub fn post(&self, task: impl FnOnce(&Self) -> Outcome + 'static) {
         if self.is_usable() {
-            self.0.queues.borrow_mut().pending.push_back(Item::Task(Box::new(task)));
+            self.0.queues.borrow_mut().push(Item::Task(Box::new(task)));
             self.wake_host_loop();
         }
     }
@@ -265,7 +270,7 @@ impl Waitset {
     /// Returns true if nothing is pending now. Polled sources are not looked at.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.0.queues.borrow().pending.is_empty() && !self.0.remote.is_pending()
+        self.0.queues.borrow().is_quiet() && !self.0.remote.is_pending()
     }
 
     /// Watches a descriptor for a driver (see [`Watched`]). Holds a weak reference.
@@ -319,15 +324,21 @@ impl Waitset {
     }
 
     /// Registers a source with its descriptor. The source is visited once soon.
-    pub(crate) fn insert(&self, source: Rc<dyn Source>, fds: SourceFds<'_>) -> io::Result<u64> {
+    pub(crate) fn insert(
+        &self,
+        source: Rc<dyn Source>,
+        priority: Priority,
+        fds: SourceFds<'_>,
+    ) -> io::Result<u64> {
         self.usable()?;
-        let token = self.0.queues.borrow_mut().insert(source);
+        let token = self.0.queues.borrow_mut().insert(source, priority);
         if let Err(error) = self.with_sleeper(|sleeper| sleeper.epoll.add_source(fds, token)) {
             self.remove(token, None);
             return Err(error);
         }
         self.0.turns.descriptor_added();
         self.0.queues.borrow_mut().make_pending(token);
+        self.note_priorities();
         self.wake_host_loop();
         Ok(token)
     }
@@ -335,14 +346,29 @@ impl Waitset {
     /// Registers a source that is polled in every round. Its first visit comes in its turn: clients
     /// may bind to one service again and again, and the bindings that have ended meanwhile need
     /// visits, too.
-    pub(crate) fn insert_polled(&self, source: Rc<dyn Source>) -> io::Result<u64> {
+    pub(crate) fn insert_polled(
+        &self,
+        source: Rc<dyn Source>,
+        priority: Priority,
+    ) -> io::Result<u64> {
         self.usable()?;
         let mut queues = self.0.queues.borrow_mut();
-        let token = queues.insert(source);
+        let token = queues.insert(source, priority);
         queues.make_polled(token);
         drop(queues);
+        self.note_priorities();
         self.wake_host_loop();
         Ok(token)
+    }
+
+    /// Gives a source another priority.
+    pub(crate) fn set_priority(&self, token: u64, priority: Priority) {
+        self.0.queues.borrow_mut().set_priority(token, priority);
+        self.note_priorities();
+    }
+
+    fn note_priorities(&self) {
+        self.0.turns.note_priorities(self.0.queues.borrow().has_ranked());
     }
 
     /// Registers a source that is visited after [`poke`](Self::poke) only. A waitset that is not
@@ -351,7 +377,7 @@ impl Waitset {
         if !self.is_usable() {
             return NO_TOKEN;
         }
-        self.0.queues.borrow_mut().insert(source)
+        self.0.queues.borrow_mut().insert(source, Priority::Normal)
     }
 
     /// Forgets a source.
@@ -362,6 +388,7 @@ impl Waitset {
         }
         // The source may be dropped here, and its channel with it: not under the borrow.
         let removed = self.0.queues.borrow_mut().remove(token);
+        self.note_priorities();
         drop(removed);
     }
 
@@ -385,7 +412,7 @@ impl Waitset {
         let now = Instant::now();
         let (mut timers, mut queues) = (self.0.timers.borrow_mut(), self.0.queues.borrow_mut());
         while let Some(task) = timers.due(now) {
-            queues.pending.push_back(Item::Task(task));
+            queues.push(Item::Task(task));
             self.wake_host_loop();
         }
     }

@@ -8,13 +8,15 @@
 //!                        v  |                                                |
 //!                        Idle ---- wake / edge ----> Pending ----------------'
 //! ```
-//! Sources are *persistent*: a visit does not unregister them. Tasks and events are single-shot. Pending is strictly first
-//! in, first out over all of them.
+//! Sources are *persistent*: a visit does not unregister them. Tasks and events are single-shot. The sources of each priority
+//! have a queue of what is pending and a list of what is polled ([`Class`]). Pending is strictly first in, first out over all
+//! of a class; tasks and events are in that of normal priority.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::waitset::{Source, Task};
+use crate::waitset::priority::Order;
+use crate::waitset::{Priority, Source, Task};
 
 /// Where a source stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +93,8 @@ pub(crate) enum Owned {
 pub(crate) struct Place {
     source: Rc<dyn Source>,
     standing: Standing,
-    /// While polled: where in `Queues::polled`.
+    priority: Priority,
+    /// While polled: where in `Class::polled`.
     at: usize,
     /// The kernel reports room in the descriptor of the source.
     watches_room: bool,
@@ -120,9 +123,21 @@ const SLACK: usize = 64;
 pub(crate) struct Queues {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    pub(crate) pending: VecDeque<Item>,
-    /// Entries of `pending` that were cancelled since it was last swept, at most.
+    classes: [Class; 3],
+    /// Number of sources whose priority is not normal.
+    ranked: usize,
+    /// Where the next event is looked for, while there are such sources.
+    pub(crate) order: Order,
+    /// Entries of the pending queues that were cancelled since they were last swept, at most.
     cancelled: usize,
+}
+
+/// The sources of one priority that are pending or polled.
+#[derive(Default)]
+struct Class {
+    pending: VecDeque<Item>,
+    /// Polled sources come before pending ones next time.
+    polled_first: bool,
     /// The slot of `polled[i].token` has the same source, and `at == i`.
     polled: Vec<Polled>,
     /// Where the next round of polling begins: behind the last one visited.
@@ -133,12 +148,74 @@ pub(crate) struct Queues {
     looked: u32,
 }
 
+impl Class {
+    /// The polled source behind the last one visited, and where it is; it is taken for visited.
+    #[inline]
+    fn next_polled(&mut self) -> Option<(usize, &Rc<dyn Source>)> {
+        let at = self.cursor;
+        let (at, polled) = if let Some(polled) = self.polled.get(at) {
+            (at, polled)
+        } else {
+            let first = self.polled.first()?;
+            self.round = self.round.wrapping_add(1);
+            (0, first)
+        };
+        self.cursor = at + 1;
+        Some((at, &polled.source))
+    }
+
+    /// A polled source had nothing to do when it was visited.
+    #[inline]
+    fn had_none(&mut self, at: usize, source: &Rc<dyn Source>) {
+        let round = self.round;
+        // It may have been taken out meanwhile, or have moved: then this round does not count.
+        if let Some(polled) = self.polled.get_mut(at)
+            && Rc::ptr_eq(&polled.source, source)
+        {
+            let unbroken = round.wrapping_sub(polled.last) <= 1;
+            polled.misses = if unbroken { polled.misses.saturating_add(1) } else { 1 };
+            polled.last = round;
+        }
+    }
+
+    /// Collects the polled sources that have had no news for long. A constant cost for each visit before.
+    fn quiet(&mut self, into: &mut Vec<Registered>) {
+        let polled = self.polled.len();
+        if polled == 0 || self.round == self.looked {
+            return;
+        }
+        let round = self.round;
+        self.looked = round;
+        let rounds = (QUIET_VISITS / polled).clamp(*QUIET_ROUNDS.start(), *QUIET_ROUNDS.end());
+        self.polled_where(into, |polled| {
+            round.wrapping_sub(polled.last) <= 1 && polled.misses as usize >= rounds
+        });
+    }
+
+    fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Polled) -> bool) {
+        let wanted = self.polled.iter().filter(|polled| wanted(polled));
+        into.extend(wanted.map(|polled| (polled.token, Rc::clone(&polled.source))));
+    }
+}
+
 impl Queues {
+    #[inline(always)]
+    const fn class(&self, priority: Priority) -> &Class {
+        &self.classes[priority as usize]
+    }
+
+    #[inline(always)]
+    const fn class_mut(&mut self, priority: Priority) -> &mut Class {
+        &mut self.classes[priority as usize]
+    }
+
     /// Adds a source, idle, and returns its token.
-    pub(crate) fn insert(&mut self, source: Rc<dyn Source>) -> u64 {
+    pub(crate) fn insert(&mut self, source: Rc<dyn Source>, priority: Priority) -> u64 {
+        self.ranked += usize::from(priority != Priority::Normal);
         self.put(Entry::Source(Place {
             source,
             standing: Standing::Idle,
+            priority,
             at: 0,
             watches_room: true,
         }))
@@ -171,10 +248,11 @@ impl Queues {
         self.free.push(index);
         let mut stale = Vec::new();
         if let Some(Entry::Source(place)) = &entry {
+            self.ranked -= usize::from(place.priority != Priority::Normal);
             match place.standing {
                 Standing::Polled => {
                     let at = place.at;
-                    self.unpoll(at);
+                    self.unpoll(place.priority, at);
                 }
                 Standing::Pending => stale = self.cancel(),
                 Standing::Idle => {}
@@ -183,17 +261,95 @@ impl Queues {
         Removed { entry, _stale: stale }
     }
 
-    /// An entry of the pending queue is void from now on. Once most are, they are taken out; the caller drops them.
+    /// An entry of a pending queue is void from now on. Once most are, they are taken out; the caller drops them.
     pub(crate) fn cancel(&mut self) -> Vec<Item> {
         self.cancelled += 1;
-        if self.cancelled < SLACK + self.pending.len() / 2 {
+        if self.cancelled < SLACK + self.pending_len() / 2 {
             return Vec::new();
         }
         self.cancelled = 0;
-        let (live, stale): (VecDeque<_>, VecDeque<_>) =
-            core::mem::take(&mut self.pending).into_iter().partition(|item| self.is_live(item));
-        self.pending = live;
-        stale.into()
+        let mut all_stale = Vec::new();
+        for priority in Priority::ALL {
+            let pending = core::mem::take(&mut self.class_mut(priority).pending);
+            let (live, stale): (VecDeque<_>, VecDeque<_>) =
+                pending.into_iter().partition(|item| self.is_live(item));
+            self.class_mut(priority).pending = live;
+            all_stale.extend(stale);
+        }
+        all_stale
+    }
+
+    /// Queues a task or an event.
+    pub(crate) fn push(&mut self, item: Item) {
+        self.class_mut(Priority::Normal).pending.push_back(item);
+    }
+
+    /// Takes the pending item of this priority that is first in line.
+    pub(crate) fn pop(&mut self, priority: Priority) -> Option<Item> {
+        self.class_mut(priority).pending.pop_front()
+    }
+
+    /// Returns true if nothing of this priority is pending.
+    #[inline]
+    pub(crate) fn is_quiet_at(&self, priority: Priority) -> bool {
+        self.class(priority).pending.is_empty()
+    }
+
+    /// Returns true if nothing is pending.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.pending_len() == 0
+    }
+
+    /// Returns the number of pending items of this priority.
+    #[inline]
+    pub(crate) fn pending_len_at(&self, priority: Priority) -> usize {
+        self.class(priority).pending.len()
+    }
+
+    fn pending_len(&self) -> usize {
+        self.classes.iter().map(|class| class.pending.len()).sum()
+    }
+
+    /// Returns true if there are sources whose priority is not normal.
+    pub(crate) const fn has_ranked(&self) -> bool {
+        self.ranked > 0
+    }
+
+    /// Polled sources come before pending ones of their priority, once.
+    pub(crate) fn poll_first(&mut self) {
+        self.classes.iter_mut().for_each(|class| class.polled_first = true);
+    }
+
+    /// Returns true, once, if polled sources of this priority come before pending ones.
+    pub(crate) fn is_polled_first(&mut self, priority: Priority) -> bool {
+        core::mem::take(&mut self.class_mut(priority).polled_first)
+    }
+
+    /// Gives a source another priority. It keeps its standing.
+    pub(crate) fn set_priority(&mut self, token: u64, priority: Priority) {
+        let Some(place) = self.place(token) else { return };
+        let before = core::mem::replace(&mut place.priority, priority);
+        if before == priority {
+            return;
+        }
+        let (standing, at) = (place.standing, place.at);
+        let is_ranked = |priority| usize::from(priority != Priority::Normal);
+        self.ranked = self.ranked + is_ranked(priority) - is_ranked(before);
+        match standing {
+            Standing::Idle => {}
+            Standing::Polled => {
+                self.unpoll(before, at);
+                if let Some(place) = self.place(token) {
+                    place.standing = Standing::Idle;
+                }
+                self.make_polled(token);
+            }
+            Standing::Pending => {
+                let is_it = |item: &Item| matches!(item, Item::Source(other) if *other == token);
+                self.class_mut(before).pending.retain(|item| !is_it(item));
+                self.class_mut(priority).pending.push_back(Item::Source(token));
+            }
+        }
     }
 
     fn is_live(&self, item: &Item) -> bool {
@@ -224,34 +380,36 @@ impl Queues {
     pub(crate) fn make_pending(&mut self, token: u64) -> Option<Standing> {
         let Some(place) = self.place(token) else {
             if let Some(Entry::Once(task)) = self.remove(token).entry {
-                self.pending.push_back(Item::Task(task));
+                self.push(Item::Task(task));
             }
             return None;
         };
         let before = core::mem::replace(&mut place.standing, Standing::Pending);
-        let at = place.at;
+        let (priority, at) = (place.priority, place.at);
         match before {
             Standing::Pending => return Some(before),
-            Standing::Polled => self.unpoll(at),
+            Standing::Polled => self.unpoll(priority, at),
             Standing::Idle => {}
         }
-        self.pending.push_back(Item::Source(token));
+        self.class_mut(priority).pending.push_back(Item::Source(token));
         Some(before)
     }
 
     /// Puts a source among the polled ones. One that is in the pending queue stays there.
     pub(crate) fn make_polled(&mut self, token: u64) {
-        let (at, last, cursor) = (self.polled.len(), self.round, self.cursor);
         let Some(place) = self.place(token) else { return };
         match place.standing {
             Standing::Idle => {
-                (place.standing, place.at) = (Standing::Polled, at);
-                let source = Rc::clone(&place.source);
+                place.standing = Standing::Polled;
+                let (priority, source) = (place.priority, Rc::clone(&place.source));
+                let class = self.class_mut(priority);
+                let (at, last) = (class.polled.len(), class.round);
                 // At the end of a round the next one begins: newcomers, one after the other, must not keep it from that.
-                if at > 0 && cursor == at {
-                    (self.cursor, self.round) = (0, last.wrapping_add(1));
+                if at > 0 && class.cursor == at {
+                    (class.cursor, class.round) = (0, last.wrapping_add(1));
                 }
-                self.polled.push(Polled { token, source, misses: 0, last });
+                class.polled.push(Polled { token, source, misses: 0, last });
+                self.place(token).expect("it is there").at = at;
             }
             Standing::Polled => self.had_news(token),
             Standing::Pending => {}
@@ -278,93 +436,75 @@ impl Queues {
         let Some(place) = self.place(token) else { return };
         if place.standing == Standing::Polled {
             place.standing = Standing::Idle;
-            let at = place.at;
-            self.unpoll(at);
+            let (priority, at) = (place.priority, place.at);
+            self.unpoll(priority, at);
         }
     }
 
+    /// Returns the number of polled sources.
     #[inline]
     pub(crate) fn polled_len(&self) -> usize {
-        self.polled.len()
+        self.classes.iter().map(|class| class.polled.len()).sum()
     }
 
-    /// The polled source behind the last one visited, and where it is; it is taken for visited.
+    /// Returns the number of polled sources of this priority.
     #[inline]
-    pub(crate) fn next_polled(&mut self) -> Option<(usize, &Rc<dyn Source>)> {
-        let at = self.cursor;
-        let (at, polled) = if let Some(polled) = self.polled.get(at) {
-            (at, polled)
-        } else {
-            let first = self.polled.first()?;
-            self.round = self.round.wrapping_add(1);
-            (0, first)
-        };
-        self.cursor = at + 1;
-        Some((at, &polled.source))
+    pub(crate) fn polled_len_at(&self, priority: Priority) -> usize {
+        self.class(priority).polled.len()
     }
 
-    /// A polled source had nothing to do when it was visited.
+    /// The polled source of this priority behind the last one visited, and where it is; it is taken for visited.
     #[inline]
-    pub(crate) fn had_none(&mut self, at: usize, source: &Rc<dyn Source>) {
-        let round = self.round;
-        // It may have been taken out meanwhile, or have moved: then this round does not count.
-        if let Some(polled) = self.polled.get_mut(at)
-            && Rc::ptr_eq(&polled.source, source)
-        {
-            let unbroken = round.wrapping_sub(polled.last) <= 1;
-            polled.misses = if unbroken { polled.misses.saturating_add(1) } else { 1 };
-            polled.last = round;
-        }
+    pub(crate) fn next_polled(&mut self, priority: Priority) -> Option<(usize, &Rc<dyn Source>)> {
+        self.class_mut(priority).next_polled()
+    }
+
+    /// A polled source of this priority had nothing to do when it was visited.
+    #[inline]
+    pub(crate) fn had_none(&mut self, priority: Priority, at: usize, source: &Rc<dyn Source>) {
+        self.class_mut(priority).had_none(at, source);
     }
 
     /// A polled source has to be taken for one that had news.
     pub(crate) fn had_news(&mut self, token: u64) {
-        if let Some(&mut Place { standing: Standing::Polled, at, .. }) = self.place(token) {
-            self.polled[at].misses = 0;
+        if let Some(&mut Place { standing: Standing::Polled, priority, at, .. }) = self.place(token)
+        {
+            self.class_mut(priority).polled[at].misses = 0;
         }
     }
 
-    /// The polled source at `at`, if it is still this one, is the next to be visited, again.
-    pub(crate) fn go_back(&mut self, at: usize, source: &Rc<dyn Source>) {
-        if self.polled.get(at).is_some_and(|polled| Rc::ptr_eq(&polled.source, source)) {
-            self.cursor = at;
+    /// The polled source at `at`, if it is still this one, is the next to be visited of its priority, again.
+    pub(crate) fn go_back(&mut self, priority: Priority, at: usize, source: &Rc<dyn Source>) {
+        let class = self.class_mut(priority);
+        if class.polled.get(at).is_some_and(|polled| Rc::ptr_eq(&polled.source, source)) {
+            class.cursor = at;
         }
     }
 
     /// The polled sources.
     pub(crate) fn polled(&self) -> impl Iterator<Item = &Rc<dyn Source>> {
-        self.polled.iter().map(|polled| &polled.source)
+        self.classes.iter().flat_map(|class| &class.polled).map(|polled| &polled.source)
     }
 
     /// Collects the polled sources.
     pub(crate) fn all_polled(&self, into: &mut Vec<Registered>) {
-        self.polled_where(into, |_| true);
+        self.classes.iter().for_each(|class| class.polled_where(into, |_| true));
     }
 
     /// Collects the polled sources that have had no news for long. A constant cost for each visit before.
     pub(crate) fn quiet(&mut self, into: &mut Vec<Registered>) {
-        let polled = self.polled.len();
-        if polled == 0 || self.round == self.looked {
-            return;
-        }
-        let round = self.round;
-        self.looked = round;
-        let rounds = (QUIET_VISITS / polled).clamp(*QUIET_ROUNDS.start(), *QUIET_ROUNDS.end());
-        self.polled_where(into, |polled| {
-            round.wrapping_sub(polled.last) <= 1 && polled.misses as usize >= rounds
-        });
-    }
-
-    fn polled_where(&self, into: &mut Vec<Registered>, wanted: impl Fn(&Polled) -> bool) {
-        let wanted = self.polled.iter().filter(|polled| wanted(polled));
-        into.extend(wanted.map(|polled| (polled.token, Rc::clone(&polled.source))));
+        self.classes.iter_mut().for_each(|class| class.quiet(into));
     }
 
     /// All that it owns, for the end of the waitset; what it drops may be user code.
     pub(crate) fn into_owned(self) -> Vec<Owned> {
         let entries = self.slots.into_iter().filter_map(|slot| slot.entry).map(Owned::Entry);
-        let polled = self.polled.into_iter().map(|polled| Owned::Polled(polled.source));
-        entries.chain(self.pending.into_iter().map(Owned::Item)).chain(polled).collect()
+        let (mut pending, mut polled) = (Vec::new(), Vec::new());
+        for class in self.classes {
+            pending.extend(class.pending.into_iter().map(Owned::Item));
+            polled.extend(class.polled.into_iter().map(|polled| Owned::Polled(polled.source)));
+        }
+        entries.chain(pending).chain(polled).collect()
     }
 
     /// Every source, for the end of the waitset.
@@ -388,26 +528,29 @@ impl Queues {
         (self.slots.get(index as usize)?.generation == (token >> 32) as u32).then_some(index)
     }
 
-    /// Takes the source at `at` out of the polled ones. Those that were not visited in this round yet are still to be
-    /// visited in it: the hole is filled with the one visited last, and the hole this makes with the one at the tail.
-    fn unpoll(&mut self, mut at: usize) {
-        if at < self.cursor {
-            self.cursor -= 1;
-            self.settle(self.cursor, at);
-            at = self.cursor;
+    /// Takes the source at `at` out of the polled ones of its priority. Those that were not visited in this round yet are
+    /// still to be visited in it: the hole is filled with the one visited last, and the hole this makes with the one at the
+    /// tail.
+    fn unpoll(&mut self, priority: Priority, mut at: usize) {
+        let cursor = self.class(priority).cursor;
+        if at < cursor {
+            self.class_mut(priority).cursor = cursor - 1;
+            self.settle(priority, cursor - 1, at);
+            at = cursor - 1;
         }
-        let tail = self.polled.len() - 1;
-        self.settle(tail, at);
-        self.polled.truncate(tail);
+        let tail = self.polled_len_at(priority) - 1;
+        self.settle(priority, tail, at);
+        self.class_mut(priority).polled.truncate(tail);
     }
 
     /// Moves the polled entry at `from` to `to`.
-    fn settle(&mut self, from: usize, to: usize) {
+    fn settle(&mut self, priority: Priority, from: usize, to: usize) {
         if from == to {
             return;
         }
-        self.polled.swap(from, to);
-        let token = self.polled[to].token;
+        let polled = &mut self.class_mut(priority).polled;
+        polled.swap(from, to);
+        let token = polled[to].token;
         if let Some(place) = self.place(token) {
             place.at = to;
         }
@@ -447,14 +590,15 @@ mod tests {
     }
 
     fn polled(queues: &mut Queues, count: usize) -> Vec<u64> {
-        let tokens: Vec<_> = (0..count).map(|_| queues.insert(Rc::new(Still))).collect();
+        let tokens: Vec<_> =
+            (0..count).map(|_| queues.insert(Rc::new(Still), Priority::Normal)).collect();
         tokens.iter().for_each(|token| queues.make_polled(*token));
         tokens
     }
 
     fn next(queues: &mut Queues) -> u64 {
-        let (at, _) = queues.next_polled().expect("something is polled");
-        queues.polled[at].token
+        let (at, _) = queues.next_polled(Priority::Normal).expect("something is polled");
+        queues.class(Priority::Normal).polled[at].token
     }
 
     #[test]
@@ -504,25 +648,53 @@ mod tests {
     #[test]
     fn a_removed_token_is_never_valid_again() {
         let mut queues = Queues::default();
-        let old = queues.insert(Rc::new(Still));
+        let old = queues.insert(Rc::new(Still), Priority::Normal);
         assert!(queues.remove(old).entry.is_some());
-        let new = queues.insert(Rc::new(Still));
+        let new = queues.insert(Rc::new(Still), Priority::Normal);
         assert_ne!(old, new);
         assert!(queues.remove(old).entry.is_none());
         assert_eq!(queues.make_pending(old), None);
         assert_eq!(queues.make_pending(new), Some(Standing::Idle));
         assert_eq!(queues.make_pending(new), Some(Standing::Pending));
-        assert_eq!(queues.pending.len(), 1);
+        assert_eq!(queues.pending_len(), 1);
     }
 
     #[test]
     fn sources_that_come_and_go_while_pending_leave_nothing_behind() {
         let mut queues = Queues::default();
         for _ in 0..10_000 {
-            let token = queues.insert(Rc::new(Still));
+            let token = queues.insert(Rc::new(Still), Priority::Normal);
             queues.make_pending(token);
             drop(queues.remove(token));
         }
-        assert!(queues.pending.len() < 1000, "{} entries", queues.pending.len());
+        assert!(queues.pending_len() < 1000, "{} entries", queues.pending_len());
+    }
+
+    #[test]
+    fn a_source_keeps_its_standing_with_another_priority() {
+        let mut queues = Queues::default();
+        let tokens = polled(&mut queues, 3);
+        queues.make_pending(tokens[1]);
+        queues.make_idle(tokens[2]);
+        for token in &tokens {
+            queues.set_priority(*token, Priority::High);
+        }
+        assert_eq!((queues.polled_len_at(Priority::High), queues.polled_len()), (1, 1));
+        assert!(queues.is_quiet_at(Priority::Normal) && !queues.is_quiet_at(Priority::High));
+        assert!(
+            matches!(queues.pop(Priority::High), Some(Item::Source(token)) if token == tokens[1])
+        );
+        assert!(queues.is_quiet());
+        for (token, before) in
+            tokens.iter().zip([Standing::Polled, Standing::Pending, Standing::Idle])
+        {
+            assert_eq!(queues.make_pending(*token), Some(before));
+            queues.set_priority(*token, Priority::Normal);
+        }
+        assert!(!queues.has_ranked());
+        for token in tokens {
+            drop(queues.remove(token));
+        }
+        assert_eq!(queues.polled_len(), 0);
     }
 }

@@ -36,14 +36,24 @@ pub(super) struct Turns {
     events: Cell<u64>,
     /// The number of events at which the waitset looks at descriptors and other threads.
     look_at: Cell<u64>,
+    /// The number of events from which on a step looks at more than the next polled source: `look_at`, or zero while there
+    /// are priorities to look at.
+    quick_until: Cell<u64>,
+    has_priorities: Cell<bool>,
     /// Number of sources whose descriptors report their events.
     descriptors: Cell<usize>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        let look_at = Cell::new(u64::from(LOOK_AROUND));
-        Self { events: Cell::new(0), look_at, descriptors: Cell::new(0) }
+        let look_at = u64::from(LOOK_AROUND);
+        Self {
+            events: Cell::new(0),
+            look_at: Cell::new(look_at),
+            quick_until: Cell::new(look_at),
+            has_priorities: Cell::new(false),
+            descriptors: Cell::new(0),
+        }
     }
 }
 
@@ -53,13 +63,33 @@ impl Turns {
         self.events.set(self.events.get() + 1);
     }
 
+    /// Returns true if the next step has more to look at than the next polled source.
     #[inline(always)]
+    pub(super) fn must_look_further(&self) -> bool {
+        self.events.get() >= self.quick_until.get()
+    }
+
     pub(super) fn must_look_around(&self) -> bool {
         self.events.get() >= self.look_at.get()
     }
 
     pub(super) fn looked_around(&self) {
-        self.look_at.set(self.events.get() + u64::from(LOOK_AROUND));
+        self.look_around_at(self.events.get() + u64::from(LOOK_AROUND));
+    }
+
+    fn look_around_at(&self, events: u64) {
+        self.look_at.set(events);
+        self.quick_until.set(if self.has_priorities.get() { 0 } else { events });
+    }
+
+    pub(super) const fn has_priorities(&self) -> bool {
+        self.has_priorities.get()
+    }
+
+    /// Notes whether there are sources whose priority is not normal.
+    pub(super) fn note_priorities(&self, has_priorities: bool) {
+        self.has_priorities.set(has_priorities);
+        self.look_around_at(self.look_at.get());
     }
 
     /// A source with a descriptor has come.
@@ -118,7 +148,7 @@ impl Begun<'_> {
         self.turns.events.set(events);
         if messages >= MAX_RUN && self.turns.descriptors.get() > 0 {
             // What a descriptor has to report waits for one run at most.
-            self.turns.look_at.set(events);
+            self.turns.look_around_at(events);
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::waitset::dispatch::LOOK_AROUND;
 use crate::waitset::extension::{SharedExtension, SharedExtensions};
 use crate::waitset::sleeper::{Epoll, Found, Ready, WakeFd, Watched, Watches};
 use crate::waitset::timers::Timers;
-use crate::waitset::worker_pool::{Kernel, Wait, WorkerPool};
-use crate::waitset::{ChannelState, DispatchError, EventError, Interest, Outcome, Watcher};
+use crate::waitset::worker_pool::{Kernel, Ranked, Wait, WorkerPool};
+use crate::waitset::{
+    ChannelState, DispatchError, EventError, Interest, Outcome, Priority, Watcher,
+};
 
 mod sources;
 
@@ -29,8 +31,8 @@ pub(crate) type Task = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 
 /// Events for any number of threads. Cheap to clone: clones are the same waitset.
 ///
-/// Each event is delivered once, to one of the threads that dispatch; events are handed out in the order in which they
-/// became pending, but handlers run side by side, so what one event starts may end after what the next one does. One of the
+/// Each event is delivered once, to one of the threads that dispatch; events of one [`Priority`] are handed out in the order
+/// in which they became pending, those of a higher one before those of a lower one. But handlers run side by side, so what one event starts may end after what the next one does. One of the
 /// idle threads blocks in the kernel, the others in the waitset; a thread that is busy with a long handler stops nobody.
 /// No lock is held while a closure runs; one that panics unwinds into its thread's `dispatch` and harms nothing else.
 ///
@@ -107,6 +109,15 @@ enum Item {
     Task(Task),
     Event(Due),
     Source(Arc<Place>),
+}
+
+impl Ranked for Item {
+    fn priority(&self) -> Priority {
+        match self {
+            Self::Source(place) => place.priority(),
+            Self::Task(_) | Self::Event(_) => Priority::Normal,
+        }
+    }
 }
 
 impl SharedWaitset {

@@ -2,7 +2,7 @@
 //! (TN-011 section 4.1).
 //!
 //! ```text
-//!   take():   an event is pending? ---> return it, first in first out
+//!   take():   an event is pending? ---> return it, by priority, then first in first out
 //!             no thread polls? -------> poll: block in the kernel, then look again
 //!             otherwise --------------> wait in line for an event or for the poll
 //! ```
@@ -18,7 +18,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::priority::{Pending, Priority};
 use crate::sync::{Condvar, Mutex};
+
+/// An event of a pool.
+pub(crate) trait Ranked {
+    fn priority(&self) -> Priority {
+        Priority::Normal
+    }
+}
 
 /// The blocking wait of the thread that polls.
 pub(crate) trait Kernel<T> {
@@ -69,7 +77,7 @@ pub(crate) struct WorkerPool<T> {
 }
 
 struct State<T> {
-    pending: VecDeque<T>,
+    pending: Pending<T>,
     /// Waiting threads, longest wait first. Invariant while the lock is free: if a thread waits, no
     /// event is pending.
     waiting: VecDeque<Arc<Waiter<T>>>,
@@ -95,13 +103,13 @@ enum Given<T> {
     Look,
 }
 
-impl<T> WorkerPool<T> {
+impl<T: Ranked> WorkerPool<T> {
     /// Creates a pool whose threads poll at least once in `look_around` events.
     pub(crate) fn new(look_around: u32) -> Self {
         Self {
             look_around,
             state: Mutex::new(State {
-                pending: VecDeque::new(),
+                pending: Pending::default(),
                 waiting: VecDeque::new(),
                 polling: false,
                 interrupted: false,
@@ -121,7 +129,7 @@ impl<T> WorkerPool<T> {
                     false
                 }
                 None => {
-                    state.pending.push_back(event);
+                    state.pending.push(event.priority(), event);
                     state.must_interrupt()
                 }
             }
@@ -167,7 +175,7 @@ impl<T> WorkerPool<T> {
             let look_around =
                 !state.polling && state.streak >= self.look_around && !state.pending.is_empty();
             if !look_around {
-                if let Some(event) = state.pending.pop_front() {
+                if let Some(event) = state.pending.pop() {
                     // A thread that polls looks at the kernel meanwhile.
                     state.streak += u32::from(!state.polling);
                     state.leave();
@@ -217,7 +225,9 @@ impl<T> WorkerPool<T> {
                 if !cfg!(flounder_bug = "pool_stays_rung") {
                     state.interrupted = false;
                 }
-                state.pending.extend(found.drain(..));
+                for event in found.drain(..) {
+                    state.pending.push(event.priority(), event);
+                }
                 if let Err(error) = result {
                     state.leave();
                     return Err(error);
@@ -238,7 +248,7 @@ impl<T> State<T> {
     fn leave(&mut self) {
         while !self.pending.is_empty()
             && let Some(waiter) = self.waiting.pop_front()
-            && let Some(event) = self.pending.pop_front()
+            && let Some(event) = self.pending.pop()
         {
             waiter.give(Given::Event(event));
         }

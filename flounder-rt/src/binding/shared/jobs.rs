@@ -81,6 +81,7 @@ impl<T: Threading> Jobs<T> {
                 HandleEvent::MailTaken => shell.mail_was_taken(),
                 HandleEvent::BadMail(number, error) => drop(shell.bad_mail(number, error)),
                 HandleEvent::BulkNews => shell.tell_bulk_news(),
+                HandleEvent::Priority(priority) => T::set_priority(shell, priority),
                 HandleEvent::Teardown => shell.end(BindingError::Closed, false, Rest::IsSent),
             }
         }

@@ -16,7 +16,7 @@ use crate::waitset::block::MAX_BACK_OFF;
 use crate::waitset::claim::{Claim, Rest};
 use crate::waitset::one_core::OneCore;
 use crate::waitset::shared::{Host, Inner, Item};
-use crate::waitset::{DEFAULT_SPIN, Gone, Source, SourceFds, Turned, Wake};
+use crate::waitset::{DEFAULT_SPIN, Gone, Priority, Source, SourceFds, Turned, Wake};
 
 /// A source that any thread may run, one at a time.
 pub(crate) trait SendSource: Source + Send + Sync {
@@ -32,6 +32,8 @@ pub(crate) struct Place {
     claim: Claim,
     /// The channel of the source is armed. Belongs to the thread that has the claim.
     is_armed: AtomicBool,
+    /// A [`Priority`], which the next event of the source has.
+    priority: AtomicU8,
     /// In the list of polled sources. Changes under the lock of the list.
     is_listed: AtomicBool,
     source: Arc<dyn SendSource>,
@@ -307,6 +309,16 @@ impl Place {
         drop((listed, place));
     }
 
+    pub(super) fn priority(&self) -> Priority {
+        // SYNC shared-priority: nothing else depends on it.
+        Priority::ALL[usize::from(self.priority.load(Ordering::Relaxed))]
+    }
+
+    /// Gives the source another priority, from its next event on.
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        self.priority.store(priority as u8, Ordering::Relaxed);
+    }
+
     pub(crate) fn source(&self) -> &Arc<dyn SendSource> {
         &self.source
     }
@@ -355,6 +367,7 @@ impl Inner {
             token,
             claim: Claim::pending(),
             is_armed: AtomicBool::new(false),
+            priority: AtomicU8::new(Priority::Normal as u8),
             is_listed: AtomicBool::new(false),
             source,
         });
