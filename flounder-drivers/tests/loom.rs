@@ -1,7 +1,7 @@
 //! Every interleaving and every weak behaviour of the ring that ships, over atomics of loom, for small bounds.
 //!
-//! `ci/loom.sh` runs these, and then with one defect after the other put into the ring (`--cfg flounder_bug="..."`), each of
-//! which one of these must find: a model that cannot fail proves nothing.
+//! `ci/loom.sh` runs these, and then with one defect after the other put into the ring (`FLOUNDER_DEFECT`), each of which one of
+//! these must find: a model that cannot fail proves nothing.
 
 #![cfg(loom)]
 

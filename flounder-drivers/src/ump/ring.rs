@@ -22,7 +22,7 @@ use flounder_rt::channel::{LineMessage, MayBeWhole, ProtocolError};
 use crate::assembler::PeerEnd;
 use crate::caps::CAPS_AHEAD;
 use crate::mem::{Line, LineMemory, OwnLine, OwnMemory, PAYLOAD_WORDS, Payload, tag};
-use crate::sync::{Ordering, compiler_fence, fence};
+use crate::sync::{Ordering, compiler_fence, fence, planted};
 use crate::ump::line::{HEADER, LineInfo, header};
 
 const CONTROL: usize = 0;
@@ -272,7 +272,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         // SYNC sleep: the loads of `state` must come after the stores before this call, for all to see. Either this end
         // fences, or the sleeper has the kernel run the barrier here; for that the compiler must keep the order.
         compiler_fence(Ordering::SeqCst);
-        if self.fences && !cfg!(flounder_bug = "no_fence") {
+        if self.fences && !planted("no_fence") {
             fence(Ordering::SeqCst);
         }
         self.peer_state(Ordering::Relaxed).is_quiet()
@@ -286,7 +286,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     pub fn look_and_wake(&mut self, wake: impl FnOnce(&mut Self) -> bool) -> Option<EndState> {
         let mut state = self.look();
         let is_woken = wake(self);
-        if cfg!(flounder_bug = "late_look") {
+        if planted("late_look") {
             state = self.look();
         }
         if let Some(state) = state
@@ -332,7 +332,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     pub fn take(&mut self) -> Option<(LineInfo, Payload)> {
         let mut payload = [0; PAYLOAD_WORDS];
         let (info, line) = self.next()?;
-        if cfg!(flounder_bug = "early_ack") {
+        if planted("early_ack") {
             self.mine.store(FLOW, ACK, self.rx.next.wrapping_add(1), Ordering::Release);
         }
         line.copy::<PAYLOAD_WORDS>(&mut payload);
@@ -515,7 +515,7 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
     #[must_use]
     pub fn is_unsure(&mut self) -> bool {
         let Some(epoch) = self.unsure else { return false };
-        if cfg!(flounder_bug = "sure_at_once") {
+        if planted("sure_at_once") {
             self.unsure = None;
             return false;
         }
@@ -624,13 +624,12 @@ fn data_lines(memory: &impl LineMemory) -> usize {
 /// Stores a line: calls `payload` for the payload, then stores the header.
 #[inline(always)]
 fn store<L: OwnLine>(mine: &L, header: u64, payload: impl FnOnce(&L)) {
-    if cfg!(flounder_bug = "header_first") {
+    if planted("header_first") {
         mine.store(HEADER, header, Ordering::Release);
     }
     payload(mine);
     // SYNC line-publish: Release, pairs with the Acquire in `next`, `lines` and `copy_alike`.
-    let order =
-        if cfg!(flounder_bug = "relaxed_header") { Ordering::Relaxed } else { Ordering::Release };
+    let order = if planted("relaxed_header") { Ordering::Relaxed } else { Ordering::Release };
     mine.store(HEADER, header, order);
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //! No thread waits for another one. `tests/loom_job_queue.rs` checks every interleaving.
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, planted};
 
 /// Runs work on one thread at a time.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ impl Combiner {
             let done = Done(self);
             work();
             drop(done);
-            let is_served = cfg!(flounder_bug = "combiner_forgets")
-                || self.requests.load(Ordering::Acquire) == seen;
+            let is_served =
+                planted("combiner_forgets") || self.requests.load(Ordering::Acquire) == seen;
             if is_served {
                 break;
             }

@@ -12,6 +12,12 @@ pub(crate) use core::sync::atomic::{
 };
 pub(crate) use std::thread_local;
 
+/// Returns true in a model into which this defect was put.
+#[inline]
+pub(crate) const fn planted(_defect: &str) -> bool {
+    false
+}
+
 /// A lock without poisoning. Its holders leave the value consistent when they panic.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

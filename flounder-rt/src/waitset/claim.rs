@@ -13,7 +13,7 @@
 //!
 //! `tests/loom_remote.rs` checks every interleaving.
 
-use crate::sync::{AtomicU8, Ordering};
+use crate::sync::{AtomicU8, Ordering, planted};
 
 /// An armed channel or a descriptor wakes the source.
 const IDLE: u8 = 0;
@@ -67,7 +67,7 @@ impl Claim {
     pub(crate) fn wake(&self) -> bool {
         let before = self.change(|state| match state {
             IDLE | POLLED => PENDING,
-            RUNNING if !cfg!(flounder_bug = "claim_ignores_wake") => WOKEN,
+            RUNNING if !planted("claim_ignores_wake") => WOKEN,
             other => other,
         });
         matches!(before, IDLE | POLLED)

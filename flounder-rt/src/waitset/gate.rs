@@ -1,6 +1,6 @@
 //! The agreement between a waitset that goes to sleep and threads that post to it: two flags.
 
-use crate::sync::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, fence, planted};
 
 /// A poster [announces](Gate::announce) what it has queued; the sleeper [sleeps](Gate::sleep) only
 /// if nothing was announced.
@@ -33,7 +33,7 @@ impl Gate {
             return false;
         }
         // SYNC gate-sleep: with the fence in `sleep`.
-        if !cfg!(flounder_bug = "gate_without_fence") {
+        if !planted("gate_without_fence") {
             fence(Ordering::SeqCst);
         }
         self.asleep.load(Ordering::Relaxed)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::priority::{Pending, Priority};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, planted};
 
 /// An event of a pool.
 pub(crate) trait Ranked {
@@ -222,7 +222,7 @@ impl<T: Ranked> WorkerPool<T> {
                 let result = kernel.poll(wait, &mut found);
                 state = self.state.lock();
                 state.polling = false;
-                if !cfg!(flounder_bug = "pool_stays_rung") {
+                if !planted("pool_stays_rung") {
                     state.interrupted = false;
                 }
                 for event in found.drain(..) {

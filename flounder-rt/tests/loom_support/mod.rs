@@ -8,12 +8,21 @@ use sync::{Condvar, Mutex};
 pub(crate) mod sync {
     //! What `crate::sync` is to the sources, with loom's types.
 
+    use std::ffi::OsString;
     use std::ops::{Deref, DerefMut};
+    use std::sync::OnceLock;
     use std::time::Instant;
 
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
     };
+
+    /// Returns true if `FLOUNDER_DEFECT` names this defect.
+    pub(crate) fn planted(defect: &str) -> bool {
+        static NAMED: OnceLock<Option<OsString>> = OnceLock::new();
+        let named = NAMED.get_or_init(|| std::env::var_os("FLOUNDER_DEFECT"));
+        named.as_ref().is_some_and(|named| named == defect)
+    }
 
     /// Loom's takes no `const`.
     macro_rules! one_for_each_thread {

@@ -10,7 +10,7 @@
 use core::task::Waker;
 use std::collections::BTreeMap;
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, planted};
 
 use super::job_queue::Notify;
 
@@ -54,7 +54,7 @@ impl<T: Copy + Ord> Alarms<T> {
             };
             alarm.0 = Some(key);
             let old = (before, state.set.insert(key, waker));
-            let too_late = if cfg!(flounder_bug = "alarm_of_no_use") {
+            let too_late = if planted("alarm_of_no_use") {
                 state.look.is_none()
             } else {
                 state.look.is_none_or(|look| at < look)

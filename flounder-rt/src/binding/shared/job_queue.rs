@@ -15,7 +15,7 @@
 use core::task::Waker;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::sync::Mutex;
+use crate::sync::{Mutex, planted};
 
 /// The queue, of items `T` and reports `R`.
 pub(crate) struct JobQueue<T, R> {
@@ -136,7 +136,7 @@ impl<T, R> JobQueue<T, R> {
             let mut state = self.state.lock();
             let own = state.waiting.remove(&ticket);
             let was_kept = state.kept.remove(&ticket);
-            let passes_on = was_kept && !cfg!(flounder_bug = "job_queue_keeps_place");
+            let passes_on = was_kept && !planted("job_queue_keeps_place");
             let next = if passes_on { state.keep(self.capacity) } else { Vec::new() };
             (own, next)
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::Instant;
 
-use crate::sync::{Condvar, Mutex, thread_local};
+use crate::sync::{Condvar, Mutex, planted, thread_local};
 
 /// A parked thread. Not `std::thread::park`, whose token other code may use.
 struct Parker {
@@ -43,7 +43,7 @@ impl Wake for Parker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         *self.woken.lock() = true;
-        if !cfg!(flounder_bug = "park_without_notice") {
+        if !planted("park_without_notice") {
             self.bell.notify_one();
         }
     }

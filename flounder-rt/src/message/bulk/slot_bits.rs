@@ -7,7 +7,7 @@
 //!   Note::set --true--> wakes that thread -->
 //! ```
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, planted};
 
 /// One bit for each slot of a pool.
 pub(crate) struct SlotBits(Box<[AtomicU64]>);
@@ -22,11 +22,8 @@ impl SlotBits {
         let mask = 1 << (bit % 64);
         // SYNC slot-release: Release, pairs with the Acquire in `take`: what a thread has read of a slot, it has read before
         // the peer is told that the slot is free.
-        let order = if cfg!(flounder_bug = "slot_release_relaxed") {
-            Ordering::Relaxed
-        } else {
-            Ordering::Release
-        };
+        let order =
+            if planted("slot_release_relaxed") { Ordering::Relaxed } else { Ordering::Release };
         self.0[usize::from(bit / 64)].fetch_or(mask, order) & mask == 0
     }
 
@@ -66,6 +63,6 @@ impl Note {
     /// Called before the bits and the news are read.
     pub(crate) fn take(&self) {
         // SYNC bulk-note: pairs with the swap in `set`. What is noted from here on wakes the thread again.
-        self.0.swap(cfg!(flounder_bug = "slot_note_stays"), Ordering::AcqRel);
+        self.0.swap(planted("slot_note_stays"), Ordering::AcqRel);
     }
 }
