@@ -16,7 +16,7 @@ use flounder_drivers::__private::scc::line::{HALVES, LAST, LineInfo, LineKind, h
 use flounder_drivers::__private::scc::pool::{publish, refresh};
 use flounder_drivers::__private::scc::ring::{DATA, Ring};
 use flounder_drivers::scc::model::{Core, DOORBELLS, FaultRates, ModelEnd};
-use flounder_drivers::scc::{CacheOpReason, Hardware, LINE_WORDS, Model, Scc, ends};
+use flounder_drivers::scc::{CacheOpReason, Hardware, LINE_WORDS, LineCaches, Model, Scc, ends};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::{
     Channel, ChannelError, Connector, Incoming, Outgoing, Progress, ProtocolError, Recv,
@@ -350,6 +350,16 @@ impl<F: FnMut(Op, u64) -> u64 + Send> Hardware for Spied<F> {
         (self.then)(Op::Load(line, word), value)
     }
 
+    fn ring(&mut self) -> bool {
+        self.hardware.ring()
+    }
+
+    fn rung(&mut self) -> bool {
+        self.hardware.rung()
+    }
+}
+
+impl<F: FnMut(Op, u64) -> u64 + Send> LineCaches for Spied<F> {
     fn write_back(&mut self, line: usize, reason: CacheOpReason) {
         self.hardware.write_back(line, reason);
         (self.then)(Op::Other, 0);
@@ -368,14 +378,6 @@ impl<F: FnMut(Op, u64) -> u64 + Send> Hardware for Spied<F> {
     fn fence_reads(&mut self, reason: CacheOpReason) {
         self.hardware.fence_reads(reason);
         (self.then)(Op::Other, 0);
-    }
-
-    fn ring(&mut self) -> bool {
-        self.hardware.ring()
-    }
-
-    fn rung(&mut self) -> bool {
-        self.hardware.rung()
     }
 }
 

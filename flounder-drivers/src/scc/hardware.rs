@@ -11,8 +11,25 @@ use rustix::io::Errno;
 /// 64-bit words of a line.
 pub const LINE_WORDS: usize = 4;
 
+/// Operations on the caches of one end, by number of the line.
+///
+/// An end writes back lines that it alone writes, and invalidates lines that it only reads.
+pub trait LineCaches {
+    /// Starts to write a line back to memory.
+    fn write_back(&mut self, line: usize, reason: CacheOpReason);
+
+    /// Starts to drop what is cached of a line.
+    fn invalidate(&mut self, line: usize, reason: CacheOpReason);
+
+    /// Finishes what `write_back` started, before any later operation of this end.
+    fn fence_writes(&mut self, reason: CacheOpReason);
+
+    /// Finishes what `invalidate` started, before any later operation of this end.
+    fn fence_reads(&mut self, reason: CacheOpReason);
+}
+
 /// The machine, as one end of a channel sees it: a region that it alone writes, a region that it
-/// only reads, and doorbells.
+/// only reads, their lines in its caches, and doorbells.
 ///
 /// Nothing between the two ends is coherent. What an end stores may stay in its cache for ever, and
 /// what it loads may come out of its cache, however old, unless the end acts:
@@ -29,7 +46,7 @@ pub const LINE_WORDS: usize = 4;
 /// * Stores of one end to *one line* become visible in the order in which they were made.
 /// * An end does not store before its earlier loads have returned.
 /// * A doorbell that rings stays rung until it is checked.
-pub trait Hardware: Send {
+pub trait Hardware: LineCaches + Send {
     /// Returns the number of lines of the region that this end writes.
     fn lines(&self) -> usize;
 
@@ -41,18 +58,6 @@ pub trait Hardware: Send {
 
     /// Loads a word of the peer's region, current or old.
     fn load(&mut self, line: usize, word: usize) -> u64;
-
-    /// Starts to write a line of this end's region back to memory.
-    fn write_back(&mut self, line: usize, reason: CacheOpReason);
-
-    /// Starts to drop what is cached of a line of the peer's region.
-    fn invalidate(&mut self, line: usize, reason: CacheOpReason);
-
-    /// Finishes what `write_back` started, before any later operation of this end.
-    fn fence_writes(&mut self, reason: CacheOpReason);
-
-    /// Finishes what `invalidate` started, before any later operation of this end.
-    fn fence_reads(&mut self, reason: CacheOpReason);
 
     /// Rings the doorbell of the peer's end. Returns false if that failed and has to be retried.
     #[must_use = "a doorbell that was not rung has to be rung later"]

@@ -12,7 +12,7 @@ use flounder_rt::waitset::Watched;
 use rustix::io::Errno;
 
 use super::cache::Caches;
-use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
+use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS, LineCaches};
 use crate::doorbell::Doorbell;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
 use crate::mem::{self, LineMemory, OwnMemory};
@@ -76,28 +76,6 @@ impl Hardware for Machine {
         self.theirs.load(line, word, Ordering::Acquire)
     }
 
-    #[inline]
-    fn write_back(&mut self, line: usize, _reason: CacheOpReason) {
-        let (line, word) = locate(line, 0);
-        self.caches.write_back(self.mine.address(line, word));
-    }
-
-    #[inline]
-    fn invalidate(&mut self, line: usize, _reason: CacheOpReason) {
-        let (line, word) = locate(line, 0);
-        self.caches.drop_line(self.theirs.address(line, word));
-    }
-
-    #[inline]
-    fn fence_writes(&mut self, _reason: CacheOpReason) {
-        self.caches.fence_writes();
-    }
-
-    #[inline]
-    fn fence_reads(&mut self, _reason: CacheOpReason) {
-        self.caches.fence_reads();
-    }
-
     fn ring(&mut self) -> bool {
         let rung = self.peer_doorbell.ring();
         if !rung {
@@ -128,5 +106,29 @@ impl Hardware for Machine {
     fn watched(&self) -> Option<Arc<dyn Watched>> {
         let resources = self.resources.as_ref()?;
         Some(Arc::clone(resources.slot.receiver()) as Arc<dyn Watched>)
+    }
+}
+
+impl LineCaches for Machine {
+    #[inline]
+    fn write_back(&mut self, line: usize, _reason: CacheOpReason) {
+        let (line, word) = locate(line, 0);
+        self.caches.write_back(self.mine.address(line, word));
+    }
+
+    #[inline]
+    fn invalidate(&mut self, line: usize, _reason: CacheOpReason) {
+        let (line, word) = locate(line, 0);
+        self.caches.drop_line(self.theirs.address(line, word));
+    }
+
+    #[inline]
+    fn fence_writes(&mut self, _reason: CacheOpReason) {
+        self.caches.fence_writes();
+    }
+
+    #[inline]
+    fn fence_reads(&mut self, _reason: CacheOpReason) {
+        self.caches.fence_reads();
     }
 }

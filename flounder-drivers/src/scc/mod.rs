@@ -40,7 +40,7 @@ pub mod model;
 pub(crate) mod pool;
 pub(crate) mod ring;
 
-pub use hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
+pub use hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS, LineCaches};
 pub use model::Model;
 
 use cache::Caches;

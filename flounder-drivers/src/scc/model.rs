@@ -37,7 +37,7 @@ use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use flounder_rt::notify::Notifier;
 
-use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS};
+use super::hardware::{CacheOpReason, DoorbellFlag, Hardware, LINE_WORDS, LineCaches};
 
 /// Number of entries in the doorbell ring of a core.
 pub const DOORBELLS: usize = 255;
@@ -386,6 +386,24 @@ impl Hardware for ModelEnd {
         })
     }
 
+    fn ring(&mut self) -> bool {
+        let peer = if self.core == Core::Client { Core::Service } else { Core::Client };
+        let mut state = self.model.0.lock();
+        let once_in = state.faults.refuses;
+        if state.happens(once_in) {
+            return false;
+        }
+        let has_rung = state.doorbells[peer as usize].enter(Some(self.channel));
+        Model::interrupt(state, peer);
+        has_rung
+    }
+
+    fn rung(&mut self) -> bool {
+        self.flag.take()
+    }
+}
+
+impl LineCaches for ModelEnd {
     fn write_back(&mut self, line: usize, reason: CacheOpReason) {
         self.begin(PendingOp::WriteBack(line), reason);
     }
@@ -408,22 +426,6 @@ impl Hardware for ModelEnd {
                 this.end(state, |_, pending| matches!(pending, PendingOp::Invalidate(_)));
             }
         });
-    }
-
-    fn ring(&mut self) -> bool {
-        let peer = if self.core == Core::Client { Core::Service } else { Core::Client };
-        let mut state = self.model.0.lock();
-        let once_in = state.faults.refuses;
-        if state.happens(once_in) {
-            return false;
-        }
-        let has_rung = state.doorbells[peer as usize].enter(Some(self.channel));
-        Model::interrupt(state, peer);
-        has_rung
-    }
-
-    fn rung(&mut self) -> bool {
-        self.flag.take()
     }
 }
 

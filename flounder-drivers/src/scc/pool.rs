@@ -7,27 +7,12 @@
 use core::ops::Range;
 
 use super::cache::Caches;
-use super::hardware::{CacheOpReason, Hardware};
+use super::hardware::{CacheOpReason, LineCaches};
 use crate::mem::pool::{Mapped, PoolCaches, SlotLines};
 
 /// The memory of pools between two processes, with the cache operations of this machine. Where none are known the driver
 /// does not reach other processes.
 pub(crate) static WRITTEN_BACK: Mapped<MachineCaches> = Mapped(MachineCaches);
-
-/// Cache operations on lines, by number.
-pub trait LineCaches {
-    /// Starts to write a line back to memory, like [`Hardware::write_back`].
-    fn write_back(&mut self, line: usize, reason: CacheOpReason);
-
-    /// Finishes what `write_back` started, like [`Hardware::fence_writes`].
-    fn fence_writes(&mut self, reason: CacheOpReason);
-
-    /// Starts to drop what is cached of a line, like [`Hardware::invalidate`].
-    fn invalidate(&mut self, line: usize, reason: CacheOpReason);
-
-    /// Finishes what `invalidate` started, like [`Hardware::fence_reads`].
-    fn fence_reads(&mut self, reason: CacheOpReason);
-}
 
 /// Gets what was stored in these lines to memory, before anything that is stored later.
 #[inline]
@@ -45,24 +30,6 @@ pub fn refresh(hardware: &mut impl LineCaches, lines: Range<usize>) {
         hardware.invalidate(line, CacheOpReason::SlotStale);
     }
     hardware.fence_reads(CacheOpReason::SlotDropped);
-}
-
-impl<H: Hardware> LineCaches for H {
-    fn write_back(&mut self, line: usize, reason: CacheOpReason) {
-        Hardware::write_back(self, line, reason);
-    }
-
-    fn fence_writes(&mut self, reason: CacheOpReason) {
-        Hardware::fence_writes(self, reason);
-    }
-
-    fn invalidate(&mut self, line: usize, reason: CacheOpReason) {
-        Hardware::invalidate(self, line, reason);
-    }
-
-    fn fence_reads(&mut self, reason: CacheOpReason) {
-        Hardware::fence_reads(self, reason);
-    }
 }
 
 /// The caches of this machine.
