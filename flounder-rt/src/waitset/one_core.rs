@@ -48,6 +48,8 @@ pub(super) struct OneCore {
     granted: Cell<u32>,
     /// True if the last wait blocked at once.
     blocks: Cell<bool>,
+    /// True if drivers knew at the last wait where the peers ran.
+    is_known: Cell<bool>,
 }
 
 impl OneCore {
@@ -73,6 +75,7 @@ impl OneCore {
     }
 
     fn must_block(&self, peer: PeerProcessor) -> bool {
+        self.is_known.set(peer != PeerProcessor::Unknown);
         let blocks = match peer {
             PeerProcessor::This => true,
             PeerProcessor::Another => false,
@@ -99,8 +102,12 @@ impl OneCore {
         self.blocks.set(false);
     }
 
-    /// A wait has polled in vain, and then slept for less time than it had polled.
+    /// A wait has polled in vain, and then slept for less time than it had polled. Nothing is learned from that where drivers
+    /// know.
     pub(super) fn slept_briefly(&self) {
+        if self.is_known.get() {
+            return;
+        }
         let granted = if has_one_processor() {
             (2 * self.granted.get()).clamp(*AT_ONCE.start(), *AT_ONCE.end())
         } else {
@@ -177,5 +184,33 @@ impl Waitset {
             self.drain_remote();
         }
         waited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+
+    use super::*;
+
+    /// Returns what is learned from a brief sleep of a thread that has one processor.
+    fn learned(peer: PeerProcessor) -> u32 {
+        let pinned = std::thread::spawn(move || {
+            let mut one = CpuSet::new();
+            one.set(sched_getcpu());
+            sched_setaffinity(None, &one).expect("a thread may stay where it is");
+            let one_core = OneCore::default();
+            one_core.must_block(peer);
+            one_core.slept_briefly();
+            one_core.left.get()
+        });
+        pinned.join().expect("it does not panic")
+    }
+
+    #[test]
+    fn brief_sleep_teaches_where_no_driver_knows_the_peer() {
+        assert_eq!(learned(PeerProcessor::Unknown), *AT_ONCE.start());
+        assert_eq!(learned(PeerProcessor::Another), 0);
+        assert_eq!(learned(PeerProcessor::This), 0);
     }
 }
