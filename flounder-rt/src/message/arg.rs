@@ -465,10 +465,9 @@ pub struct CapsToSend<'a> {
     /// Copies; [`send`](Self::send) adds the capabilities that are moved.
     caps: Vec<Cap>,
     /// Capabilities that are moved, with their positions in the message.
-    gifts: Vec<(usize, &'a CapToMove)>,
-    /// Bulk arguments, which may name slots. Most messages have one at most, which needs no memory.
-    bulk: Option<&'a BulkToSend<'a>>,
-    more_bulks: Vec<&'a BulkToSend<'a>>,
+    gifts: Few<(usize, &'a CapToMove)>,
+    /// Bulk arguments, which may name slots.
+    bulks: Few<&'a BulkToSend<'a>>,
     /// True if [`kept`](Self::kept) has put the slots among the capabilities.
     is_kept: bool,
 }
@@ -482,13 +481,7 @@ impl<'s> CapsToSend<'s> {
         reason = "generated code cannot count on traits in scope"
     )]
     pub const fn new() -> Self {
-        Self {
-            caps: Vec::new(),
-            gifts: Vec::new(),
-            bulk: None,
-            more_bulks: Vec::new(),
-            is_kept: false,
-        }
+        Self { caps: Vec::new(), gifts: Few::NONE, bulks: Few::NONE, is_kept: false }
     }
 
     /// Copies the capabilities that `list` adds to its argument, at most `most`.
@@ -505,20 +498,12 @@ impl<'s> CapsToSend<'s> {
         Ok(())
     }
 
-    #[inline]
-    fn bulks(&self) -> impl Iterator<Item = &'s BulkToSend<'s>> {
-        self.bulk.into_iter().chain(self.more_bulks.iter().copied())
-    }
-
     /// Adds a bulk argument.
     pub(crate) fn bulk(&mut self, bulk: &'s BulkToSend<'s>) -> io::Result<()> {
         if let Some(cap) = bulk.cap() {
             self.caps.push(cap?);
         }
-        match self.bulk {
-            None => self.bulk = Some(bulk),
-            Some(_) => self.more_bulks.push(bulk),
-        }
+        self.bulks.push(bulk);
         Ok(())
     }
 
@@ -529,13 +514,13 @@ impl<'s> CapsToSend<'s> {
     /// # Errors
     /// The error of `send`.
     pub fn send<T, E>(mut self, send: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        for (at, gift) in &self.gifts {
+        for (at, gift) in self.gifts.iter() {
             if let Some(cap) = gift.cap.take() {
                 gift.at.set(*at);
                 self.caps.insert(*at, cap);
             }
         }
-        self.bulks().for_each(BulkToSend::lend);
+        self.bulks.iter().for_each(|bulk| bulk.lend());
         let result = send(&mut self);
         if result.is_err() {
             self.take_back();
@@ -545,7 +530,7 @@ impl<'s> CapsToSend<'s> {
 
     /// The message was refused.
     fn take_back(&mut self) {
-        for bulk in self.bulks().collect::<Vec<_>>() {
+        for bulk in self.bulks.iter() {
             if self.is_kept {
                 bulk.take_loan(&mut self.caps);
             } else {
@@ -571,10 +556,39 @@ impl<'s> CapsToSend<'s> {
     pub fn kept(&mut self) -> &mut Vec<Cap> {
         if !self.is_kept {
             self.is_kept = true;
-            for bulk in self.bulk.into_iter().chain(self.more_bulks.iter().copied()) {
+            for bulk in self.bulks.iter() {
                 bulk.put_loan(&mut self.caps);
             }
         }
         &mut self.caps
+    }
+}
+
+/// A list of which most messages have one item at most, which needs no memory.
+#[derive(Debug)]
+struct Few<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Few<T> {
+    const NONE: Self = Self { first: None, more: Vec::new() };
+
+    #[inline]
+    fn push(&mut self, item: T) {
+        match self.first {
+            None => self.first = Some(item),
+            Some(_) => self.more.push(item),
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    #[inline]
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.first.iter().chain(&self.more)
     }
 }

@@ -5,6 +5,7 @@
 //! program, not to the descriptors that drivers and monitors exchange while a binding is made.
 
 use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -47,6 +48,9 @@ static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parent
     RwLock::new(policy)
 });
 
+/// True once a rule was set: most programs have none, and need no lock to see that.
+static MAY_BE_SET: AtomicBool = AtomicBool::new(false);
+
 /// Sets the rule for this domain: `policy` is called for each capability and returns true if it may pass. Without a rule, all
 /// capabilities pass. If one capability of a message is refused, the message is lost, which is reported at both ends:
 ///
@@ -69,6 +73,9 @@ static POLICY: PerProcess<RwLock<Option<Arc<Policy>>>> = PerProcess::new(|parent
 /// # policy::clear_cap_policy();
 /// ```
 pub fn set_cap_policy(policy: impl Fn(&CapTransfer<'_>) -> bool + Send + Sync + 'static) {
+    // SYNC policy: a send that happens after this call sees the flag, and the lock orders the rule. The flag is set before the
+    // lock is taken, so that a child that is forked between the two asks for the rule, and finds it locked.
+    MAY_BE_SET.store(true, Ordering::Relaxed);
     let old = POLICY.here().write().replace(Arc::new(policy));
     drop(old);
 }
@@ -80,7 +87,12 @@ pub fn clear_cap_policy() {
 }
 
 /// Returns true if all of `caps` may pass. A rule that panics lets nothing pass.
+#[inline]
 pub(crate) fn allows(direction: Direction, peer: &Peer, caps: &[Cap]) -> bool {
+    // SYNC policy: pairs with `set_cap_policy`.
+    if !MAY_BE_SET.load(Ordering::Relaxed) {
+        return true;
+    }
     let Some(policy) = POLICY.here().read().clone() else { return true };
     let ask = || caps.iter().all(|cap| policy(&CapTransfer { direction, peer, cap: cap.as_fd() }));
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or(false)
