@@ -20,9 +20,9 @@ use feed::{Fed, Feeds, INTERFACE};
 use flounder_rt::binding::{Dispatch, RawBinding, Received};
 use flounder_rt::notify::Notifier;
 use flounder_rt::peer::Peer;
-use flounder_rt::waitset::{ChannelState, EventChannel, EventError, Interest, Watched};
+use flounder_rt::waitset::{ChannelState, EventChannel, EventError, Interest, Watched, Watcher};
 use flounder_rt::wire::DecodeError;
-use flounder_rt::{BindingError, DispatchError, Outcome, Waitset};
+use flounder_rt::{BindingError, DispatchError, Outcome, SharedWaitset, Waitset};
 use waitset_support::{LIMIT, cpu_time, rules_of_each_waitset, within};
 
 type Log = Rc<RefCell<Vec<u64>>>;
@@ -596,6 +596,94 @@ fn watched_descriptor_fires_until_empty_and_is_free_when_gone() {
         assert!(used < Duration::from_millis(5), "{used:?}");
         assert_eq!(hits.load(Ordering::Relaxed), 3);
         drop(copy);
+    });
+}
+
+/// A pipe's reading end, which is read once the events that it has caused have run.
+struct ReadLater {
+    pipe: OwnedFd,
+    log: Arc<Mutex<Vec<&'static str>>>,
+    event: Box<dyn Fn() + Send + Sync>,
+}
+
+impl ReadLater {
+    fn new(
+        log: &Arc<Mutex<Vec<&'static str>>>,
+        post: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+    ) -> (Arc<dyn Watched>, OwnedFd) {
+        let (pipe, write) = rustix::pipe::pipe().expect("a pipe");
+        let theirs = Arc::clone(log);
+        let event = Box::new(move || {
+            let log = Arc::clone(&theirs);
+            post(Box::new(move || log.lock().expect("nobody panics with it").push("event")));
+        });
+        (Arc::new(Self { pipe, log: Arc::clone(log), event }), write)
+    }
+
+    fn note(&self, what: &'static str) {
+        self.log.lock().expect("nobody panics with it").push(what);
+    }
+}
+
+impl Watched for ReadLater {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    fn fired(&self) {
+        self.note("fired");
+        (self.event)();
+    }
+
+    fn finish(&self) {
+        self.note("finish");
+        rustix::io::read(&self.pipe, &mut [0]).expect("it is readable");
+    }
+}
+
+#[test]
+fn driver_finishes_after_the_events_of_its_descriptor_and_before_the_next_wait() {
+    within(LIMIT, || {
+        let (ws, log) = (Waitset::new(), Arc::new(Mutex::new(Vec::new())));
+        let remote = ws.remote();
+        let (watched, write) = ReadLater::new(&log, move |event| {
+            remote.post(move |_| {
+                event();
+                Ok(())
+            });
+        });
+        ws.watch(&watched).expect("a pipe can be watched");
+        for _ in 0..2 {
+            rustix::io::write(&write, b"x").expect("it has room");
+            ws.dispatch().expect("no callback fails");
+            let soon = Some(Instant::now() + Duration::from_millis(1));
+            ws.dispatch_until(soon, || false).expect("no callback fails");
+            let seen = core::mem::take(&mut *log.lock().expect("nobody panics with it"));
+            assert_eq!(seen, ["fired", "event", "finish"]);
+        }
+    });
+}
+
+#[test]
+fn driver_finishes_before_a_shared_waitset_waits_again() {
+    within(LIMIT, || {
+        let (ws, log) = (SharedWaitset::new(), Arc::new(Mutex::new(Vec::new())));
+        let theirs = ws.clone();
+        let (watched, write) = ReadLater::new(&log, move |event| {
+            theirs.post(move |_| {
+                event();
+                Ok(())
+            });
+        });
+        ws.watch(&watched).expect("a pipe can be watched");
+        for _ in 0..2 {
+            rustix::io::write(&write, b"x").expect("it has room");
+            ws.dispatch().expect("no callback fails");
+            let soon = Instant::now() + Duration::from_millis(1);
+            ws.dispatch_until(Some(soon), || false).expect("no callback fails");
+            let seen = core::mem::take(&mut *log.lock().expect("nobody panics with it"));
+            assert_eq!(seen, ["fired", "event", "finish"]);
+        }
     });
 }
 

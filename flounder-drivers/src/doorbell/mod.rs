@@ -7,13 +7,15 @@
 //!
 //! ```text
 //!   sender:   log[n mod 512] = (n + 1) << 32 | slot;  n += 1;  send 1 byte to the socket
-//!   receiver: socket readable -> take a byte; read the log from where it stopped; notify the slots; a gap -> notify all slots;
-//!             unless there was one entry, take more and read on
+//!   receiver: socket readable -> read the log from where it stopped; notify the slots; a gap -> notify all slots;
+//!             before the next sleep, or at once if there was no entry -> take the datagrams; read the log again
 //! ```
 //!
 //! A datagram may carry the *capabilities* of a message instead (`docs/design/0017`): then it names the slot, and the receiver
 //! puts them into the inbox of that channel, which is notified. Whoever takes a datagram does all of this, a waitset that was
 //! woken or a channel that looks for its own capabilities; the lock is held from the system call until the inbox has them.
+//!
+//! The log comes first because it takes no system call: the channel that was rung answers before its datagram is taken.
 //!
 //! So ten thousand sleeping channels cost two descriptors, and a wake-up costs one entry instead of
 //! a search. The log may be overrun, which its tags show; then every channel of this link is visited

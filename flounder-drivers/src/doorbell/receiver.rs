@@ -1,7 +1,8 @@
 //! The socket of this process's doorbell, and the channels that are rung with it.
 //!
 //! # Invariants
-//! * The log is read after a datagram was taken: an entry whose datagram did not fit into the full socket is found then.
+//! * The log is read after a datagram was taken: an entry whose datagram did not fit into the full socket is found then. It may
+//!   be read before as well. Then `unread` datagrams are taken before the waitset sleeps again, and the log is read after them.
 //! * The lock is held from the system call that takes a datagram until its capabilities are in their inbox, except while a
 //!   thread waits on the socket, which `is_waiting` reports.
 //! * Nothing is notified, logged or closed under the lock ([`Served`]).
@@ -54,6 +55,8 @@ struct ReceiverState {
     setup: Vec<Cap>,
     taken: Vec<Option<SlotEntry>>,
     free: Vec<u32>,
+    /// Datagrams that are left in the socket for entries that were read: at most [`DRAIN`].
+    unread: usize,
     /// Number of waitsets that have watched the socket so far.
     watchers: usize,
     /// Calls that wait on the socket take [`BRIEF_WAIT`] at most.
@@ -88,6 +91,7 @@ impl DoorbellReceiver {
             setup,
             taken: Vec::new(),
             free: Vec::new(),
+            unread: 0,
             watchers: 0,
             is_limited: false,
             is_waiting: false,
@@ -158,6 +162,35 @@ impl DoorbellReceiver {
         (!is_empty || is_unsure) && !inbox.is_due(sequence)
     }
 
+    /// Notifies the slots that were rung, without a visit to the socket. Returns true if there are any.
+    fn read_ahead(&self) -> bool {
+        let mut served = Served::default();
+        let mut inner = self.inner.lock();
+        inner.read_log(&mut served, None);
+        inner.unread = inner.unread.saturating_add(served.slots).min(DRAIN);
+        drop(inner);
+        served.rung.iter().for_each(Notifier::notify);
+        served.slots > 0
+    }
+
+    /// Takes the datagrams of the entries that were read ahead of them. Returns true if it has woken a channel.
+    fn take_unread(&self) -> bool {
+        let (mut left, mut next) = (DRAIN, self.inner.lock().unread);
+        let mut has_woken = false;
+        while next > 0 {
+            let served = self.serve(next, &mut left);
+            let is_over = served.datagrams == 0;
+            next = if is_over { 0 } else { served.woken() };
+            has_woken |= served.woken() > 0;
+            served.finish(&self.account, None);
+            if is_over {
+                // Another thread has taken them.
+                self.inner.lock().unread = 0;
+            }
+        }
+        has_woken
+    }
+
     /// Takes up to `datagrams` datagrams, within `left`, and then reads the log.
     fn serve(&self, datagrams: usize, left: &mut usize) -> Served {
         let mut served = Served::default();
@@ -187,6 +220,7 @@ impl DoorbellReceiver {
     ) -> usize {
         served.datagrams += 1;
         if received.bytes != size_of_val(&words) && received.caps.is_empty() {
+            inner.unread = inner.unread.saturating_sub(1);
             return 1;
         }
         inner.put_caps(words, received, self.origin.is_cut_off(), served);
@@ -197,7 +231,14 @@ impl DoorbellReceiver {
     /// for the slot `own` of a ring. Returns false at once if another waitset watches the socket: its thread could take what
     /// this one waits for, and could not wake it.
     fn wait(&self, own: u32) -> bool {
-        if !self.born.is_here() || !self.begin_waiting() {
+        if !self.born.is_here() {
+            return false;
+        }
+        // What is left from before would end the wait.
+        if self.take_unread() {
+            return true;
+        }
+        if !self.begin_waiting() {
             return false;
         }
         let mut words = [0; CAP_WORDS];
@@ -248,6 +289,11 @@ struct Served {
 }
 
 impl Served {
+    /// Returns the number of channels that are woken.
+    const fn woken(&self) -> usize {
+        self.slots + self.arrived.len()
+    }
+
     /// Charges the capabilities to `account` and notifies the channels, except of the event of a message that the caller
     /// waits for.
     fn finish(self, account: &Account, awaited: Option<(&Arc<CapInbox>, u64)>) {
@@ -272,15 +318,20 @@ impl Watched for DoorbellReceiver {
         self.inner.lock().watchers += 1;
     }
 
+    /// Reads the log, which takes no system call, and leaves the datagrams to [`finish`](Watched::finish): the channels that
+    /// were rung have their turns before. A datagram without an entry is taken at once.
     fn fired(&self) {
         if !self.born.is_here() {
+            return;
+        }
+        if self.read_ahead() {
             return;
         }
         let (mut left, mut next, mut is_first) = (DRAIN, 1, true);
         loop {
             let served = self.serve(next, &mut left);
             let is_over = served.datagrams == 0 && !is_first;
-            let woken = served.slots + served.arrived.len();
+            let woken = served.woken();
             served.finish(&self.account, None);
             // A datagram that is left in the socket makes it fire again. So one ring costs one look, and no entry is missed.
             if is_over || woken == 1 {
@@ -289,15 +340,17 @@ impl Watched for DoorbellReceiver {
             (next, is_first) = (if woken == 0 { DRAIN } else { woken }, false);
         }
     }
+
+    fn finish(&self) {
+        if self.born.is_here() {
+            self.take_unread();
+        }
+    }
 }
 
 impl ReceiverState {
     /// Reads the log, after datagrams were taken or none was there.
     fn look(&mut self, served: &mut Served, own: Option<u32>) {
-        if served.datagrams > 0 {
-            // The peer has rung, so it has the sender: drop the spare copies and their descriptors.
-            served.unused.append(&mut self.setup);
-        }
         // SYNC wake-log: with the fence in `DoorbellSender::ring`. The log is read after something was drained.
         fence(Ordering::SeqCst);
         self.read_log(served, own);
@@ -306,7 +359,7 @@ impl ReceiverState {
     /// Finds the slots that were rung since the last call, or all slots if the log was overrun. Leaves out the notifier of
     /// `own`.
     fn read_log(&mut self, served: &mut Served, own: Option<u32>) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = &mut self.log else { return self.drop_spares(served) };
         let slots = &self.taken;
         let read = log.read(|number| {
             if let Some(Some(slot)) = slots.get(number as usize) {
@@ -319,6 +372,14 @@ impl ReceiverState {
         if read == LogRead::Lost {
             served.rung = slots.iter().flatten().map(|slot| slot.notifier.clone()).collect();
             served.slots = served.rung.len();
+        }
+        self.drop_spares(served);
+    }
+
+    /// Drops the descriptors that are kept for the peer once it has rung, because it has them.
+    fn drop_spares(&mut self, served: &mut Served) {
+        if served.datagrams + served.slots > 0 {
+            served.unused.append(&mut self.setup);
         }
     }
 

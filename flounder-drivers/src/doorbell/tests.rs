@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use flounder_rt::account::Account;
 use flounder_rt::cap::Cap;
-use flounder_rt::channel::{CapEvent, CapInbox, CapRefusal, ConnectError};
+use flounder_rt::channel::{BRIEF_WAIT, CapEvent, CapInbox, CapRefusal, ConnectError};
 use flounder_rt::closer::Origin;
 use flounder_rt::notify::Wake;
 use flounder_rt::waitset::Watched;
@@ -51,6 +51,12 @@ fn connected() -> (Arc<DoorbellReceiver>, DoorbellSender) {
     (Arc::new(receiver), DoorbellSender::new(socket, lines))
 }
 
+/// Does what a waitset does that wakes, has nothing else to do, and is about to sleep again.
+fn visit(receiver: &DoorbellReceiver) {
+    receiver.fired();
+    receiver.finish();
+}
+
 fn is_readable(receiver: &DoorbellReceiver) -> bool {
     poll(
         &mut [PollFd::new(&receiver.fd(), PollFlags::IN)],
@@ -69,9 +75,88 @@ fn ring_wakes_its_slot_only() {
         assert!(!is_readable(&receiver));
         sender.ring(if lap % 3 == 0 { &slot_a } else { &slot_b }.number()).unwrap();
         assert!(is_readable(&receiver));
-        receiver.fired();
+        visit(&receiver);
         assert_eq!((a.take(), b.take()), if lap % 3 == 0 { (1, 0) } else { (0, 1) });
     }
+}
+
+#[test]
+fn rung_slot_is_notified_before_its_datagram_is_taken() {
+    let (receiver, sender) = connected();
+    let count = Arc::new(Count::default());
+    let slot = receiver.add_slot(count.notifier());
+    for rings in 1..=3 {
+        for _ in 0..rings {
+            sender.ring(slot.number()).unwrap();
+        }
+        receiver.fired();
+        assert_eq!(count.take(), rings);
+        assert!(is_readable(&receiver), "the socket was not read");
+        receiver.finish();
+        assert_eq!(count.take(), 0);
+        assert!(!is_readable(&receiver), "{rings} datagrams are taken");
+    }
+}
+
+#[test]
+fn ring_that_comes_before_the_datagrams_are_taken_is_found() {
+    let (receiver, sender) = connected();
+    let count = Arc::new(Count::default());
+    let slot = receiver.add_slot(count.notifier());
+    // The last one finds no room in the socket for its datagram.
+    for more in [1, 2, 300, 1000] {
+        sender.ring(slot.number()).unwrap();
+        receiver.fired();
+        assert!(count.take() > 0);
+        for _ in 0..more {
+            sender.ring(slot.number()).unwrap();
+        }
+        receiver.finish();
+        assert!(count.take() > 0);
+        while is_readable(&receiver) {
+            visit(&receiver);
+        }
+        count.take();
+    }
+}
+
+#[test]
+fn capabilities_behind_rings_that_were_read_are_found() {
+    let (receiver, sender) = connected();
+    let (sender, count) = (Arc::new(sender), Arc::new(Count::default()));
+    let (inbox, slot) = (inbox(&count), receiver.add_slot(count.notifier()));
+    slot.expect_caps(0, &inbox);
+    sender.ring(slot.number()).unwrap();
+    CapSender::new(Arc::clone(&sender), slot.number()).send(0, 1, &[]).unwrap();
+    receiver.fired();
+    assert!(!inbox.is_due(1));
+    // The channel that looks for them takes the datagram of the ring first, which nobody has to take any more.
+    while receiver.collect(&inbox, 1) {}
+    assert!(inbox.is_due(1));
+    sender.ring(slot.number()).unwrap();
+    receiver.finish();
+    assert!(is_readable(&receiver), "the next datagram makes the socket fire");
+}
+
+#[test]
+fn brief_wait_is_not_ended_by_datagrams_of_rings_that_were_read() {
+    let (receiver, sender) = connected();
+    let count = Arc::new(Count::default());
+    let slot = receiver.add_slot(count.notifier());
+    receiver.watched();
+    sender.ring(slot.number()).unwrap();
+    receiver.fired();
+    assert_eq!(count.take(), 1);
+    let began = Instant::now();
+    assert!(slot.wait());
+    assert!(began.elapsed() >= BRIEF_WAIT / 2, "it has waited");
+    assert!(!is_readable(&receiver));
+    // One that comes before the wait ends it, although it is not from the socket.
+    sender.ring(slot.number()).unwrap();
+    receiver.fired();
+    sender.ring(slot.number()).unwrap();
+    assert!(slot.wait());
+    assert_eq!(count.take(), 2);
 }
 
 #[cfg(feature = "scc")]
@@ -87,7 +172,7 @@ fn ring_is_found_without_reading_the_socket() {
     assert_eq!(count.take(), 1);
     // The waitset is still woken, although the log has been read.
     assert!(is_readable(&receiver));
-    receiver.fired();
+    visit(&receiver);
     assert!(!is_readable(&receiver));
     assert_eq!(count.take(), 0);
 }
@@ -103,12 +188,12 @@ fn overrun_log_wakes_all_slots_and_recovers() {
         }
         sender.ring(slots[99].number()).unwrap();
         while is_readable(&receiver) {
-            receiver.fired();
+            visit(&receiver);
         }
         assert!(counts.iter().all(|count| count.take() > 0), "{overrun} rings");
         sender.ring(slots[3].number()).unwrap();
         while is_readable(&receiver) {
-            receiver.fired();
+            visit(&receiver);
         }
         assert!(counts[3].take() > 0);
     }
@@ -130,7 +215,7 @@ fn freed_slot_is_reused_and_unknown_slots_are_ignored() {
     assert_eq!(slot.number(), number);
     sender.ring(number + 1).unwrap();
     sender.ring(u32::MAX).unwrap();
-    receiver.fired();
+    visit(&receiver);
     assert_eq!(count.take(), 0);
 }
 
@@ -160,7 +245,7 @@ fn refused_ring_is_retried() {
     connect(sender.socket().unwrap(), &getsockname(receiver.fd()).unwrap()).unwrap();
     assert_eq!(doorbell.retry(), Ok(true));
     assert_eq!(doorbell.sleep_limit(), None);
-    receiver.fired();
+    visit(&receiver);
     assert!(count.take() > 0);
 }
 
@@ -210,7 +295,7 @@ fn capabilities_go_to_the_channel_of_slot_and_connection() {
     let to = |slot: &DoorbellSlot| CapSender::new(Arc::clone(&sender), slot.number());
     let (reader, cap) = pipe();
     to(&slots[1]).send(8, 1, &[cap]).unwrap();
-    receiver.fired();
+    visit(&receiver);
     assert!(!is_readable(&receiver));
     assert_eq!(counts.each_ref().map(|count| count.take()), [0, 1], "one is notified");
     assert!(inboxes[0].is_empty());
@@ -223,7 +308,7 @@ fn capabilities_go_to_the_channel_of_slot_and_connection() {
         let (reader, cap) = pipe();
         let sender = CapSender::new(Arc::clone(&sender), slot);
         sender.send(connection, 2, &[cap]).unwrap();
-        receiver.fired();
+        visit(&receiver);
         assert_eq!(counts.each_ref().map(|count| count.take()), [0, 0]);
         assert!(inboxes.iter().all(|inbox| inbox.is_empty()));
         expect_closed(reader);
@@ -240,7 +325,7 @@ fn too_many_or_false_capabilities_are_closed() {
     let number = slot.number();
     let transmit = |bytes: &[u8], fds: &[BorrowedFd<'_>]| {
         datagram::transmit(sender.socket().unwrap(), &[IoSlice::new(bytes)], fds).unwrap();
-        receiver.fired();
+        visit(&receiver);
     };
     // Not what a datagram of capabilities looks like.
     for bytes in [&[0][..], &[0; 16], &[0; 32]] {
@@ -267,7 +352,7 @@ fn too_many_or_false_capabilities_are_closed() {
     let to = CapSender::new(Arc::clone(&sender), number);
     for sequence in 3..6 {
         to.send(0, sequence, &[]).unwrap();
-        receiver.fired();
+        visit(&receiver);
     }
     assert!(inbox.take_due(3).is_err());
 }
@@ -297,7 +382,7 @@ fn capabilities_beyond_the_limit_are_lost() {
         let (readers, caps): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
         to.send(0, sequence, &caps).unwrap();
         drop(caps);
-        receiver.fired();
+        visit(&receiver);
         match inbox.take_due(sequence) {
             Ok(Some(CapEvent::Arrived(_, caps))) => assert!(!three && caps.len() == 2),
             Ok(Some(CapEvent::Lost(_, refusal))) => {
@@ -331,7 +416,7 @@ fn collecting_channel_serves_the_others() {
     assert!(inboxes[2].is_due(1));
     assert!(is_readable(&receiver), "it takes no more than it needs");
     assert!(matches!(inboxes[0].take_due(1), Ok(Some(_))));
-    receiver.fired();
+    visit(&receiver);
     assert_eq!(counts[0].take(), 1);
     assert!(inboxes[0].is_due(2));
 }
@@ -371,7 +456,7 @@ fn two_readers_lose_and_swap_nothing() {
         let (receiver, is_over) = (&receiver, &is_over);
         scope.spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
-                receiver.fired();
+                visit(receiver);
             }
         });
         for sequence in 1..=MESSAGES {

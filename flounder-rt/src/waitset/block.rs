@@ -28,7 +28,7 @@ const FD_VISIT: usize = 16;
 impl Waitset {
     /// Waits in the kernel and makes the reported sources pending.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<(), DispatchError> {
-        let waited = self.with_sleeper(|sleeper| sleeper.wait(timeout));
+        let waited = self.wait_for_descriptors(timeout);
         // From here on no thread has to wake the waitset, least of all this one.
         self.0.remote.awake();
         self.wake_host_loop();
@@ -38,6 +38,19 @@ impl Waitset {
             self.drain_remote();
         }
         Ok(())
+    }
+
+    /// Waits in the kernel, once drivers have finished what their descriptors have reported. Returns true if
+    /// [`take_found`](Self::take_found) has something to take.
+    pub(super) fn wait_for_descriptors(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut position = 0;
+        // Drivers log, and close capabilities: nothing is borrowed.
+        while let Some(watched) =
+            self.with_sleeper(|sleeper| Ok(sleeper.next_fired(&mut position)))?
+        {
+            watched.finish();
+        }
+        self.with_sleeper(|sleeper| sleeper.wait(timeout))
     }
 
     /// Makes the sources pending that the last wait in the kernel has found.

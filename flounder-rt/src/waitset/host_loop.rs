@@ -154,9 +154,8 @@ impl Waitset {
         let timer = [timer, limit, self.0.trim_at.get()].into_iter().flatten().min();
         // Events that came before are fetched here, so that each after is one that a loop waits for; and what drivers have
         // had watched is watched again.
-        let looked = host_loop
-            .rest(timer)
-            .and_then(|()| self.with_sleeper(|sleeper| sleeper.wait(Some(Duration::ZERO))));
+        let looked =
+            host_loop.rest(timer).and_then(|()| self.wait_for_descriptors(Some(Duration::ZERO)));
         if let Ok(false) = looked {
             return Ok(true);
         }

@@ -483,6 +483,11 @@ impl Kernel<Item> for Host {
                 }
                 _ => Some(Duration::ZERO),
             };
+            let mut position = 0;
+            // Drivers log, and close capabilities: nothing is locked.
+            while let Some(watched) = { self.watches.lock().next_fired(&mut position) } {
+                watched.finish();
+            }
             let rearmed = self.watches.lock().rearm(&ends.epoll);
             let timeout = if rearmed.is_err() { Some(Duration::ZERO) } else { timeout };
             let mut events = self.events.lock();

@@ -22,6 +22,10 @@ pub trait Watched: Send + Sync {
     /// Runs on the waitset's thread, and calls no user code.
     fn fired(&self);
 
+    /// Called after [`fired`](Self::fired), before the waitset watches the descriptor again: for work
+    /// that delays no event when it is done after the events that `fired` has reported.
+    fn finish(&self) {}
+
     /// Called when another waitset begins to watch the descriptor.
     fn watched(&self) {}
 }
@@ -226,6 +230,10 @@ impl Sleeper {
         self.watches.fired(id)
     }
 
+    pub(crate) fn next_fired(&self, from: &mut usize) -> Option<Arc<dyn Watched>> {
+        self.watches.next_fired(from)
+    }
+
     /// Waits for events, at most for `timeout`. Returns true if there are any; [`next`](Self::next)
     /// returns them.
     ///
@@ -283,6 +291,16 @@ impl Watches {
         let watched = self.watched.get(&id)?.upgrade()?;
         self.fired.push(id);
         Some(watched)
+    }
+
+    /// Returns the next object that has fired since the last [`rearm`](Self::rearm), from position `from` on, which advances.
+    pub(crate) fn next_fired(&self, from: &mut usize) -> Option<Arc<dyn Watched>> {
+        let fired = self.fired.get(*from..)?.iter();
+        let mut objects = fired.map(|id| {
+            *from += 1;
+            self.watched.get(id)?.upgrade()
+        });
+        objects.find_map(|object| object)
     }
 
     /// Arms the descriptors that have fired; an id stays in `fired` if that fails.
