@@ -7,6 +7,7 @@ use core::sync::atomic::AtomicBool;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use flounder_rt::channel::ProtocolError;
@@ -20,7 +21,8 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// The ring of cores.
 #[derive(Debug)]
 pub struct Fabric {
-    fifos: [Fifo; CORES],
+    /// Each on cache lines of its own.
+    fifos: [CachePadded<Fifo>; CORES],
     stalls: AtomicU64,
 }
 
@@ -40,11 +42,13 @@ impl Fabric {
     /// Returns a ring with empty FIFOs.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let fifos = core::array::from_fn(|_| Fifo {
-            words: Mutex::new(VecDeque::new()),
-            filled: AtomicU64::new(0),
-            fullest: AtomicU64::new(0),
-            listens: AtomicBool::new(false),
+        let fifos = core::array::from_fn(|_| {
+            CachePadded::new(Fifo {
+                words: Mutex::new(VecDeque::new()),
+                filled: AtomicU64::new(0),
+                fullest: AtomicU64::new(0),
+                listens: AtomicBool::new(false),
+            })
         });
         Arc::new(Self { fifos, stalls: AtomicU64::new(0) })
     }

@@ -8,6 +8,7 @@
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
@@ -25,8 +26,11 @@ use crate::doorbell::Doorbell;
 const MAX_DEPTH: usize = 8;
 
 /// A core.
+///
+/// The cores of a board are made one after the other. Each kernel lies on cache lines of its own, or threads that use
+/// different cores would take lines away from each other.
 pub(crate) struct Node {
-    kernel: Mutex<Kernel>,
+    kernel: CachePadded<Mutex<Kernel>>,
     others: OtherCores,
 }
 
@@ -47,13 +51,13 @@ pub(crate) trait CoreOwner: Send + Sync {}
 impl Node {
     /// Returns a core of a board.
     pub(crate) fn on_board(kernel: Kernel, nodes: Weak<Nodes>) -> Arc<Self> {
-        Arc::new(Self { kernel: Mutex::new(kernel), others: OtherCores::Board(nodes) })
+        Arc::new(Self { kernel: Mutex::new(kernel).into(), others: OtherCores::Board(nodes) })
     }
 
     /// Returns the core that this process has toward another one, without a machine yet.
     pub(crate) fn toward_process() -> Arc<Self> {
         Arc::new(Self {
-            kernel: Mutex::new(Kernel::new()),
+            kernel: Mutex::new(Kernel::new()).into(),
             others: OtherCores::Process(Mutex::new(None)),
         })
     }

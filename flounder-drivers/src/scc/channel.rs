@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crossbeam_utils::CachePadded;
 use flounder_rt::bulk::BulkMemory;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, Outgoing, PairId, Progress, ProtocolError, Readiness, Recv,
@@ -22,9 +23,13 @@ const WHOLE_WORDS: usize = HALVES / 2;
 const LAST_TRIES: usize = 64;
 
 /// One end of a channel.
+///
+/// As in ump, each end of a channel between threads lies on cache lines of its own.
 pub(crate) struct SccChannel<H: Hardware> {
     ring: HalfWordRing<H>,
     assembler: MessageAssembler,
+    /// Aligns the end to cache lines of its own.
+    _own_lines: CachePadded<()>,
 }
 
 /// A ring whose lines carry halves of words. Every write has to be announced.
@@ -39,6 +44,7 @@ impl<H: Hardware> SccChannel<H> {
         Self {
             ring: HalfWordRing { inner: ring, join: HalfJoiner::default() },
             assembler: MessageAssembler::new(caps),
+            _own_lines: CachePadded::new(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
 use flounder_rt::notify::{Notifier, Wake};
 use flounder_rt::waitset::Watched;
 use rustix::io::Errno;
@@ -139,7 +140,9 @@ impl fmt::Display for CacheOpReason {
 /// The doorbell of one end within this process: a flag, and the notifier of its owner.
 #[derive(Debug)]
 pub struct DoorbellFlag {
-    rung: AtomicBool,
+    /// On cache lines of its own: the owner looks at it with each message, and the flag of the other end, which is made next,
+    /// is set with each message.
+    rung: CachePadded<AtomicBool>,
     owner: Notifier,
 }
 
@@ -147,7 +150,7 @@ impl DoorbellFlag {
     /// Returns a flag that is not set, and notifies `owner` when it is.
     #[must_use]
     pub fn new(owner: Notifier) -> Arc<Self> {
-        Arc::new(Self { rung: AtomicBool::new(false), owner })
+        Arc::new(Self { rung: AtomicBool::new(false).into(), owner })
     }
 
     /// Returns a notifier that sets the flag.
