@@ -35,6 +35,8 @@ impl<T> Shared<T> {
 
 struct Slot<T> {
     state: State<T>,
+    /// True while the receiver blocks.
+    is_receiver_blocked: bool,
     /// Waker of the receiver.
     receiver_waker: Option<Waker>,
     /// Waker of [`Sender::closed`].
@@ -52,7 +54,8 @@ enum State<T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { state: State::Open, receiver_waker: None, sender_waker: None }
+        let state = State::Open;
+        Self { state, is_receiver_blocked: false, receiver_waker: None, sender_waker: None }
     }
 }
 
@@ -76,9 +79,12 @@ impl<T> Sender<T> {
             State::Open => (core::mem::replace(&mut slot.state, state), slot.receiver_waker.take()),
             _ => (state, None),
         };
+        let is_receiver_blocked = slot.is_receiver_blocked;
         drop(slot);
         drop(old);
-        self.0.changed.notify_all();
+        if is_receiver_blocked {
+            self.0.changed.notify_one();
+        }
         if let Some(waker) = receiver_waker {
             waker.wake();
         }
@@ -127,6 +133,7 @@ impl<T> Receiver<T> {
             if let Some(result) = slot.take() {
                 return result.ok_or(WaitError::Dropped);
             }
+            slot.is_receiver_blocked = true;
             let changed = &self.0.changed;
             slot = match deadline {
                 None => changed.wait(slot).unwrap_or_else(PoisonError::into_inner),

@@ -494,6 +494,7 @@ impl Admission {
     /// Binds a client in the service's thread.
     fn within_a_thread(self, waitset: &Waitset, key: u64, remote: Arc<Remote>, ticket: u64) {
         let (client, interface) = (self.client(), self.request.interface);
+        let this_process = client.peer.clone();
         let Self { near, connectors, request } = self;
         let reply = request.reply;
         let theirs = near.clone();
@@ -513,7 +514,7 @@ impl Admission {
                         let made = Made {
                             channel,
                             notifier: near.notifier,
-                            peer: Peer::this_process(),
+                            peer: this_process,
                             charge: None,
                             local_peer: Some(service),
                         };
@@ -528,6 +529,7 @@ impl Admission {
     /// Binds a client in another thread, or ends that belong to no thread.
     fn across_threads(self, service: &ServiceEntry) {
         let (client, interface) = (self.client(), self.request.interface);
+        let this_process = client.peer.clone();
         let Self { near, connectors, request } = self;
         let reply = request.reply;
         let theirs = near.clone();
@@ -541,7 +543,7 @@ impl Admission {
             make,
             move |admitted| match admitted {
                 Ok((channel, _)) => {
-                    reply.bound(channel, near.notifier, Peer::this_process(), None);
+                    reply.bound(channel, near.notifier, this_process, None);
                 }
                 Err(refusal) => reply.failed(refusal.into_error("", interface)),
             },
