@@ -1,8 +1,9 @@
 //! Messages between two bindings of one dispatcher: a queue in each direction, in ordinary memory.
 //!
 //! Messages are encoded as for every driver, so that a program behaves the same over all of them. A
-//! queue holds sixty-four messages, in entries that keep their buffers: a message of a size that
-//! was sent before costs no allocation. Capabilities are moved. Neither end leaves its thread.
+//! queue holds sixty-four messages, in entries that are made when they are needed and keep their
+//! buffers: a message of a size that was sent before costs no allocation. Capabilities are moved.
+//! Neither end leaves its thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -65,9 +66,9 @@ struct Queue {
 }
 
 struct Messages {
-    /// A ring of entries, with messages in `len` of them from `head` on; `head < MAX_MESSAGES` and
-    /// `len <= MAX_MESSAGES`.
-    entries: Box<[QueuedMessage; MAX_MESSAGES]>,
+    /// The entries of a ring of `MAX_MESSAGES` that were used at least once, with messages in `len` of them from `head` on.
+    /// The first lap makes them in order; `head < MAX_MESSAGES` and `len <= MAX_MESSAGES`.
+    entries: Vec<QueuedMessage>,
     head: usize,
     len: usize,
     /// Sum of the words of these messages.
@@ -215,9 +216,8 @@ impl Drop for LoopbackChannel {
 
 impl Queue {
     fn new(reader: &End) -> Self {
-        let entries = Box::new(core::array::from_fn(|_| QueuedMessage::default()));
         Self {
-            messages: RefCell::new(Messages { entries, head: 0, len: 0, words: 0 }),
+            messages: RefCell::new(Messages { entries: Vec::new(), head: 0, len: 0, words: 0 }),
             reader: Reader {
                 notifier: reader.notifier.clone(),
                 state: Cell::new(SleepState::Awake),
@@ -233,13 +233,23 @@ impl Messages {
         self.len == 0 || self.len < MAX_MESSAGES && self.words + words <= MAX_WORDS
     }
 
+    /// Returns the place of the entry after the last message.
+    #[inline]
+    const fn next(&self) -> usize {
+        (self.head + self.len) % MAX_MESSAGES
+    }
+
     /// Appends a message of `words` words. Returns false if there is no room.
     #[inline]
     fn put(&mut self, message: &mut Outgoing<'_>, words: usize) -> bool {
         if !self.has_room(words) {
             return false;
         }
-        let entry = &mut self.entries[(self.head + self.len) % MAX_MESSAGES];
+        let at = self.next();
+        if at == self.entries.len() {
+            self.entries.push(QueuedMessage::default());
+        }
+        let entry = &mut self.entries[at];
         (entry.number, entry.words) = (message.number, words);
         if words > LINE {
             entry.large.resize(words, 0);
@@ -255,14 +265,17 @@ impl Messages {
         true
     }
 
-    /// Appends a message that needs no buffer. Returns false if there is no room, or the message
-    /// needs one.
+    /// Appends a message that needs no buffer. Returns false if there is no room or no entry, or the
+    /// message needs a buffer.
     #[inline]
     fn put_small(&mut self, number: u16, words: &[u64]) -> bool {
-        if words.len() > LINE || !self.has_room(words.len()) {
+        // An empty queue has room: it has no words.
+        let has_room = self.len < MAX_MESSAGES && self.words + words.len() <= MAX_WORDS;
+        if words.len() > LINE || !has_room {
             return false;
         }
-        let entry = &mut self.entries[(self.head + self.len) % MAX_MESSAGES];
+        let at = self.next();
+        let Some(entry) = self.entries.get_mut(at) else { return false };
         (entry.number, entry.words) = (number, words.len());
         copy_line(words, &mut entry.inline);
         self.len += 1;
@@ -274,13 +287,12 @@ impl Messages {
     /// otherwise.
     #[inline]
     fn take_small(&mut self, incoming: &mut Incoming) -> bool {
-        let entry = &self.entries[self.head % MAX_MESSAGES];
+        if self.len == 0 {
+            return false;
+        }
+        let entry = &self.entries[self.head];
         let words = entry.words;
-        if self.len == 0
-            || words > LINE
-            || !entry.caps.is_empty()
-            || !incoming.may_be_whole(entry.number, words)
-        {
+        if words > LINE || !entry.caps.is_empty() || !incoming.may_be_whole(entry.number, words) {
             return false;
         }
         *incoming.line() = entry.inline;

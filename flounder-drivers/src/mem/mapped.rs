@@ -11,16 +11,17 @@
 //! * A reader's mapping is read-only. All its accesses are relaxed loads, which `core::sync::atomic` permits there ("Atomic
 //!   accesses to read-only memory"); a load that has to acquire is followed by a fence.
 //! * `base` is the start of a mapping of `lines` whole lines that lives as long as the value.
-//! * The mapped object can neither shrink nor lose pages: it was made or checked by `seal`, which is the only caller of the
-//!   constructors. So an access never faults.
+//! * The mapped object can neither shrink nor lose pages: it was made or checked by `seal`, and the constructors are
+//!   called for such objects only. So an access never faults.
 //! * A forked child has no such mapping (`MADV_DONTFORK`). The channels refuse to work there, and dropping unmaps nothing.
+//! * [`pages_in_memory`] passes pointers to two records of its own to one system call.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::num::NonZero;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicU64;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
@@ -259,4 +260,38 @@ impl Drop for Mapping {
         // A failure would leak the mapping; there is nothing better to do with it.
         let _ = unsafe { munmap(self.start(), self.lines.get() * LINE_WORDS * 8) };
     }
+}
+
+/// Number of `cachestat`, the same on all machines.
+const CACHESTAT: libc::c_long = 451;
+
+/// Returns the number of pages of the first `bytes` bytes of a file that are in memory. `None` if the kernel does not say,
+/// which older ones do not.
+pub(crate) fn pages_in_memory(fd: BorrowedFd<'_>, bytes: usize) -> Option<usize> {
+    /// `struct cachestat_range`.
+    #[repr(C)]
+    struct Range {
+        offset: u64,
+        len: u64,
+    }
+
+    /// `struct cachestat`, in pages.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Pages {
+        cached: u64,
+        dirty: u64,
+        writeback: u64,
+        evicted: u64,
+        recently_evicted: u64,
+    }
+
+    let range = Range { offset: 0, len: bytes as u64 };
+    let mut pages = Pages::default();
+    // SAFETY:
+    // * Both pointers are to live records of the layout and size that the kernel expects; it reads the first one, writes the
+    //   second one, and keeps neither.
+    let result =
+        unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), &raw const range, &raw mut pages, 0) };
+    if result == 0 { usize::try_from(pages.cached).ok() } else { None }
 }

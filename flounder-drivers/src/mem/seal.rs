@@ -6,8 +6,10 @@
 //! at any time, which readers expect, and nothing else: it can cause no `SIGBUS`, and no growth at the reader's expense.
 //!
 //! The first read of a hole allocates its page, charged to the reader, and `st_blocks` hides a hole if there are blocks
-//! beyond the end. So the reader populates all pages when it maps the region: an allocation failure happens here and not
-//! in a later load, and a region that has grown had a hole, and is refused.
+//! beyond the end. So the reader asks the kernel how many of the region's pages are in memory (`cachestat`). If all of them
+//! are, there is no hole, and the seals keep it that way. Otherwise (a page was swapped out, or is a hole), or if the kernel
+//! does not say (before 6.5), the reader populates all pages when it maps the region: an allocation failure happens here and
+//! not in a later load, and a region that has grown had a hole, and is refused.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -21,7 +23,7 @@ use rustix::process::{Resource, getrlimit};
 use flounder_rt::cap::Cap;
 use flounder_rt::channel::ConnectError;
 
-use crate::mem::mapped::{MappedOwn, MappedPeer};
+use crate::mem::mapped::{MappedOwn, MappedPeer, pages_in_memory};
 
 /// Size of a page in bytes. Regions consist of whole pages.
 pub(crate) const PAGE: usize = 4096;
@@ -146,6 +148,8 @@ fn create_memory() -> Result<OwnedFd, Errno> {
 /// fails.
 pub(crate) fn accept_region(fd: Cap, size: RegionSize) -> Result<AcceptedRegion, ConnectError> {
     let (lines, inode) = accept(&fd, MAX_REGION, size)?;
+    // A file in memory that stays mapped: its close frees nothing and runs nothing, so this thread may do it.
+    drop(OwnedFd::from(fd));
     Ok(AcceptedRegion { lines, inode })
 }
 
@@ -193,9 +197,13 @@ pub(crate) fn accept<M: ReaderMapping>(
     }
     check_blocks(&stat, bytes)?;
     let mapping = M::map(fd.as_fd(), bytes)?;
-    mapping.populate().map_err(|_| ConnectError::Refused("the region cannot be read in full"))?;
-    if fstat(fd)?.st_blocks > stat.st_blocks {
-        return Err(ConnectError::Refused(HOLES));
+    if pages_in_memory(fd.as_fd(), bytes) != Some(bytes / PAGE) {
+        mapping
+            .populate()
+            .map_err(|_| ConnectError::Refused("the region cannot be read in full"))?;
+        if fstat(fd)?.st_blocks > stat.st_blocks {
+            return Err(ConnectError::Refused(HOLES));
+        }
     }
     Ok((mapping, stat.st_ino))
 }
@@ -245,4 +253,49 @@ fn check_blocks(stat: &Stat, bytes: usize) -> Result<(), ConnectError> {
         return Err(ConnectError::Refused(HOLES));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    thread_local!(static POPULATED: Cell<usize> = const { Cell::new(0) });
+
+    /// A mapping of which only the number of populated ones matters.
+    struct Counted;
+
+    impl ReaderMapping for Counted {
+        fn map(_: BorrowedFd<'_>, _: usize) -> Result<Self, Errno> {
+            Ok(Self)
+        }
+
+        fn populate(&self) -> Result<(), Errno> {
+            POPULATED.set(POPULATED.get() + 1);
+            Ok(())
+        }
+    }
+
+    fn populated_for(fd: OwnedFd) -> usize {
+        let before = POPULATED.get();
+        accept::<Counted>(&fd.into(), MAX_REGION, RegionSize::Any).expect("a sound region");
+        POPULATED.get() - before
+    }
+
+    #[test]
+    fn only_regions_that_are_not_in_memory_are_populated() {
+        let says = pages_in_memory(create_memory().expect("memory").as_fd(), PAGE).is_some();
+        let (_mapping, whole, _) = create_sealed(33).expect("memory");
+        assert_eq!(populated_for(whole), usize::from(!says));
+        // The block beyond the end makes up for the hole.
+        let hollow = create_memory().expect("memory");
+        ftruncate(&hollow, 33 * PAGE as u64).expect("a size");
+        let rest = 32 * PAGE as u64;
+        fallocate(&hollow, FallocateFlags::empty(), 0, rest).expect("memory");
+        fallocate(&hollow, FallocateFlags::KEEP_SIZE, rest + PAGE as u64, PAGE as u64)
+            .expect("memory");
+        fcntl_add_seals(&hollow, SEALS).expect("memory that can be sealed");
+        assert_eq!(populated_for(hollow), 1);
+    }
 }

@@ -1,5 +1,6 @@
 //! Connects two ends over the real machine.
 
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use flounder_rt::channel::{Channel, ConnectError, End, Link, Offer, PendingOffer, SendPair};
@@ -12,7 +13,7 @@ use super::ring::Ring;
 use super::{ends, pages};
 use crate::doorbell::Doorbell;
 use crate::mem::mapped::{MappedOwn, MappedPeer};
-use crate::mem::seal::{RegionSize, accept_region, create_sealed};
+use crate::mem::seal::{PAGE, ReaderMapping as _, create_sealed};
 use crate::process_pair::{JoinedHalves, LocalHalf, PeerHalf, ProcessPair};
 
 pub(super) fn pair(caches: Caches, client: &End, service: &End) -> Result<SendPair, ConnectError> {
@@ -82,5 +83,6 @@ fn caches() -> Result<Caches, ConnectError> {
 /// Returns a region of this process, for its writer and its reader.
 fn region(end: &End) -> Result<(MappedOwn, MappedPeer), ConnectError> {
     let (own, fd, _) = create_sealed(pages(end))?;
-    Ok((own, accept_region(fd.into(), RegionSize::Any)?.lines))
+    let peer = MappedPeer::map(fd.as_fd(), pages(end) * PAGE)?;
+    Ok((own, peer))
 }
