@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::load::{Load, Pattern, SIZES};
+use crate::load::{Load, Pattern};
 use crate::machine::{Cores, Probe};
 use crate::subject::{Candidate, Error, Result, Subject};
 use crate::watchdog::Watchdog;
@@ -91,7 +91,7 @@ pub(crate) fn run(
                 (candidate.open)(candidate, cores)
             };
             let done = opened.and_then(|mut subject| {
-                for (pattern, size) in loads() {
+                for (pattern, size) in candidate.loads() {
                     let cell = Cell { candidate: place, pattern, size };
                     let _watched = watchdog
                         .watch(|| format!("{}: {} of {size} B", candidate.id(), pattern.name()));
@@ -111,11 +111,6 @@ pub(crate) fn run(
     }
     samples.retain(|cell, _| !failed.contains_key(&cell.candidate));
     Ok(sum_up(&samples, failed))
-}
-
-/// Each pattern with each size.
-pub(crate) fn loads() -> impl Iterator<Item = (Pattern, usize)> {
-    Pattern::ALL.into_iter().flat_map(|pattern| SIZES.map(|size| (pattern, size)))
 }
 
 /// Checks that payloads arrive intact, and determines how many fill a sample.

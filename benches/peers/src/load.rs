@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::str::FromStr;
 
 /// Sizes of payloads, in bytes.
-pub(crate) const SIZES: [usize; 4] = [8, 56, 1 << 10, 64 << 10];
+pub(crate) const SIZES: [usize; 5] = [8, 56, 4 << 10, 64 << 10, 1 << 20];
 
 /// Number of round trips before the clock starts, for lazy initialisation.
 pub(crate) const WARM_UP: u64 = 8;
@@ -35,6 +35,11 @@ impl Pattern {
             Self::Stream => "stream",
         }
     }
+}
+
+/// Returns each pattern with each size.
+pub(crate) fn loads() -> impl Iterator<Item = (Pattern, usize)> {
+    Pattern::ALL.into_iter().flat_map(|pattern| SIZES.map(|size| (pattern, size)))
 }
 
 /// Work of a sample.
@@ -166,6 +171,26 @@ impl Inbox {
         black_box(bytes.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte));
         if whole { Ok(()) } else { Err(Damaged { number, length: bytes.len() }) }
     }
+
+    /// Checks the next payload, of `length` bytes, which is there in words. Looks at each, so that none has to be copied.
+    ///
+    /// # Errors
+    /// Fails if the payload differs from the one sent.
+    pub(crate) fn accept_words(
+        &mut self,
+        length: usize,
+        mut words: impl Iterator<Item = u64>,
+    ) -> Result<(), Damaged> {
+        if self.thorough {
+            let bytes: Vec<u8> = words.flat_map(u64::to_ne_bytes).take(length).collect();
+            return self.accept(&bytes);
+        }
+        let number = self.received;
+        self.received += 1;
+        let whole = length == self.expected.bytes.len() && words.next() == Some(number);
+        black_box(words.fold(0, |sum, word| sum ^ word));
+        if whole { Ok(()) } else { Err(Damaged { number, length }) }
+    }
 }
 
 /// Error for a payload that differs from the one sent.
@@ -188,6 +213,10 @@ impl std::error::Error for Damaged {}
 mod tests {
     use super::*;
 
+    fn words(bytes: &[u8]) -> Vec<u64> {
+        bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect()
+    }
+
     const PROOF: Load = Load { pattern: Pattern::Stream, size: 200, count: 5, thorough: true };
 
     #[test]
@@ -198,6 +227,21 @@ mod tests {
         }
         outbox.next();
         assert!(inbox.accept(outbox.next()).is_err(), "the fourth is missing");
+    }
+
+    #[test]
+    fn words_are_accepted_as_bytes_are() {
+        for thorough in [true, false] {
+            let (mut outbox, mut inbox) =
+                (Outbox::new(200), Inbox::new(&Load { thorough, ..PROOF }));
+            for _ in 0..3 {
+                let payload = words(outbox.next());
+                assert_eq!(inbox.accept_words(200, payload.into_iter()), Ok(()));
+            }
+            outbox.next();
+            let payload = words(outbox.next());
+            assert!(inbox.accept_words(200, payload.into_iter()).is_err(), "one is missing");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::comparison::{Cell, Comparison, Figure, loads};
+use crate::comparison::{Cell, Comparison, Figure};
+use crate::load::loads;
 use crate::machine::{Cores, Machine};
 use crate::subject::{Candidate, Kind};
 
@@ -218,7 +219,11 @@ fn time(nanos: f64) -> String {
 }
 
 fn bytes(size: usize) -> String {
-    if size < 1 << 10 { format!("{size} B") } else { format!("{} KiB", size >> 10) }
+    match size {
+        size if size < 1 << 10 => format!("{size} B"),
+        size if size < 1 << 20 => format!("{} KiB", size >> 10),
+        size => format!("{} MiB", size >> 20),
+    }
 }
 
 #[derive(Serialize)]

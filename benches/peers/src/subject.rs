@@ -1,8 +1,9 @@
 //! Candidates and subjects of the comparison.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use crate::load::{Inbox, Load, Outbox, WARM_UP};
+use crate::load::{Inbox, Load, Outbox, Pattern, WARM_UP, loads};
 use crate::machine::Cores;
 use crate::process::Seat;
 
@@ -46,7 +47,7 @@ impl<F: FnMut(&Load) -> Result<Duration>> Subject for F {
 }
 
 /// A row of the tables.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
@@ -54,6 +55,8 @@ pub(crate) struct Candidate {
     pub(crate) open: fn(&Candidate, Cores) -> Result<Box<dyn Subject>>,
     /// Runs the peer, for candidates between processes.
     pub(crate) serve: fn(Seat) -> Result,
+    /// Lengths of the payloads that it carries, in bytes.
+    pub(crate) carries: RangeInclusive<usize>,
 }
 
 impl Candidate {
@@ -62,7 +65,8 @@ impl Candidate {
         name: &'static str,
         open: fn(&Self, Cores) -> Result<Box<dyn Subject>>,
     ) -> Self {
-        Self { name, kind: Kind::Threads, open, serve: |_| Err("its peer is a thread".into()) }
+        let serve: fn(Seat) -> Result = |_| Err("its peer is a thread".into());
+        Self { name, kind: Kind::Threads, open, serve, carries: 0..=usize::MAX }
     }
 
     /// Creates a candidate whose peer is a process.
@@ -71,7 +75,18 @@ impl Candidate {
         open: fn(&Self, Cores) -> Result<Box<dyn Subject>>,
         serve: fn(Seat) -> Result,
     ) -> Self {
-        Self { name, kind: Kind::Processes, open, serve }
+        Self { name, kind: Kind::Processes, open, serve, carries: 0..=usize::MAX }
+    }
+
+    /// Limits the lengths of the payloads to these.
+    pub(crate) const fn carrying(self, carries: RangeInclusive<usize>) -> Self {
+        Self { carries, ..self }
+    }
+
+    /// Returns the loads that it carries: each pattern with each size.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (Pattern, usize)> + use<> {
+        let carries = self.carries.clone();
+        loads().filter(move |(_, size)| carries.contains(size))
     }
 
     /// Returns name and place, for `--only` and for the command line of the peer.

@@ -2,14 +2,16 @@
 //! settings.
 
 use std::cell::{Cell, RefCell};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use flounder::bulk::{BufferMut, Bulk, Pool, PoolError, Slots};
 use flounder::{BindingError, Iref, TxError, Waitset, nameservice};
 
 use self::carrier::{BeginReply, Binding, RpcClient, Rx};
-use crate::load::{Inbox, Load, Outbox, Pattern, WARM_UP};
+use crate::load::{Damaged, Inbox, Load, Outbox, Pattern, WARM_UP};
 use crate::machine::Cores;
 use crate::process::{Peer, Seat};
 use crate::subject::{Candidate, Error, Result, Subject};
@@ -20,28 +22,57 @@ flounder::flounder! {
         typedef uint8 line[56];
         message word(uint64 payload);
         message cells(line payload);
-        message bytes(uint8 payload[length, 65536]);
-        /// Announces a load.
-        rpc begin(in bool round_trips, in uint64 size, in uint64 count, in bool thorough);
+        message bytes(uint8 payload[length, 1048576]);
+        message frame(bulk payload[1048576]);
+        /// Announces a load, which is carried in slots or in messages.
+        rpc begin(in bool slots, in bool round_trips, in uint64 size, in uint64 count, in bool thorough);
     };
 }
 
 pub(crate) const CANDIDATES: &[Candidate] = &[
     Candidate::between_threads("flounder, ump", |_, cores| {
-        Ok(Box::new(move |load: &_| between_threads("ump", cores, load)))
+        Ok(Box::new(move |load: &_| between_threads(UMP, cores, load)))
     }),
+    Candidate::between_threads("flounder, ump, bulk", |_, cores| {
+        Ok(Box::new(move |load: &_| between_threads(BULK, cores, load)))
+    })
+    .carrying(LARGE),
     Candidate::between_threads("flounder, lmp", |_, cores| {
-        Ok(Box::new(move |load: &_| between_threads("lmp", cores, load)))
+        Ok(Box::new(move |load: &_| between_threads(LMP, cores, load)))
     }),
-    Candidate::between_processes("flounder, ump", |this, cores| open("ump", this, cores), serve),
-    Candidate::between_processes("flounder, lmp", |this, cores| open("lmp", this, cores), serve),
+    Candidate::between_processes("flounder, ump", |this, cores| open(UMP, this, cores), serve),
+    Candidate::between_processes(
+        "flounder, ump, bulk",
+        |this, cores| open(BULK, this, cores),
+        serve,
+    )
+    .carrying(LARGE),
+    Candidate::between_processes("flounder, lmp", |this, cores| open(LMP, this, cores), serve),
 ];
 
-fn between_threads(driver: &'static str, cores: Cores, load: &Load) -> Result<Duration> {
+/// How payloads travel.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    driver: &'static str,
+    /// In slots, which the receiver reads in place, or in messages.
+    slots: bool,
+}
+
+const UMP: Way = Way { driver: "ump", slots: false };
+const BULK: Way = Way { driver: "ump", slots: true };
+const LMP: Way = Way { driver: "lmp", slots: false };
+
+/// Lengths for which one uses slots, in bytes.
+const LARGE: RangeInclusive<usize> = 4 << 10..=1 << 20;
+
+/// Slots of each direction, as many as a buffer of large values has.
+const SLOTS: usize = 64;
+
+fn between_threads(way: Way, cores: Cores, load: &Load) -> Result<Duration> {
     let (exported, iref) = mpsc::channel();
     side_by_side(
         cores,
-        move || Link::bind(iref.recv()?, driver)?.lead(load),
+        move || Link::bind(iref.recv()?, way)?.lead(load),
         move || {
             let service = Service::export()?;
             exported.send(service.iref)?;
@@ -50,10 +81,10 @@ fn between_threads(driver: &'static str, cores: Cores, load: &Load) -> Result<Du
     )
 }
 
-fn open(driver: &'static str, candidate: &Candidate, cores: Cores) -> Result<Box<dyn Subject>> {
+fn open(way: Way, candidate: &Candidate, cores: Cores) -> Result<Box<dyn Subject>> {
     let name = format!("flounder-peers {}", std::process::id());
     let peer = Peer::start(candidate, cores, &name, &[])?;
-    let link = Link::bind(nameservice::blocking_lookup(&name).wait()?, driver)?;
+    let link = Link::bind(nameservice::blocking_lookup(&name).wait()?, way)?;
     Ok(Box::new(Across { link, peer }))
 }
 
@@ -75,6 +106,33 @@ impl Subject for Across {
     }
 }
 
+/// A payload that is to be sent.
+enum Outgoing<'a> {
+    Bytes(&'a [u8]),
+    Slot(BufferMut),
+}
+
+impl<'a> Outgoing<'a> {
+    /// Copies the payload into a slot, if there is a pool.
+    fn new(pool: Option<&Pool>, payload: &'a [u8]) -> std::result::Result<Self, PoolError> {
+        let Some(pool) = pool else { return Ok(Self::Bytes(payload)) };
+        let mut slot = pool.take(payload.len())?;
+        slot.copy_from_slice(payload);
+        Ok(Self::Slot(slot))
+    }
+
+    /// Sends it; returns it with the error if it cannot be sent now.
+    fn send(self, binding: &Binding) -> std::result::Result<(), (TxError, Option<Self>)> {
+        match self {
+            Self::Bytes(bytes) => send(binding, bytes).map_err(|error| (error, Some(self))),
+            Self::Slot(slot) => binding
+                .tx_frame(slot)
+                .map(drop)
+                .map_err(|rejected| (rejected.error, rejected.given.map(Self::Slot))),
+        }
+    }
+}
+
 /// Sends a payload as the message for its size.
 fn send(binding: &Binding, payload: &[u8]) -> std::result::Result<(), TxError> {
     if let Ok(word) = payload.try_into() {
@@ -88,6 +146,7 @@ fn send(binding: &Binding, payload: &[u8]) -> std::result::Result<(), TxError> {
 
 /// The leader's end of a binding. Dropping it ends the binding.
 struct Link {
+    slots: bool,
     waitset: Waitset,
     binding: Binding,
     client: Rc<Client>,
@@ -102,19 +161,21 @@ struct Client {
 }
 
 impl Link {
-    fn bind(iref: Iref, driver: &str) -> Result<Self> {
+    fn bind(iref: Iref, way: Way) -> Result<Self> {
         let waitset = Waitset::current();
         let client = Rc::new(Client::default());
         let handlers = Handlers(Rc::clone(&client));
-        let binding = carrier::bind(iref, &waitset, handlers).driver(driver).wait()?;
-        Ok(Self { waitset, binding, client })
+        let binding = carrier::bind(iref, &waitset, handlers).driver(way.driver).wait()?;
+        Ok(Self { slots: way.slots, waitset, binding, client })
     }
 
     fn lead(&self, load: &Load) -> Result<Duration> {
         let mut outbox = Outbox::new(load.size);
         self.client.inbox.replace(Some(Inbox::new(load)));
         self.client.received.set(0);
+        let pool = self.slots.then(|| pool_for(&self.binding, load.size)).transpose()?;
         RpcClient::new(&self.binding).begin(
+            self.slots,
             load.pattern == Pattern::RoundTrip,
             load.size as u64,
             load.count,
@@ -124,13 +185,7 @@ impl Link {
         let mut answers = 0;
         let mut started = Instant::now();
         for sent in 1..=load.total() {
-            let payload = outbox.next();
-            while let Err(error) = send(&self.binding, payload) {
-                match error {
-                    TxError::Busy => self.dispatch()?,
-                    error => return Err(error.into()),
-                }
-            }
+            self.send(pool.as_ref(), outbox.next())?;
             if load.is_answered(sent) {
                 answers += 1;
                 while self.client.received.get() < answers {
@@ -142,6 +197,24 @@ impl Link {
             }
         }
         Ok(started.elapsed())
+    }
+
+    fn send(&self, pool: Option<&Pool>, payload: &[u8]) -> Result {
+        let mut outgoing = loop {
+            match Outgoing::new(pool, payload) {
+                Ok(outgoing) => break outgoing,
+                Err(PoolError::Busy) => self.dispatch()?,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        while let Err((error, back)) = outgoing.send(&self.binding) {
+            outgoing = match (error, back) {
+                (TxError::Busy, Some(back)) => back,
+                (error, _) => return Err(error.into()),
+            };
+            self.dispatch()?;
+        }
+        Ok(())
     }
 
     #[inline]
@@ -159,10 +232,19 @@ impl Drop for Link {
 
 struct Handlers(Rc<Client>);
 
+/// Makes a pool for payloads of one size.
+fn pool_for(binding: &Binding, size: usize) -> std::result::Result<Pool, PoolError> {
+    Pool::new(binding, Slots { count: SLOTS, bytes: size })
+}
+
 impl Handlers {
     fn take(&self, payload: &[u8]) {
+        self.accept(|inbox| inbox.accept(payload));
+    }
+
+    fn accept(&self, accept: impl FnOnce(&mut Inbox) -> std::result::Result<(), Damaged>) {
         let accepted = match &mut *self.0.inbox.borrow_mut() {
-            Some(inbox) => inbox.accept(payload).map_err(Error::from),
+            Some(inbox) => accept(inbox).map_err(Error::from),
             None => Err("a payload came before there was a load".into()),
         };
         self.0.received.set(self.0.received.get() + 1);
@@ -185,7 +267,11 @@ impl Rx for Handlers {
         self.take(payload);
     }
 
-    fn begin(&mut self, _: &Binding, _: bool, _: u64, _: u64, _: bool, reply: BeginReply) {
+    fn frame(&mut self, _: &Binding, payload: Bulk<'_>) {
+        self.accept(|inbox| inbox.accept_words(payload.len(), payload.words()));
+    }
+
+    fn begin(&mut self, _: &Binding, _: bool, _: bool, _: u64, _: u64, _: bool, reply: BeginReply) {
         // Dropping the reply reports to the caller that there is no answer.
         drop(reply);
     }
@@ -228,24 +314,37 @@ impl Service {
 
 /// Handlers for the messages of the client.
 struct Answering {
-    load: Option<(Load, Inbox, Outbox)>,
+    load: Option<(Load, Inbox, Outbox, Option<Pool>)>,
     ended: Rc<RefCell<Option<Result>>>,
 }
 
 impl Answering {
     fn take(&mut self, binding: &Binding, payload: &[u8]) {
-        if let Err(error) = self.answer(binding, payload) {
+        self.accept(binding, |inbox| inbox.accept(payload));
+    }
+
+    fn accept(
+        &mut self,
+        binding: &Binding,
+        accept: impl FnOnce(&mut Inbox) -> std::result::Result<(), Damaged>,
+    ) {
+        if let Err(error) = self.answer(binding, accept) {
             self.ended.replace(Some(Err(error)));
             binding.teardown();
         }
     }
 
-    fn answer(&mut self, binding: &Binding, payload: &[u8]) -> Result {
-        let (load, inbox, outbox) = self.load.as_mut().ok_or("nothing has begun")?;
-        inbox.accept(payload)?;
+    fn answer(
+        &mut self,
+        binding: &Binding,
+        accept: impl FnOnce(&mut Inbox) -> std::result::Result<(), Damaged>,
+    ) -> Result {
+        let (load, inbox, outbox, pool) = self.load.as_mut().ok_or("nothing has begun")?;
+        accept(inbox)?;
         if load.is_answered(inbox.received()) {
-            // The client waits for each answer, so there is always room for the next.
-            send(binding, outbox.next())?;
+            // The client waits for each answer, so there is always room for the next, and a slot.
+            let sent = Outgoing::new(pool.as_ref(), outbox.next())?.send(binding);
+            sent.map_err(|(error, _)| error)?;
         }
         Ok(())
     }
@@ -264,9 +363,14 @@ impl Rx for Answering {
         self.take(binding, payload);
     }
 
+    fn frame(&mut self, binding: &Binding, payload: Bulk<'_>) {
+        self.accept(binding, |inbox| inbox.accept_words(payload.len(), payload.words()));
+    }
+
     fn begin(
         &mut self,
-        _: &Binding,
+        binding: &Binding,
+        slots: bool,
         round_trips: bool,
         size: u64,
         count: u64,
@@ -275,7 +379,13 @@ impl Rx for Answering {
     ) {
         let pattern = if round_trips { Pattern::RoundTrip } else { Pattern::Stream };
         let load = Load { pattern, size: size as usize, count, thorough };
-        self.load = Some((load, Inbox::new(&load), Outbox::new(load.size)));
+        match slots.then(|| pool_for(binding, load.size)).transpose() {
+            Ok(pool) => self.load = Some((load, Inbox::new(&load), Outbox::new(load.size), pool)),
+            Err(error) => {
+                self.ended.replace(Some(Err(error.into())));
+                binding.teardown();
+            }
+        }
         reply.send();
     }
 

@@ -1,6 +1,7 @@
 //! A Unix `SOCK_SEQPACKET` socket with one packet for each payload.
 
 use std::hint::spin_loop;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
@@ -14,9 +15,14 @@ use crate::process::{Across, Peer, Seat};
 use crate::subject::{Candidate, End, Result, Subject};
 
 pub(crate) const CANDIDATES: &[Candidate] = &[
-    Candidate::between_processes("Unix seqpacket, polled", open::<true>, serve::<true>),
-    Candidate::between_processes("Unix seqpacket, blocking", open::<false>, serve::<false>),
+    Candidate::between_processes("Unix seqpacket, polled", open::<true>, serve::<true>)
+        .carrying(LENGTHS),
+    Candidate::between_processes("Unix seqpacket, blocking", open::<false>, serve::<false>)
+        .carrying(LENGTHS),
 ];
+
+/// A packet must fit into the default buffer of a socket.
+const LENGTHS: RangeInclusive<usize> = 0..=64 << 10;
 
 fn open<const POLLED: bool>(candidate: &Candidate, cores: Cores) -> Result<Box<dyn Subject>> {
     let (ours, theirs) =
