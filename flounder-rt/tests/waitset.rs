@@ -607,7 +607,7 @@ struct ReadLater {
 }
 
 impl ReadLater {
-    fn new(
+    fn watched(
         log: &Arc<Mutex<Vec<&'static str>>>,
         post: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
     ) -> (Arc<dyn Watched>, OwnedFd) {
@@ -646,7 +646,7 @@ fn driver_finishes_after_the_events_of_its_descriptor_and_before_the_next_wait()
     within(LIMIT, || {
         let (ws, log) = (Waitset::new(), Arc::new(Mutex::new(Vec::new())));
         let remote = ws.remote();
-        let (watched, write) = ReadLater::new(&log, move |event| {
+        let (watched, write) = ReadLater::watched(&log, move |event| {
             remote.post(move |_| {
                 event();
                 Ok(())
@@ -669,7 +669,7 @@ fn driver_finishes_before_a_shared_waitset_waits_again() {
     within(LIMIT, || {
         let (ws, log) = (SharedWaitset::new(), Arc::new(Mutex::new(Vec::new())));
         let theirs = ws.clone();
-        let (watched, write) = ReadLater::new(&log, move |event| {
+        let (watched, write) = ReadLater::watched(&log, move |event| {
             theirs.post(move |_| {
                 event();
                 Ok(())

@@ -75,24 +75,33 @@ impl LogReader {
         Self { lines, next: 0 }
     }
 
+    /// Returns true if [`read`](Self::read) has something to read. One load.
+    #[inline]
+    pub(super) fn has_entry(&self) -> bool {
+        self.next_entry().is_some()
+    }
+
+    /// Returns the next entry, and how many are lost before it.
+    #[inline]
+    fn next_entry(&self) -> Option<(u64, u32)> {
+        let (line, word) = locate(self.next, self.lines.lines());
+        // SYNC wake-log: Acquire, pairs with the Release in `LogWriter::append`.
+        let entry = self.lines.load(line, word, Ordering::Acquire);
+        let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
+        (ahead == 0 || entry != 0 && ahead <= u32::MAX / 2).then_some((entry, ahead))
+    }
+
     /// Calls `rung` with the slot of each entry since the last call. One load if there is none.
     pub(super) fn read(&mut self, mut rung: impl FnMut(u32)) -> LogRead {
         let entries = (self.lines.lines() * LINE_WORDS) as u64;
         for _ in 0..entries {
-            let (line, word) = locate(self.next, self.lines.lines());
-            // SYNC wake-log: Acquire, pairs with the Release in `LogWriter::append`.
-            let entry = self.lines.load(line, word, Ordering::Acquire);
-            let ahead = ((entry >> 32) as u32).wrapping_sub(tag(self.next));
-            if ahead == 0 {
-                self.next += 1;
-                rung(entry as u32);
-            } else if entry == 0 || ahead > u32::MAX / 2 {
-                return LogRead::All;
-            } else {
+            let Some((entry, lost)) = self.next_entry() else { return LogRead::All };
+            self.next += u64::from(lost) + 1;
+            if lost > 0 {
                 // Overrun: the entries between are gone.
-                self.next += u64::from(ahead) + 1;
                 return LogRead::Lost;
             }
+            rung(entry as u32);
         }
         // At most as many as the log holds in one visit: more may follow, and a hostile peer can make them up.
         LogRead::Lost

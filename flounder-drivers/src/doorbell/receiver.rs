@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * The log is read after a datagram was taken: an entry whose datagram did not fit into the full socket is found then. It may
-//!   be read before as well. Then `unread` datagrams are taken before the waitset sleeps again, and the log is read after them.
+//!   be read before as well. Then `deferred` datagrams are taken before the waitset sleeps again, and the log is read after them.
 //! * The lock is held from the system call that takes a datagram until its capabilities are in their inbox, except while a
 //!   thread waits on the socket, which `is_waiting` reports.
 //! * Nothing is notified, logged or closed under the lock ([`Served`]).
@@ -55,8 +55,10 @@ struct ReceiverState {
     setup: Vec<Cap>,
     taken: Vec<Option<SlotEntry>>,
     free: Vec<u32>,
-    /// Datagrams that are left in the socket for entries that were read: at most [`DRAIN`].
-    unread: usize,
+    /// Datagrams that [`fired`](Watched::fired) has left in the socket for [`finish`](Watched::finish): at most [`DRAIN`].
+    deferred: usize,
+    /// Datagrams that are in the socket because a driver has found their rings itself: at most [`DRAIN`].
+    polled: usize,
     /// Number of waitsets that have watched the socket so far.
     watchers: usize,
     /// Calls that wait on the socket take [`BRIEF_WAIT`] at most.
@@ -91,7 +93,8 @@ impl DoorbellReceiver {
             setup,
             taken: Vec::new(),
             free: Vec::new(),
-            unread: 0,
+            deferred: 0,
+            polled: 0,
             watchers: 0,
             is_limited: false,
             is_waiting: false,
@@ -125,15 +128,6 @@ impl DoorbellReceiver {
         self.inner.lock().log.get_or_insert_with(|| LogReader::new(log.lines));
     }
 
-    /// Notifies the slots that were rung, without a visit to the socket: one load if there are
-    /// none. For a driver that checks its doorbell before the waitset reports it.
-    #[cfg(feature = "scc")]
-    pub(crate) fn poll_log(&self) {
-        let mut served = Served::default();
-        self.inner.lock().read_log(&mut served, None);
-        served.rung.iter().for_each(Notifier::notify);
-    }
-
     /// Returns a slot for a channel of this process, which `notifier` wakes.
     pub(crate) fn add_slot(self: &Arc<Self>, notifier: Notifier) -> DoorbellSlot {
         let mut inner = self.inner.lock();
@@ -162,20 +156,33 @@ impl DoorbellReceiver {
         (!is_empty || is_unsure) && !inbox.is_due(sequence)
     }
 
-    /// Notifies the slots that were rung, without a visit to the socket. Returns true if there are any.
-    fn read_ahead(&self) -> bool {
-        let mut served = Served::default();
+    /// Notifies the slots that were rung, without a visit to the socket: one load if there are none. For a driver that checks
+    /// its doorbell before the waitset reports it.
+    #[cfg(feature = "scc")]
+    pub(crate) fn poll_log(&self) {
+        self.read_ahead(|inner| &mut inner.polled);
+    }
+
+    /// Notifies the slots that were rung, and adds their number to the datagrams that are left in the socket. Returns true if
+    /// there are any.
+    #[inline]
+    fn read_ahead(&self, left: impl FnOnce(&mut ReceiverState) -> &mut usize) -> bool {
         let mut inner = self.inner.lock();
+        if !inner.log.as_ref().is_some_and(LogReader::has_entry) {
+            return false;
+        }
+        let mut served = Served::default();
         inner.read_log(&mut served, None);
-        inner.unread = inner.unread.saturating_add(served.slots).min(DRAIN);
+        let left = left(&mut inner);
+        *left = left.saturating_add(served.slots).min(DRAIN);
         drop(inner);
         served.rung.iter().for_each(Notifier::notify);
         served.slots > 0
     }
 
-    /// Takes the datagrams of the entries that were read ahead of them. Returns true if it has woken a channel.
-    fn take_unread(&self) -> bool {
-        let (mut left, mut next) = (DRAIN, self.inner.lock().unread);
+    /// Takes the datagrams that were deferred. Returns true if it has woken a channel.
+    fn take_deferred(&self) -> bool {
+        let (mut left, mut next) = (DRAIN, self.inner.lock().deferred);
         let mut has_woken = false;
         while next > 0 {
             let served = self.serve(next, &mut left);
@@ -183,10 +190,6 @@ impl DoorbellReceiver {
             next = if is_over { 0 } else { served.woken() };
             has_woken |= served.woken() > 0;
             served.finish(&self.account, None);
-            if is_over {
-                // Another thread has taken them.
-                self.inner.lock().unread = 0;
-            }
         }
         has_woken
     }
@@ -202,7 +205,11 @@ impl DoorbellReceiver {
             let mut words = [0; CAP_WORDS];
             let received =
                 datagram::receive(self.socket.as_fd(), &mut words, &self.origin, Wait::Not);
-            let Ok(received) = received else { break };
+            let Ok(received) = received else {
+                // Another thread has taken them, or the kernel had no room for them.
+                (inner.deferred, inner.polled) = (0, 0);
+                break;
+            };
             *left = left.saturating_sub(self.take(&mut inner, words, received, &mut served));
         }
         served.is_other_waiting = inner.is_waiting;
@@ -220,7 +227,8 @@ impl DoorbellReceiver {
     ) -> usize {
         served.datagrams += 1;
         if received.bytes != size_of_val(&words) && received.caps.is_empty() {
-            inner.unread = inner.unread.saturating_sub(1);
+            let left = if inner.polled > 0 { &mut inner.polled } else { &mut inner.deferred };
+            *left = left.saturating_sub(1);
             return 1;
         }
         inner.put_caps(words, received, self.origin.is_cut_off(), served);
@@ -235,7 +243,7 @@ impl DoorbellReceiver {
             return false;
         }
         // What is left from before would end the wait.
-        if self.take_unread() {
+        if self.take_deferred() {
             return true;
         }
         if !self.begin_waiting() {
@@ -319,12 +327,14 @@ impl Watched for DoorbellReceiver {
     }
 
     /// Reads the log, which takes no system call, and leaves the datagrams to [`finish`](Watched::finish): the channels that
-    /// were rung have their turns before. A datagram without an entry is taken at once.
+    /// were rung have their turns before. A datagram without an entry is taken at once. So is one at least where a driver
+    /// polls, which leaves them behind: a doorbell that is full costs that driver's peer less than one that has room.
     fn fired(&self) {
         if !self.born.is_here() {
             return;
         }
-        if self.read_ahead() {
+        let is_polled = self.inner.lock().polled > 0;
+        if !is_polled && self.read_ahead(|inner| &mut inner.deferred) {
             return;
         }
         let (mut left, mut next, mut is_first) = (DRAIN, 1, true);
@@ -343,7 +353,7 @@ impl Watched for DoorbellReceiver {
 
     fn finish(&self) {
         if self.born.is_here() {
-            self.take_unread();
+            self.take_deferred();
         }
     }
 }
