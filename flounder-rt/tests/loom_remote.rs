@@ -10,6 +10,7 @@ mod claim;
 #[path = "../src/waitset/gate.rs"]
 mod gate;
 #[path = "../src/waitset/priority.rs"]
+#[expect(unreachable_pub, reason = "the crate exports it")]
 mod priority;
 #[path = "../src/waitset/worker_pool.rs"]
 mod worker_pool;

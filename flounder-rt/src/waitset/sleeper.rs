@@ -129,7 +129,9 @@ impl Epoll {
     /// Stops watching the descriptors of a source.
     pub(crate) fn remove_source(&self, fds: SourceFds<'_>) {
         self.remove(fds.arrivals);
-        fds.room.map(|fd| self.remove(fd));
+        if let Some(room) = fds.room {
+            self.remove(room);
+        }
     }
 
     /// Watches a descriptor for one event of `flags`.
