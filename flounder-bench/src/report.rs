@@ -170,7 +170,9 @@ impl Report {
                 }
                 Subject::Figure { work, driver, between, .. } => {
                     let limit = fastest(&limits, &subject.limits());
-                    let limit_median = limit.map(|row| row.figure.median);
+                    let limit = limit.map(|row| (row.name.clone(), row.figure.median));
+                    let limit = limit.or_else(|| few_clients(&figures, work, driver, between));
+                    let limit_median = limit.as_ref().map(|(_, median)| *median);
                     let floor = fastest(&limits, &subject.floor());
                     let floor_median = floor.map(|row| row.figure.median);
                     figures.push(Row {
@@ -183,7 +185,7 @@ impl Report {
                         place: between,
                         unit: UNIT,
                         bytes_per_second: rate(work, figure.median),
-                        limit: limit.map(|row| row.name.clone()),
+                        limit: limit.map(|(name, _)| name),
                         limit_median,
                         ratio: limit_median.map(|median| figure.median / median),
                         floor: floor.map(|row| row.name.clone()),
@@ -347,6 +349,13 @@ fn fastest<'a>(rows: &'a [LimitRow], limits: &[Limit]) -> Option<&'a LimitRow> {
     rows.min_by(|one, other| one.figure.median.total_cmp(&other.figure.median))
 }
 
+/// Returns name and median of the row that work with many clients is compared with: that of a few, if it is measured.
+fn few_clients(rows: &[Row], work: Work, driver: &str, between: Between) -> Option<(String, f64)> {
+    let few = work.with_few_clients()?;
+    let is_it = |row: &&Row| (row.kind, row.driver, row.place) == (few, driver, between);
+    rows.iter().find(is_it).map(|row| (few.to_string(), row.figure.median))
+}
+
 /// Returns the table for one kind of work.
 const fn table_of(work: Work) -> &'static str {
     match work {
@@ -503,6 +512,8 @@ pub(crate) mod tests {
             (Subject::Limit(Limit::Line), series(200.0)),
             (figure(Work::RoundTrip(8)), series(250.0)),
             (figure(Work::Stream(1 << 10)), series(100.0)),
+            (figure(Work::FanIn(8)), series(300.0)),
+            (figure(Work::FanIn(128)), series(600.0)),
         ];
         let measured = Measured { series, too_long: Vec::new() };
         Report::new(Machine::describe(cores), settings, &measured, Vec::new())
@@ -529,6 +540,14 @@ pub(crate) mod tests {
         assert_eq!(report.figures[0].ratio, Some(1.25));
         assert_eq!(report.figures[1].ratio, None);
         assert_eq!(report.figures[1].bytes_per_second, Some(1024.0 / 100.0 * 1e9));
+    }
+
+    #[test]
+    fn many_clients_are_compared_with_few() {
+        let report = report();
+        assert_eq!(report.figures[2].ratio, None);
+        assert_eq!(report.figures[3].ratio, Some(2.0));
+        assert_eq!(report.figures[3].limit.as_deref(), Some("fan-in, 8 clients"));
     }
 
     #[test]

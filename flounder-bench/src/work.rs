@@ -46,6 +46,9 @@ pub(crate) enum Work {
 /// Outstanding calls of each binding of [`Work::FanIn`].
 pub(crate) const OUTSTANDING: usize = 4;
 
+/// Number of clients that more are compared with.
+const FEW: usize = 8;
+
 impl Work {
     /// All kinds, in the order of the report.
     pub(crate) const ALL: [Self; 37] = [
@@ -106,6 +109,14 @@ impl Work {
     /// Returns true if the work is measured with both sides on one core.
     pub(crate) const fn is_for_one_core(self) -> bool {
         matches!(self, Self::RoundTrip(8) | Self::Rpc | Self::RpcAsync)
+    }
+
+    /// Returns the work of a few clients that this work of many is compared with.
+    pub(crate) const fn with_few_clients(self) -> Option<Self> {
+        match self {
+            Self::FanIn(clients) if clients > FEW => Some(Self::FanIn(FEW)),
+            _ => None,
+        }
     }
 
     /// Returns the name without the size.
