@@ -28,7 +28,7 @@ pub use broker::{any_waitset, bind, export, shared};
 pub use flounder_wire::{debug_as_chain, error, escape, interface, iref};
 pub use message::bulk;
 pub use process::{account, barrier, cap, closer, fork, log_rate, peer};
-pub(crate) use process::{errno, exit, sync};
+pub(crate) use process::{errno, exit, pages, sync};
 pub use transport::{channel, notify, policy};
 #[cfg(feature = "tokio")]
 pub use waitset::tokio;

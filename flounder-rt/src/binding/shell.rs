@@ -26,6 +26,7 @@ use crate::channel::{
 use crate::exit::Unsent;
 use crate::interface::Interface;
 use crate::notify::{Gone, Notifier};
+use crate::pages;
 use crate::peer::Peer;
 use crate::waitset::{self, Outcome, Run, Source, SourceFds, Turned, Waitset, WeakWaitset};
 
@@ -535,7 +536,8 @@ impl<T: Threading> Shell<T> {
         if !is_free {
             T::trim_later(self);
         }
-        self.io.lock().connection.trim();
+        let unused = self.io.lock().connection.take_large_slot();
+        pages::free(unused);
     }
 }
 

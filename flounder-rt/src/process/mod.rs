@@ -21,5 +21,6 @@ pub(crate) mod errno;
 pub(crate) mod exit;
 pub mod fork;
 pub mod log_rate;
+pub(crate) mod pages;
 pub mod peer;
 pub(crate) mod sync;

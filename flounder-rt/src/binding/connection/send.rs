@@ -289,10 +289,12 @@ impl<T, R> Connection<T, R> {
         self.send.slot.words.capacity() > KEPT_WORDS
     }
 
-    /// Gives back the memory of the slot, if it is empty.
-    pub(in crate::binding) fn trim(&mut self) {
+    /// Takes the memory of the slot, if it is large and not in use.
+    pub(in crate::binding) fn take_large_slot(&mut self) -> Vec<u64> {
         if !self.send.is_slot_full && self.has_large_slot() {
-            self.send.slot.words = Vec::new();
+            core::mem::take(&mut self.send.slot.words)
+        } else {
+            Vec::new()
         }
     }
 

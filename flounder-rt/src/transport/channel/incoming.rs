@@ -5,12 +5,13 @@ use core::fmt;
 use crate::account::{Account, Charge, OverLimit, Resource};
 use crate::cap::Cap;
 use crate::message::Received;
+use crate::pages;
 use crate::peer::{self, Peer};
 use crate::waitset::MAX_RUN;
 use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 
-/// Number of words of the largest buffer that is kept for the next message: 64 KiB. A larger one is freed before the waitset
-/// sleeps.
+/// Number of words of the largest buffer that is kept for the next message: 64 KiB. A larger one is freed when no
+/// large message has come for a while.
 pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 
 /// Maximum number of words of a message of the runtime.
@@ -303,7 +304,7 @@ impl Incoming {
         Received { number: self.number, words, caps: &mut self.caps }
     }
 
-    /// Returns true if the message holds more memory than is kept while the waitset sleeps.
+    /// Returns true if the message holds more memory than is kept for good.
     #[inline]
     pub(crate) fn is_large(&self) -> bool {
         self.large.capacity() > KEPT_WORDS
@@ -323,7 +324,7 @@ impl Incoming {
             self.row = Row::EMPTY;
         }
         if self.large.is_empty() {
-            self.large = Vec::new();
+            pages::free(core::mem::take(&mut self.large));
             if self.memory.take().is_some() {
                 self.paid = LINE;
             }
