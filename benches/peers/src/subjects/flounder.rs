@@ -113,12 +113,10 @@ enum Outgoing<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    /// Copies the payload into a slot, if there is a pool.
-    fn new(pool: Option<&Pool>, payload: &'a [u8]) -> std::result::Result<Self, PoolError> {
-        let Some(pool) = pool else { return Ok(Self::Bytes(payload)) };
-        let mut slot = pool.take(payload.len())?;
+    /// Copies the payload into a slot.
+    fn in_slot(mut slot: BufferMut, payload: &[u8]) -> Self {
         slot.copy_from_slice(payload);
-        Ok(Self::Slot(slot))
+        Self::Slot(slot)
     }
 
     /// Sends it; returns it with the error if it cannot be sent now.
@@ -200,12 +198,9 @@ impl Link {
     }
 
     fn send(&self, pool: Option<&Pool>, payload: &[u8]) -> Result {
-        let mut outgoing = loop {
-            match Outgoing::new(pool, payload) {
-                Ok(outgoing) => break outgoing,
-                Err(PoolError::Busy) => self.dispatch()?,
-                Err(error) => return Err(error.into()),
-            }
+        let mut outgoing = match pool {
+            None => Outgoing::Bytes(payload),
+            Some(pool) => Outgoing::in_slot(self.slot(pool, payload.len())?, payload),
         };
         while let Err((error, back)) = outgoing.send(&self.binding) {
             outgoing = match (error, back) {
@@ -215,6 +210,14 @@ impl Link {
             self.dispatch()?;
         }
         Ok(())
+    }
+
+    /// Takes a slot, and waits for it if none is free.
+    fn slot(&self, pool: &Pool, length: usize) -> Result<BufferMut> {
+        match pool.take(length) {
+            Err(PoolError::Busy) => Ok(self.waitset.block_on(pool.taken(length))??),
+            slot => Ok(slot?),
+        }
     }
 
     #[inline]
@@ -343,8 +346,12 @@ impl Answering {
         accept(inbox)?;
         if load.is_answered(inbox.received()) {
             // The client waits for each answer, so there is always room for the next, and a slot.
-            let sent = Outgoing::new(pool.as_ref(), outbox.next())?.send(binding);
-            sent.map_err(|(error, _)| error)?;
+            let payload = outbox.next();
+            let outgoing = match pool {
+                None => Outgoing::Bytes(payload),
+                Some(pool) => Outgoing::in_slot(pool.take(payload.len())?, payload),
+            };
+            outgoing.send(binding).map_err(|(error, _)| error)?;
         }
         Ok(())
     }
