@@ -138,8 +138,8 @@ impl Mapping {
     /// Gives advice about the whole mapping. The advice must be one that changes no contents.
     fn advise(&self, advice: Advice) -> Result<(), Errno> {
         // SAFETY:
-        // * The range is exactly this mapping; `MADV_DONTFORK` and `MADV_POPULATE_READ`, which it is called with, change
-        //   nothing that this process can see in it.
+        // * The range is exactly this mapping; `MADV_DONTFORK`, `MADV_POPULATE_READ` and `MADV_POPULATE_WRITE`, which it is
+        //   called with, change nothing that this process can see in it.
         unsafe { madvise(self.base.as_ptr().cast(), self.bytes, advice) }
     }
 
@@ -312,6 +312,8 @@ impl<C: PoolCaches> BulkMemory for Mapped<C> {
     fn make(&self, slots: usize, slot_bytes: usize) -> io::Result<(Vec<Box<dyn SlotMemory>>, Cap)> {
         let bytes = (slots * slot_bytes).next_multiple_of(PAGE);
         let (pool, fd, _) = seal::create::<Mapping>(bytes)?;
+        // Here, and not in the first use of each slot: a page takes as long as it takes to fill. Otherwise it is done there.
+        let _ = pool.advise(Advice::LinuxPopulateWrite);
         let pool = Arc::new(pool);
         let slot = |slot| {
             let (pool, at) = (Arc::clone(&pool), slot * slot_bytes);
@@ -324,8 +326,10 @@ impl<C: PoolCaches> BulkMemory for Mapped<C> {
     fn accept(&self, cap: Cap, bytes: usize) -> Result<Box<dyn PeerMemory>, &'static str> {
         let pages = bytes.div_ceil(PAGE);
         let size = RegionSize::Pages(pages, "the pool has another size than its slots");
-        let accepted = seal::accept::<PeerPool<C>>(&cap, pages * PAGE, size);
-        accepted.map(|(pool, _)| Box::new(pool) as Box<dyn PeerMemory>).map_err(in_words)
+        let (pool, _) = seal::accept::<PeerPool<C>>(&cap, pages * PAGE, size).map_err(in_words)?;
+        // As its maker does.
+        let _ = pool.populate();
+        Ok(Box::new(pool))
     }
 
     fn accept_sealed(&self, cap: Cap, len: usize) -> Result<Arc<dyn SealedMemory>, &'static str> {
@@ -430,5 +434,36 @@ impl IntoBulk for &Blob {
         Self: 'a,
     {
         BulkBody::sealed(Arc::clone(&self.0) as Arc<dyn SealedMemory>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number of pages of this thread that were not there when it used them.
+    fn faults() -> usize {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_ascii_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn pages_of_a_pool_are_there_before_a_slot_is_used() {
+        const SLOTS: usize = 16;
+        const BYTES: usize = 64 * PAGE;
+        let (mut slots, fd) = MAPPED.make(SLOTS, BYTES).unwrap();
+        let peer = MAPPED.accept(fd, SLOTS * BYTES).unwrap();
+        let mut read = vec![1; BYTES];
+        let before = faults();
+        for slot in &mut slots {
+            slot.bytes_mut().fill(7);
+        }
+        for slot in 0..SLOTS {
+            peer.copy(slot * BYTES, &mut read);
+            assert!(read.iter().all(|byte| *byte == 7));
+        }
+        let faults = faults() - before;
+        assert!(faults < SLOTS, "{faults} faults for {} pages at each end", SLOTS * BYTES / PAGE);
     }
 }
