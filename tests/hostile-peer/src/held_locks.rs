@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 //! # Safety
-//! [`Absent`] owns one private mapping, which it unmaps after every thread that was given a page of it has ended. The kernel
+//! `Pages` owns one private mapping, which it unmaps after every thread that was given a page of it has ended. The kernel
 //! alone reads and writes the pages, in system calls of those threads.
 
 use std::io::{self, Error};
