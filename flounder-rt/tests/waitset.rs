@@ -641,8 +641,23 @@ impl Watched for ReadLater {
     }
 }
 
+/// Makes the pipe readable, twice; `dispatch` dispatches once, and then until the time that it is given.
+#[track_caller]
+fn finishes_after_its_event(
+    log: &Mutex<Vec<&'static str>>,
+    write: &OwnedFd,
+    dispatch: impl Fn(Option<Instant>),
+) {
+    for _ in 0..2 {
+        rustix::io::write(write, b"x").expect("it has room");
+        dispatch(Some(Instant::now() + Duration::from_millis(1)));
+        let seen = core::mem::take(&mut *log.lock().expect("nobody panics with it"));
+        assert_eq!(seen, ["fired", "event", "finish"]);
+    }
+}
+
 #[test]
-fn driver_finishes_after_the_events_of_its_descriptor_and_before_the_next_wait() {
+fn driver_finishes_after_its_events_and_before_the_next_wait() {
     within(LIMIT, || {
         let (ws, log) = (Waitset::new(), Arc::new(Mutex::new(Vec::new())));
         let remote = ws.remote();
@@ -653,14 +668,10 @@ fn driver_finishes_after_the_events_of_its_descriptor_and_before_the_next_wait()
             });
         });
         ws.watch(&watched).expect("a pipe can be watched");
-        for _ in 0..2 {
-            rustix::io::write(&write, b"x").expect("it has room");
+        finishes_after_its_event(&log, &write, |soon| {
             ws.dispatch().expect("no callback fails");
-            let soon = Some(Instant::now() + Duration::from_millis(1));
             ws.dispatch_until(soon, || false).expect("no callback fails");
-            let seen = core::mem::take(&mut *log.lock().expect("nobody panics with it"));
-            assert_eq!(seen, ["fired", "event", "finish"]);
-        }
+        });
     });
 }
 
@@ -676,14 +687,10 @@ fn driver_finishes_before_a_shared_waitset_waits_again() {
             });
         });
         ws.watch(&watched).expect("a pipe can be watched");
-        for _ in 0..2 {
-            rustix::io::write(&write, b"x").expect("it has room");
+        finishes_after_its_event(&log, &write, |soon| {
             ws.dispatch().expect("no callback fails");
-            let soon = Instant::now() + Duration::from_millis(1);
-            ws.dispatch_until(Some(soon), || false).expect("no callback fails");
-            let seen = core::mem::take(&mut *log.lock().expect("nobody panics with it"));
-            assert_eq!(seen, ["fired", "event", "finish"]);
-        }
+            ws.dispatch_until(soon, || false).expect("no callback fails");
+        });
     });
 }
 
