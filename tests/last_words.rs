@@ -500,7 +500,7 @@ fn stick(binding: &words::Binding) {
     sent.expect("the binding is there");
 }
 
-/// Tells the service to stop reading until it is told that a large message was accepted.
+/// Sends a note, after which the service does not read until this process has printed `accepted`: the channel is full then.
 fn accept_unread(binding: &words::Binding, driver: &str) {
     let told = Waitset::current().block_on(binding.send_note(0)).expect("no callback fails");
     told.expect("the binding is there");

@@ -5,8 +5,8 @@
 //! This module owns no memory. It passes pointers to buffers to `recvmsg`, for the duration of the call, and it turns every
 //! descriptor that the kernel reports as installed into an `OwnedFd`, once, before it does anything else.
 //!
-//! `recvmsg` is called directly, because somebody else may hold a copy of the socket, and switch on control messages that this
-//! process did not request: one of them (`SCM_PIDFD`) installs a descriptor.
+//! `recvmsg` is called directly: another process may hold a copy of the socket. It can then switch on control messages that
+//! this process did not request, and one of them (`SCM_PIDFD`) installs a descriptor.
 
 use core::mem::{self, MaybeUninit};
 use std::io::IoSlice;

@@ -130,7 +130,7 @@ fn capabilities_behind_rings_that_were_read_are_found() {
     CapSender::new(Arc::clone(&sender), slot.number()).send(0, 1, &[]).unwrap();
     receiver.fired();
     assert!(!inbox.is_due(1));
-    // The channel that looks for them takes the datagram of the ring first, which nobody has to take any more.
+    // The channel that looks for its capabilities takes the datagram of the ring first. So `finish` has none to take.
     while receiver.collect(&inbox, 1) {}
     assert!(inbox.is_due(1));
     sender.ring(slot.number()).unwrap();

@@ -13,8 +13,8 @@
 //!   of its options, by a `setsockopt` that reads from such memory. So this end receives on no socket
 //!   that the peer has held, and sets no option of one. To send takes neither lock.
 //! * He can change its flags and its timeout, too. So each call requests not to block, and none sets
-//!   `O_NONBLOCK`. Only on a socket that nobody else has held, a blocking call may wait in `recv`, for a
-//!   limited time.
+//!   `O_NONBLOCK`. A blocking call waits in `recv`, for a limited time, only on a socket of which no other
+//!   process had a copy.
 //! * A process at its descriptor limit gets datagrams without their descriptors. Such a message is
 //!   lost whole, and `recv` reports it once ([`CapRefusal::ReceiverLimit`]); the channel goes on.
 //! * The end of a socket looks alike whether the peer closed or died. So a frame announces a close,

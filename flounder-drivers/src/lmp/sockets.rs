@@ -143,7 +143,7 @@ impl Sockets {
         send(self.sending(), bytemuck::cast_slice(frame), flags).map(drop)
     }
 
-    /// Returns [`Errno::AGAIN`] if messages have filled their part of the socket. Asks the kernel when the own count says so.
+    /// Returns [`Errno::AGAIN`] if messages fill their part of the socket. Asks the kernel only if the count of this end says so.
     fn check_room(&mut self) -> Result<(), Errno> {
         if self.unread >= MESSAGE_LIMIT {
             self.unread = datagram::unread(self.sending())?;

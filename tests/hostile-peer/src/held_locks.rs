@@ -6,7 +6,7 @@
 //! alone reads and writes the pages, in system calls of those threads.
 
 use std::io::{self, Error};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{NonNull, null_mut};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -108,8 +108,8 @@ struct Pages {
 }
 
 impl Pages {
-    /// Returns pages that do not arrive, and the descriptor that reports who waits for one. They arrive, as zeroes, when it
-    /// is closed.
+    /// Returns pages that do not arrive, and the descriptor that reports each wait for a page. Its close makes the pages
+    /// arrive, as zeroes.
     fn absent(count: usize) -> io::Result<(Self, OwnedFd)> {
         /// `UFFDIO_API` and `UFFDIO_REGISTER`.
         const HANDSHAKE: u64 = 0xc018_aa3f;
@@ -150,9 +150,8 @@ impl Pages {
 fn request(faults: &OwnedFd, number: u64, words: &mut [u64]) -> io::Result<()> {
     // SAFETY:
     // * Both requests read and write the three or four words of their structures, to which the pointer leads.
-    let result = unsafe {
-        libc::ioctl(faults.as_fd().as_raw_fd(), number as libc::Ioctl, words.as_mut_ptr())
-    };
+    let result =
+        unsafe { libc::ioctl(faults.as_raw_fd(), number as libc::Ioctl, words.as_mut_ptr()) };
     if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }
 }
 
