@@ -20,7 +20,7 @@ use std::thread;
 /// The compiler that the expected errors come from.
 const COMPILER: &str = "rustc 1.95.0";
 
-const TOPICS: [&str; 7] = ["syntax", "names", "types", "bounds", "caps", "rpc", "derive"];
+const TOPICS: [&str; 8] = ["syntax", "names", "types", "bounds", "caps", "rpc", "derive", "ata"];
 
 /// Returns the compiler, unless it is another than the expected errors come from.
 fn compiler() -> Option<OsString> {

@@ -13,6 +13,8 @@ use crate::names::{self, GENERATED_CLIENT, GENERATED_HANDLERS, GENERATED_TYPES};
 use crate::resolve::{Interface, Meaning, Message, Resolved};
 use crate::{ast, model::Ty};
 
+mod ata;
+
 /// Maximum number of capabilities in one message.
 pub const MAX_CAPS: u64 = 64;
 
@@ -43,6 +45,7 @@ pub(crate) fn check<'a>(unit: Resolved<'a>, diagnostics: &mut Diagnostics) -> Op
         check_caps(interface, diagnostics);
         check_bulks(interface, diagnostics);
         check_canonical(interface, diagnostics);
+        ata::check(interface, diagnostics);
         check_type_names(interface, diagnostics);
     }
     diagnostics.is_empty().then_some(Checked(unit))

@@ -163,6 +163,39 @@ codes! {
     TooManyBulks = "too-many-bulks",
     /// An interface whose canonical forms are too long together.
     TooComplex = "too-complex",
+
+    /// An annotation `ata` on a message.
+    AtaNotRpc = "ata-not-rpc",
+    /// A parameter that `ata` does not have.
+    AtaUnknownParam = "ata-unknown-param",
+    /// A parameter that is given twice, or a second annotation `ata`.
+    AtaDuplicateParam = "ata-duplicate-param",
+    /// A command without its number.
+    AtaMissingCommand = "ata-missing-command",
+    /// A value that its parameter cannot have.
+    AtaBadValue = "ata-bad-value",
+    /// A parameter that names no argument of its rpc.
+    AtaUnknownArgument = "ata-unknown-argument",
+    /// Data that names an `in` and an `out` argument.
+    AtaAmbiguousArgument = "ata-ambiguous-argument",
+    /// An `out` argument in place of a number.
+    AtaOutArgument = "ata-out-argument",
+    /// An argument in place of a number that is none.
+    AtaNotANumber = "ata-not-a-number",
+    /// Data of another type than bytes.
+    AtaNotBytes = "ata-not-bytes",
+    /// Data to read whose size is given by nothing.
+    AtaMissingSize = "ata-missing-size",
+    /// Data whose size is given twice.
+    AtaAmbiguousSize = "ata-ambiguous-size",
+    /// A parameter that is about data, on a command that has none.
+    AtaWithoutData = "ata-without-data",
+    /// `is_write` that disagrees with the direction of the data.
+    AtaDirection = "ata-direction",
+    /// A result that no command has.
+    AtaBadResult = "ata-bad-result",
+    /// An `in` argument that no parameter names.
+    AtaUnusedArgument = "ata-unused-argument",
 }
 
 impl std::fmt::Display for Code {

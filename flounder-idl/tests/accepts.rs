@@ -281,7 +281,7 @@ fn doc_comments_stay_on_items_and_vanish_elsewhere() {
 fn annotations_are_kept_for_both_halves_of_an_rpc() {
     let interface = interface(
         "interface ata {
-            @ata(isread=1, command=0xC8, dma_arg=buffer, islba28=1) @other()
+            @ata(is_write=0, command=0xC8, dma_arg=buffer, dma_size=size2) @other()
             rpc read_dma(in uint32 size2, out uint8 buffer[len]);
          };",
     );
@@ -582,7 +582,7 @@ pub(crate) interface t \"a \\\"thing\\\"\" {
         B
     } e;
     typedef point points[4];
-    @ata(command=200, arg=x)
+    @trace(level=200, arg=x)
     call m(point p, uint8 b[n], e all[k, 7]);
     rpc r(
         /// What.

@@ -177,7 +177,7 @@ impl Writer {
     fn message(&mut self) {
         self.doc();
         if self.choices.one_in(5) {
-            self.put("@ata(a=1, b = 0xff,c=x) @trace()");
+            self.put("@stats(a=1, b = 0xff,c=x) @trace()");
         }
         self.rust_name();
         let word = ["message", "call", "response", "rpc"][self.choices.below(4)];

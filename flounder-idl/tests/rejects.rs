@@ -1338,6 +1338,250 @@ error[too-many-caps]: `m` carries 66 capabilities
   = help: a message carries at most 64
 ",
     ),
+    (
+        "ata-not-rpc",
+        r"interface t { @ata(command=0xE7) message flush(); };",
+        r"
+error[ata-not-rpc]: `flush` is no rpc
+  --> t.if:1:16
+  |
+1 | interface t { @ata(command=0xE7) message flush(); };
+  |                ^^^
+  = note: a command ends with a response, which only an rpc has
+  = help: declare an `rpc`, or remove the annotation
+",
+    ),
+    (
+        "ata-unknown-param",
+        r"interface t { @ata(command=0xE7, sectors=1) rpc flush(out errval status); };",
+        r"
+error[ata-unknown-param]: `ata` has no parameter `sectors`
+  --> t.if:1:34
+  |
+1 | interface t { @ata(command=0xE7, sectors=1) rpc flush(out errval status); };
+  |                                  ^^^^^^^
+  = help: its parameters are `command`, `feature`, `count`, `lba`, `lba48`, `dma_arg`, `dma_size`, `is_write`
+",
+    ),
+    (
+        "ata-duplicate-param",
+        r"interface t { @ata(command=0xE7, command=0xEA) rpc flush(out errval status); };",
+        r"
+error[ata-duplicate-param]: the parameter `command` is given twice
+  --> t.if:1:34
+  |
+1 | interface t { @ata(command=0xE7, command=0xEA) rpc flush(out errval status); };
+  |                                  ^^^^^^^
+note: first given here
+  --> t.if:1:20
+  |
+1 | interface t { @ata(command=0xE7, command=0xEA) rpc flush(out errval status); };
+  |                    -------
+  = help: remove one of them
+",
+    ),
+    (
+        "ata-missing-command",
+        r"interface t { @ata(lba=start) rpc verify(in uint32 start, out errval status); };",
+        r"
+error[ata-missing-command]: `verify` has no `command`
+  --> t.if:1:16
+  |
+1 | interface t { @ata(lba=start) rpc verify(in uint32 start, out errval status); };
+  |                ^^^
+  = help: add `command=0xC8`, or the number of another command
+",
+    ),
+    (
+        "ata-bad-value",
+        r"interface t { @ata(command=0x100) rpc flush(out errval status); };",
+        r"
+error[ata-bad-value]: `command` has more than 8 bits
+  --> t.if:1:28
+  |
+1 | interface t { @ata(command=0x100) rpc flush(out errval status); };
+  |                            ^^^^^
+  = help: choose a smaller one
+",
+    ),
+    (
+        "ata-unknown-argument",
+        r"interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 begin, out errval status); };",
+        r"
+error[ata-unknown-argument]: `verify` has no argument `start`
+  --> t.if:1:38
+  |
+1 | interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 begin, out errval status); };
+  |                                      ^^^^^
+note: the rpc
+  --> t.if:1:49
+  |
+1 | interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 begin, out errval status); };
+  |                                                 ------
+  = help: name one of its arguments, or declare this one
+",
+    ),
+    (
+        "ata-ambiguous-argument",
+        r"interface t { @ata(command=0xC8, dma_arg=data, dma_size=512) rpc read(in uint8 data[n, 512], out uint8 data[n, 512]); };",
+        r"
+error[ata-ambiguous-argument]: `data` is an `in` and an `out` argument
+  --> t.if:1:42
+  |
+1 | interface t { @ata(command=0xC8, dma_arg=data, dma_size=512) rpc read(in uint8 data[n, 512], out uint8 data[n, 512]); };
+  |                                          ^^^^
+note: one of them
+  --> t.if:1:80
+  |
+1 | command=0xC8, dma_arg=data, dma_size=512) rpc read(in uint8 data[n, 512], out uint8 data[n, 512]); };
+  |                                                             ----
+note: the other
+  --> t.if:1:104
+  |
+1 | ta, dma_size=512) rpc read(in uint8 data[n, 512], out uint8 data[n, 512]); };
+  |                                                             ----
+  = help: rename the one that is not the data
+",
+    ),
+    (
+        "ata-out-argument",
+        r"interface t { @ata(command=0x40, lba=next) rpc verify(out uint32 next); };",
+        r"
+error[ata-out-argument]: `next` is known only when the command has ended
+  --> t.if:1:38
+  |
+1 | interface t { @ata(command=0x40, lba=next) rpc verify(out uint32 next); };
+  |                                      ^^^^
+note: an `out` argument
+  --> t.if:1:66
+  |
+1 | face t { @ata(command=0x40, lba=next) rpc verify(out uint32 next); };
+  |                                                             ----
+  = help: name an `in` argument as `lba`
+",
+    ),
+    (
+        "ata-not-a-number",
+        r"interface t { @ata(command=0x40, lba=start) rpc verify(in string start, out errval status); };",
+        r"
+error[ata-not-a-number]: `start` is no natural number
+  --> t.if:1:38
+  |
+1 | interface t { @ata(command=0x40, lba=start) rpc verify(in string start, out errval status); };
+  |                                      ^^^^^
+note: its type
+  --> t.if:1:59
+  |
+1 | interface t { @ata(command=0x40, lba=start) rpc verify(in string start, out errval status); };
+  |                                                           ------
+  = help: declare it as `uint8`, `uint16`, `uint32` or `uint64`
+",
+    ),
+    (
+        "ata-not-bytes",
+        r"interface t { @ata(command=0xCA, dma_arg=data) rpc write(in uint16 data[size, 256]); };",
+        r"
+error[ata-not-bytes]: `data` has another type than bytes
+  --> t.if:1:42
+  |
+1 | interface t { @ata(command=0xCA, dma_arg=data) rpc write(in uint16 data[size, 256]); };
+  |                                          ^^^^
+note: its type
+  --> t.if:1:61
+  |
+1 | interface t { @ata(command=0xCA, dma_arg=data) rpc write(in uint16 data[size, 256]); };
+  |                                                             ------
+  = help: declare `uint8 data[data_size, 4096]`, or a type `uint8 block[512]`
+",
+    ),
+    (
+        "ata-missing-size",
+        r"interface t { @ata(command=0xC8, dma_arg=data) rpc read(out uint8 data[size, 512]); };",
+        r"
+error[ata-missing-size]: nothing says how many bytes `data` gets
+  --> t.if:1:42
+  |
+1 | interface t { @ata(command=0xC8, dma_arg=data) rpc read(out uint8 data[size, 512]); };
+  |                                          ^^^^
+  = help: add `dma_size`, with a number or an `in` argument, or declare a fixed array
+",
+    ),
+    (
+        "ata-ambiguous-size",
+        r"interface t { typedef uint8 block[512]; @ata(command=0xC8, dma_arg=data, dma_size=512) rpc read(out block data); };",
+        r"
+error[ata-ambiguous-size]: `data` has a size of its own
+  --> t.if:1:74
+  |
+1 |  typedef uint8 block[512]; @ata(command=0xC8, dma_arg=data, dma_size=512) rpc read(out block data); };
+  |                                                             ^^^^^^^^
+note: the data
+  --> t.if:1:68
+  |
+1 | ce t { typedef uint8 block[512]; @ata(command=0xC8, dma_arg=data, dma_size=512) rpc read(out block data); };
+  |                                                             ----
+  = help: remove `dma_size`
+",
+    ),
+    (
+        "ata-without-data",
+        r"interface t { @ata(command=0xE7, dma_size=512) rpc flush(out errval status); };",
+        r"
+error[ata-without-data]: `dma_size` without data
+  --> t.if:1:34
+  |
+1 | interface t { @ata(command=0xE7, dma_size=512) rpc flush(out errval status); };
+  |                                  ^^^^^^^^
+  = help: name the data, as in `dma_arg=buffer`, or remove the parameter
+",
+    ),
+    (
+        "ata-direction",
+        r"interface t { @ata(command=0xCA, dma_arg=data, dma_size=512, is_write=1) rpc write(out uint8 data[size, 512]); };",
+        r"
+error[ata-direction]: the command writes, and its data is an `out` argument
+  --> t.if:1:71
+  |
+1 | t { @ata(command=0xCA, dma_arg=data, dma_size=512, is_write=1) rpc write(out uint8 data[size, 512]); };
+  |                                                             ^
+note: the data
+  --> t.if:1:42
+  |
+1 | interface t { @ata(command=0xCA, dma_arg=data, dma_size=512, is_write=1) rpc write(out uint8 data[size, 512]); };
+  |                                          ----
+  = help: correct the direction of the argument, or remove `is_write`
+",
+    ),
+    (
+        "ata-bad-result",
+        r"interface t { @ata(command=0xE7) rpc flush(out uint32 seconds); };",
+        r"
+error[ata-bad-result]: a command has no result `seconds`
+  --> t.if:1:55
+  |
+1 | interface t { @ata(command=0xE7) rpc flush(out uint32 seconds); };
+  |                                                       ^^^^^^^
+  = note: its results are the data, if it reads, and `errval status`
+  = help: name it as `dma_arg`, or remove it
+",
+    ),
+    (
+        "ata-unused-argument",
+        r"interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 start, in uint8 count, out errval status); };",
+        r"
+error[ata-unused-argument]: `count` is no part of the command
+  --> t.if:1:82
+  |
+1 | mmand=0x40, lba=start) rpc verify(in uint32 start, in uint8 count, out errval status); };
+  |                                                             ^^^^^
+note: its annotation
+  --> t.if:1:16
+  |
+1 | interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 start, in uint8 count, out errval status); };
+  |                ---
+  = help: give it to a parameter, as in `lba=start`, or remove it
+",
+    ),
 ];
 
 #[test]

@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface disk {
+        @ata(command=0xE7)
+        message flush();
+    };
+}
+
+fn main() {}

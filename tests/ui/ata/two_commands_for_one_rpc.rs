@@ -1,0 +1,8 @@
+flounder::flounder! {
+    interface disk {
+        @ata(command=0xE7) @ata(command=0xEA)
+        rpc flush(out errval status);
+    };
+}
+
+fn main() {}
