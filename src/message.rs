@@ -16,4 +16,4 @@ pub use flounder_rt::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use flounder_rt::message::{MessageBuffer, MessageValue};
-pub use flounder_rt::wire::{Decode, Encode};
+pub use flounder_rt::wire::{Decode, Encode, TypeForm};

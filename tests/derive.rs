@@ -1,4 +1,4 @@
-//! `#[derive(FlounderMessage)]`: every shape of type, every kind of bad word, and the fingerprint.
+//! `#[derive(FlounderMessage)]`: every shape of type, every kind of bad word, and the canonical form.
 
 use std::fmt::Debug;
 
@@ -180,7 +180,7 @@ fn every_kind_of_bad_word_is_refused() {
 }
 
 #[test]
-fn names_and_types_of_fields_make_the_fingerprint() {
+fn names_and_types_of_fields_make_the_digest() {
     mod same {
         #[derive(flounder::FlounderMessage)]
         pub(super) struct Renamed(u8);
@@ -207,20 +207,54 @@ fn names_and_types_of_fields_make_the_fingerprint() {
             x: String,
         }
     }
-    assert_eq!(same::Renamed::FINGERPRINT, same::Other::FINGERPRINT);
-    assert_eq!(same::Default::FINGERPRINT, same::Unbounded::FINGERPRINT);
+    assert_eq!(same::Renamed::FORM.digest(), same::Other::FORM.digest());
+    assert_eq!(same::Default::FORM.digest(), same::Unbounded::FORM.digest());
     let all = [
-        same::Renamed::FINGERPRINT,
-        same::Wider::FINGERPRINT,
-        same::Field::FINGERPRINT,
-        same::Bounded::FINGERPRINT,
-        same::Unbounded::FINGERPRINT,
-        Data::FINGERPRINT,
-        Plain::FINGERPRINT,
+        same::Renamed::FORM.digest(),
+        same::Wider::FORM.digest(),
+        same::Field::FORM.digest(),
+        same::Bounded::FORM.digest(),
+        same::Unbounded::FORM.digest(),
+        Data::FORM.digest(),
+        Plain::FORM.digest(),
     ];
     for (i, one) in all.iter().enumerate() {
         assert!(all[i + 1..].iter().all(|other| other != one), "number {i} is equal to another");
     }
+}
+
+#[test]
+fn forms_write_the_types_of_fields_out() {
+    let named = "struct{small:uint8,wide:uint64,name:string[65536],type:bool}";
+    assert_eq!(Named::FORM.to_string(), named);
+    assert_eq!(Tuple::FORM.to_string(), format!("struct{{0:int16,1:{named}?,2:[rust-char;2]}}"));
+    assert_eq!(Unit::FORM.to_string(), "struct{}");
+    assert_eq!(Plain::FORM.to_string(), "enum{One,Two,Three}");
+    let data = format!(
+        "enum{{Empty,Tuple{{0:uint8,1:uint32[;65536],2:uint64}},Struct{{name:string[65536],inner:{named}}},\
+         Nested{{0:enum{{Number{{0:uint16}},Texts{{0:string[65536][;65536]}}}}}},Brackets}}"
+    );
+    assert_eq!(Data::FORM.to_string(), data);
+    assert_eq!(Bounded4::FORM.to_string(), format!("struct{{text:string[4],list:{data}[;2]}}"));
+    assert_eq!(Caps::FORM.to_string(), "struct{first:cap,maybe:cap?,rest:cap[;65536]}");
+}
+
+/// A new version of the library must bind to an old one.
+#[test]
+fn digests_of_types_stay_as_they_were() {
+    let digests = [Named::FORM, Tuple::FORM, Unit::FORM, Plain::FORM, Data::FORM, Inner::FORM];
+    let digests = digests.into_iter().chain([Bounded4::FORM, Caps::FORM]).map(|form| form.digest());
+    let expected = [
+        0x8845_7066_852d_55a2_9fb2_a94d_1ecc_42ad_u128,
+        0x01a9_3f18_bceb_0bda_0e6b_ddc1_e7a8_b878,
+        0x7a4c_c0b4_1a65_9baf_a337_5680_26c9_765c,
+        0x5130_21ff_6440_6736_7d4a_3981_d217_71f0,
+        0xe8ea_e2ab_1b0f_3784_39e7_b98a_72db_5e45,
+        0x90c5_eb3e_cefe_2c0c_f474_1701_0316_8dca,
+        0x1f3f_8e59_6163_d8f8_2825_45b3_8c25_dec8,
+        0x36cc_6c8f_962a_53e6_aa83_3fdd_2636_5a88,
+    ];
+    assert!(digests.eq(expected));
 }
 
 proptest! {

@@ -34,6 +34,10 @@ pub enum Limb {
     Tail(Option<String>),
 }
 
+/// The form of `Pose`, written out.
+const POSE: &str = "struct{name:string[65536],at:[double;2],\
+    limbs:enum{Arm,Leg{toes:uint8},Tail{0:string[65536]?}}[;65536]}";
+
 flounder::flounder! {
     interface all "Everything" {
         typedef enum { FOO, BAR, BAZ } choice;
@@ -671,10 +675,18 @@ fn descriptor_contains_what_was_declared() {
     let numbers: Vec<u16> = interface.messages.iter().map(|message| message.number).collect();
     assert_eq!(numbers, (1..=19).collect::<Vec<u16>>());
     assert_eq!(interface.fingerprint, flounder_rt::Interface::digest("all", interface.messages));
+    assert_eq!(interface.fingerprint, 0x3d83_b538_8ad6_8bc3_f3c2_f805_fa26_1e71);
     let plain = &interface.messages[5];
+    assert!(plain.form.starts_with("message plain(a:uint8[;8],"), "{}", plain.form);
     assert!(plain.args.starts_with("a: uint8[a_len, 8]"), "{}", plain.args);
     let first = plain.arguments().next().expect("it has arguments");
     assert_eq!((plain.name, first.name, first.ty), ("plain", "a", "uint8[a_len, 8]"));
+    let given = &interface.messages[10];
+    assert_eq!(given.form, "message given(g:{c:give_away_cap,why:string[4]})");
+    let structs = &interface.messages[4];
+    assert!(structs.form.ends_with(",e:extern#0)"), "{}", structs.form);
+    let externs: Vec<String> = structs.externs.iter().map(|form| form.to_string()).collect();
+    assert_eq!(externs, [POSE]);
     // answer: one word for the length, one for four bytes.
     assert_eq!((interface.limits[12].words, interface.limits[12].caps), (2, 0));
     assert_eq!((interface.limits[9].words, interface.limits[9].caps), (2, 4));

@@ -2,7 +2,7 @@
 
 use flounder_idl::model::{Annotation, AnnotationValue, Arg, Interface, Role};
 use proc_macro2::{Literal, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 
 use crate::docs;
 use crate::message::{Messages, Wire};
@@ -14,7 +14,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let forms = messages.list.iter().map(Wire::declaration);
     let infos = messages.list.iter().map(|wire| info(wire, interface));
     let count = Literal::usize_unsuffixed(messages.list.len());
-    let digests = messages.list.iter().map(|wire| digest(wire, interface));
+    let digests = messages.list.iter().map(|wire| Literal::u128_unsuffixed(wire.message.digest));
     let (name, description) = (&interface.name.idl, &interface.description);
     let doc = docs::line(&format!(
         "Describes the interface `{name}`: its messages, and the digest that two ends must agree on."
@@ -30,17 +30,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-/// The digest of a message: what the types from Rust contribute is known to rustc alone.
-fn digest(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
-    let (rt, digest) = (wire.rt(), Literal::u128_unsuffixed(wire.message.digest));
-    if wire.message.externs.is_empty() {
-        return digest.into_token_stream();
-    }
-    let externs = wire.message.externs.iter().map(|id| &interface.types[id.0].name.rust);
-    quote!(#rt::fingerprint(#digest, &[#(<#externs as #rt::Shape>::FINGERPRINT),*]))
-}
-
-/// `__Str::info("str", "arg: uint32, s: string[65536]")`
+/// `__Str::info("str", "arg: uint32, s: string[65536]", "message str(arg:uint32,s:string[65536])")`
 fn info(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
     let (message, form) = (wire.message, &wire.form);
     let name = &message.name.idl;
@@ -58,7 +48,11 @@ fn info(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
         .map(|annotation| annotation_info(annotation, wire.rt()))
         .collect();
     let annotations = (!annotations.is_empty()).then(|| quote!(.annotations(&[#(#annotations),*])));
-    quote!(#form::#info(#name, #args) #annotations)
+    let (rt, canonical) = (wire.rt(), &message.canonical);
+    let externs = message.externs.iter().map(|id| &interface.types[id.0].name.rust);
+    let externs = (!message.externs.is_empty())
+        .then(|| quote!(.externs(&[#(<#externs as #rt::Shape>::FORM),*])));
+    quote!(#form::#info(#name, #args, #canonical) #externs #annotations)
 }
 
 fn annotation_info(annotation: &Annotation, rt: &Rt) -> TokenStream {

@@ -90,7 +90,7 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
     let ident = &wire.ident;
     let record = Record { members, name: format_ident!("__REC"), plain: wire.plain, rt };
     let (layout, pattern) = (record.layout(), record.pattern());
-    let fingerprints = record.fingerprints();
+    let parts = record.forms();
     let maxima = (!wire.plain && !members.is_empty()).then(|| {
         let (tails, caps) = (record.max_tails(), record.max_caps());
         maxima([quote!(#rt::total(&[#(#tails),*])), quote!(#rt::total(&[#(#caps),*]))], rt)
@@ -104,8 +104,7 @@ fn structure(wire: &WireType, members: &[Member], rt: &Rt) -> TokenStream {
             const SIZE: #rt::usize = __REC.size;
             const ALIGN: #rt::usize = __REC.align;
             #maxima
-            const FINGERPRINT: #rt::u128 =
-                #rt::structure(#canonical, &[#(#fingerprints),*]);
+            const FORM: &'static #rt::TypeForm = &#rt::TypeForm::new(#canonical, &[#(#parts),*]);
         }
     };
     let puts = record.puts(&quote!(__words), &quote!(__at+));
@@ -137,7 +136,7 @@ fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
     let canonical: Vec<_> =
         variants.iter().zip(&records).map(|(variant, record)| variant.canonical(record)).collect();
     let canonical = format!("enum{{{}}}", canonical.join(","));
-    let fingerprints = records.iter().flat_map(Record::fingerprints);
+    let parts = records.iter().flat_map(Record::forms);
     let tails = records.iter().filter(|record| !record.members.is_empty()).map(|record| {
         let (name, tails) = (&record.name, record.max_tails());
         quote!(#rt::total(&[#name.words, #(#tails),*]))
@@ -158,8 +157,7 @@ fn enumeration(wire: &WireType, variants: &[Variant], rt: &Rt) -> TokenStream {
             const SIZE: #rt::usize = 4;
             const ALIGN: #rt::usize = 4;
             #maxima
-            const FINGERPRINT: #rt::u128 =
-                #rt::structure(#canonical, &[#(#fingerprints),*]);
+            const FORM: &'static #rt::TypeForm = &#rt::TypeForm::new(#canonical, &[#(#parts),*]);
         }
     };
     let encode = encode_variants(wire, variants, &records, rt);
@@ -340,12 +338,9 @@ impl Record<'_> {
         self.members.iter().map(|member| member.constant("MAX_CAPS", self.rt)).collect()
     }
 
-    fn fingerprints(&self) -> Vec<TokenStream> {
+    fn forms(&self) -> Vec<TokenStream> {
         let rt = self.rt;
-        self.members
-            .iter()
-            .map(|Member { ty, .. }| quote!(<#ty as #rt::Shape>::FINGERPRINT))
-            .collect()
+        self.members.iter().map(|Member { ty, .. }| quote!(<#ty as #rt::Shape>::FORM)).collect()
     }
 
     fn pattern(&self) -> TokenStream {

@@ -179,7 +179,7 @@ fn fallback(input: &DeriveInput, runtime: &Path) -> TokenStream {
                 const ALIGN: primitive::usize = 1;
                 const MAX_TAIL: primitive::usize = 0;
                 const MAX_CAPS: primitive::usize = 0;
-                const FINGERPRINT: primitive::u128 = 0;
+                const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new("struct{}", &[]);
             }
             impl #plain __rt::Encode for #ident #parameters #bounds {
                 fn put(&self, _: &mut [primitive::u64], _: primitive::usize) {}

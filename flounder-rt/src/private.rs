@@ -47,7 +47,7 @@ pub use crate::peer::Peer;
 pub use crate::waitset::{CallbackError, Outcome, Priority, Waitset};
 pub use crate::wire::{
     Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Record, Shape, TakeBounded,
-    TooLong, digest, fingerprint, largest, nest, put_tag, record, structure, total,
+    TooLong, TypeForm, largest, nest, put_tag, record, total,
 };
 pub use core::time::Duration;
 pub use std::time::Instant;

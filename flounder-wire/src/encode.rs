@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::caps::CapRefs;
 use crate::iref::{Errval, Iref};
-use crate::shape::{DEFAULT_MAX, Shape, digest};
+use crate::shape::{DEFAULT_MAX, Shape, TypeForm};
 
 /// A value that can be written into a message.
 ///
@@ -137,7 +137,7 @@ macro_rules! plain {
             const ALIGN: usize = size_of::<$rust>();
             const MAX_TAIL: usize = 0;
             const MAX_CAPS: usize = 0;
-            const FINGERPRINT: u128 = digest($name);
+            const FORM: &'static TypeForm = &TypeForm::new($name, &[]);
         }
 
         impl Encode for $rust {
@@ -185,7 +185,7 @@ macro_rules! via {
             const ALIGN: usize = <$wire>::ALIGN;
             const MAX_TAIL: usize = 0;
             const MAX_CAPS: usize = 0;
-            const FINGERPRINT: u128 = digest($name);
+            const FORM: &'static TypeForm = &TypeForm::new($name, &[]);
         }
 
         impl Encode for $rust {
@@ -212,7 +212,7 @@ impl Shape for () {
     const ALIGN: usize = 1;
     const MAX_TAIL: usize = 0;
     const MAX_CAPS: usize = 0;
-    const FINGERPRINT: u128 = digest("unit");
+    const FORM: &'static TypeForm = &TypeForm::new("unit", &[]);
 }
 
 impl Encode for () {
@@ -225,7 +225,7 @@ impl Shape for str {
     const ALIGN: usize = 4;
     const MAX_TAIL: usize = DEFAULT_MAX as usize / 8;
     const MAX_CAPS: usize = 0;
-    const FINGERPRINT: u128 = digest("string");
+    const FORM: &'static TypeForm = &TypeForm::new("string", &[]);
 }
 
 impl Encode for str {
@@ -250,7 +250,7 @@ impl<T: Shape> Shape for [T] {
     const ALIGN: usize = 4;
     const MAX_TAIL: usize = max_items::<T>(DEFAULT_MAX);
     const MAX_CAPS: usize = T::MAX_CAPS.saturating_mul(DEFAULT_MAX as usize);
-    const FINGERPRINT: u128 = super::fingerprint(digest("sequence"), &[T::FINGERPRINT]);
+    const FORM: &'static TypeForm = &TypeForm::new("sequence", &[T::FORM]);
 }
 
 /// Returns the maximum number of words of the tail of a sequence of at most `max` values.
@@ -289,7 +289,7 @@ macro_rules! pointer {
             const ALIGN: usize = <$target>::ALIGN;
             const MAX_TAIL: usize = <$target>::MAX_TAIL;
             const MAX_CAPS: usize = <$target>::MAX_CAPS;
-            const FINGERPRINT: u128 = <$target>::FINGERPRINT;
+            const FORM: &'static TypeForm = <$target>::FORM;
         }
     )*};
 }
@@ -339,7 +339,7 @@ impl<T: Shape, const N: usize> Shape for [T; N] {
     const ALIGN: usize = T::ALIGN;
     const MAX_TAIL: usize = T::MAX_TAIL.saturating_mul(N);
     const MAX_CAPS: usize = T::MAX_CAPS.saturating_mul(N);
-    const FINGERPRINT: u128 = super::fingerprint(digest("array"), &[N as u128, T::FINGERPRINT]);
+    const FORM: &'static TypeForm = &TypeForm::array(N, &[T::FORM]);
 }
 
 impl<T: Encode, const N: usize> Encode for [T; N] {
@@ -374,7 +374,7 @@ impl<T: Shape> Shape for Option<T> {
     const ALIGN: usize = T::ALIGN;
     const MAX_TAIL: usize = T::MAX_TAIL;
     const MAX_CAPS: usize = T::MAX_CAPS;
-    const FINGERPRINT: u128 = super::fingerprint(digest("option"), &[T::FINGERPRINT]);
+    const FORM: &'static TypeForm = &TypeForm::new("option", &[T::FORM]);
 }
 
 impl<T: Encode> Encode for Option<T> {

@@ -4,7 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{Bulks, Limits, MessageLimit, RUNTIME_MESSAGE, digest, fingerprint};
+use crate::shape::{digest, mix, mix_forms};
+use crate::{Bulks, Limits, MessageLimit, RUNTIME_MESSAGE, TypeForm};
 
 /// An interface, as the constant `INTERFACE` of its module describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,13 @@ pub struct MessageInfo {
     pub kind: MessageKind,
     /// Arguments: `arg: uint32, buf: uint8[buflen, 4096]`. [`arguments`](Self::arguments) returns them one by one.
     pub args: &'static str,
+    /// Canonical form: `message str(arg:uint32,s:string[64])`, as `docs/idl.md` defines it.
+    pub form: &'static str,
+    /// Forms of the types from Rust: entry `k` is that of `extern#k` in [`form`](Self::form).
+    pub externs: &'static [&'static TypeForm],
     /// Annotations.
     pub annotations: &'static [AnnotationInfo],
-    /// Digest of the canonical form of the message.
+    /// Digest of the canonical form and of the types from Rust.
     pub fingerprint: u128,
     /// Limits on the wire.
     pub limit: MessageLimit,
@@ -49,6 +54,7 @@ impl MessageInfo {
         name: &'static str,
         kind: MessageKind,
         args: &'static str,
+        form: &'static str,
         limit: MessageLimit,
     ) -> Self {
         Self {
@@ -56,6 +62,8 @@ impl MessageInfo {
             name,
             kind,
             args,
+            form,
+            externs: &[],
             annotations: &[],
             fingerprint: 0,
             limit,
@@ -80,6 +88,12 @@ impl MessageInfo {
         })
     }
 
+    /// Returns the description of a message with arguments of types from Rust.
+    #[must_use]
+    pub const fn externs(self, externs: &'static [&'static TypeForm]) -> Self {
+        Self { externs, ..self }
+    }
+
     /// Returns the description of a message with bulk arguments.
     #[must_use]
     pub const fn bulks(self, bulks: Bulks) -> Self {
@@ -93,7 +107,7 @@ impl MessageInfo {
     }
 }
 
-/// Returns the messages of an interface in order, with their numbers and digests.
+/// Returns the messages of an interface in order, with their numbers and digests; `digests` are those of their forms alone.
 #[must_use]
 pub const fn numbered<const N: usize>(
     mut messages: [MessageInfo; N],
@@ -102,7 +116,7 @@ pub const fn numbered<const N: usize>(
     let mut i = 0;
     while i < N {
         messages[i].number = i as u16 + 1;
-        messages[i].fingerprint = digests[i];
+        messages[i].fingerprint = mix_forms(digests[i], messages[i].externs);
         i += 1;
     }
     messages
@@ -182,7 +196,7 @@ impl Interface {
         let mut digest = digest(name);
         let mut i = 0;
         while i < messages.len() {
-            digest = fingerprint(digest, &[messages[i].fingerprint]);
+            digest = mix(digest, messages[i].fingerprint);
             i += 1;
         }
         digest
@@ -242,12 +256,12 @@ mod tests {
     fn arguments_are_split_outside_of_brackets() {
         let text = "arg: uint32, buf: uint8[buflen, 4096], names: string[16][n, 8]";
         let limit = MessageLimit { words: 1, caps: 0 };
-        let info = MessageInfo::new("m", MessageKind::Message, text, limit);
+        let info = MessageInfo::new("m", MessageKind::Message, text, "", limit);
         let found: Vec<_> = info.arguments().map(|arg| (arg.name, arg.ty)).collect();
         let expected =
             [("arg", "uint32"), ("buf", "uint8[buflen, 4096]"), ("names", "string[16][n, 8]")];
         assert_eq!(found, expected);
-        let none = MessageInfo::new("m", MessageKind::Message, "", limit);
+        let none = MessageInfo::new("m", MessageKind::Message, "", "", limit);
         assert_eq!(none.arguments().count(), 0);
     }
 }

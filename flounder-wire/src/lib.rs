@@ -44,6 +44,4 @@ pub use decode::{Decode, DecodeError, Decoder};
 pub use encode::{Encode, Plain, TooLong, max_items, nest, put_tag};
 pub use gather::{Gather, LINE, Reader, copy_line};
 pub use limits::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
-pub use shape::{
-    DEFAULT_MAX, Record, Shape, digest, fingerprint, first_at, largest, record, structure, total,
-};
+pub use shape::{DEFAULT_MAX, Record, Shape, TypeForm, first_at, largest, record, total};

@@ -1,4 +1,6 @@
-//! The layout of values in a record.
+//! The layout of values in a record, and the canonical form of their types.
+
+use core::fmt;
 
 /// Maximum length of a string (in bytes) or a sequence (in elements) for which the interface names none.
 pub const DEFAULT_MAX: u32 = 65_536;
@@ -21,8 +23,8 @@ pub trait Shape {
     const MAX_TAIL: usize = 0;
     /// Maximum number of capabilities of a value (saturating).
     const MAX_CAPS: usize = 0;
-    /// Digest of the canonical form of the type.
-    const FINGERPRINT: u128;
+    /// Canonical form of the type, with its digest.
+    const FORM: &'static TypeForm;
 
     /// Size and alignment, for [`record`].
     const PLACE: (usize, usize) = (Self::SIZE, Self::ALIGN);
@@ -124,34 +126,125 @@ pub const fn largest(sizes: &[usize]) -> usize {
     largest
 }
 
-/// Combines the digest of a canonical form that leaves its parts open with the digests of the parts.
-#[must_use]
-pub const fn fingerprint(base: u128, parts: &[u128]) -> u128 {
+/// The canonical form of a type: a text that leaves the types of its parts open, and the forms of these.
+///
+/// `Display` writes all of it out: `struct{x:uint32,name:string[64]}`, as `docs/wire.md` defines it.
+///
+/// ```
+/// use flounder_wire::Shape;
+/// assert_eq!(<Vec<Option<u32>>>::FORM.to_string(), "uint32?[;65536]");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeForm {
+    text: &'static str,
+    /// Number of elements of an array; 0 of any other type.
+    len: usize,
+    parts: &'static [&'static Self],
+    digest: u128,
+}
+
+impl TypeForm {
+    /// Creates the form of a type other than an array: `struct{x,name[64]}` or `enum{A,B{x}}` with the forms of all fields in
+    /// order, `sequence` and `option` with that of their element or value, or the name of a builtin type.
+    #[must_use]
+    pub const fn new(text: &'static str, parts: &'static [&'static Self]) -> Self {
+        Self { text, len: 0, parts, digest: mix_forms(digest(text), parts) }
+    }
+
+    /// Creates the form of an array of `len` elements; `parts` is the form of an element alone.
+    #[must_use]
+    pub const fn array(len: usize, parts: &'static [&'static Self]) -> Self {
+        let digest = mix_forms(mix(digest("array"), len as u128), parts);
+        Self { text: "array", len, parts, digest }
+    }
+
+    /// Returns the digest of the form and of those of its parts.
+    #[must_use]
+    pub const fn digest(&self) -> u128 {
+        self.digest
+    }
+}
+
+impl fmt::Display for TypeForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &DEFAULT_MAX)
+    }
+}
+
+impl TypeForm {
+    /// Writes the form out; `max` is the maximum of a string or sequence. Recursion is bounded: no type contains itself.
+    fn write(&self, f: &mut fmt::Formatter<'_>, max: &dyn fmt::Display) -> fmt::Result {
+        match (self.text, self.parts) {
+            ("string", _) => write!(f, "string[{max}]"),
+            ("sequence", [element]) => write!(f, "{element}[;{max}]"),
+            ("option", [value]) => write!(f, "{value}?"),
+            ("array", [element]) => write!(f, "[{element};{}]", self.len),
+            (_, []) => f.write_str(self.text),
+            (text, parts) => write_fields(f, text, parts),
+        }
+    }
+}
+
+/// Writes `struct{..}` or `enum{..}` with the types of the fields behind their names.
+fn write_fields(
+    f: &mut fmt::Formatter<'_>,
+    text: &str,
+    types: &[&'static TypeForm],
+) -> fmt::Result {
+    // The fields of an enumeration are inside the braces of a variant.
+    let braces_around_field = if text.starts_with("enum") { 2 } else { 1 };
+    let (mut depth, mut types) = (0, types.iter());
+    for token in text.split_inclusive(['{', ',', '}']) {
+        let name = token.trim_end_matches(['{', ',', '}']);
+        let delimiter = &token[name.len()..];
+        match types.as_slice() {
+            [ty, ..] if depth == braces_around_field && !name.is_empty() => {
+                types.next();
+                match name.trim_end_matches(']').split_once('[') {
+                    Some((name, max)) => {
+                        write!(f, "{name}:")?;
+                        ty.write(f, &max)?;
+                    }
+                    None => write!(f, "{name}:{ty}")?,
+                }
+            }
+            _ => f.write_str(name)?,
+        }
+        match delimiter {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            _ => {}
+        }
+        f.write_str(delimiter)?;
+    }
+    Ok(())
+}
+
+/// Combines a digest with the digests of some forms, in order.
+pub(crate) const fn mix_forms(base: u128, forms: &[&TypeForm]) -> u128 {
     let mut digest = base;
     let mut i = 0;
-    while i < parts.len() {
-        let mut bytes = [0; 32];
-        let (old, part) = (digest.to_be_bytes(), parts[i].to_be_bytes());
-        let mut k = 0;
-        while k < 16 {
-            bytes[k] = old[k];
-            bytes[16 + k] = part[k];
-            k += 1;
-        }
-        digest = const_fnv1a_hash::fnv1a_hash_128(&bytes, None);
+    while i < forms.len() {
+        digest = mix(digest, forms[i].digest);
         i += 1;
     }
     digest
 }
 
-/// Returns the digest of a type with this canonical form, which leaves its parts open.
-#[must_use]
-pub const fn structure(canonical: &str, parts: &[u128]) -> u128 {
-    fingerprint(digest(canonical), parts)
+/// Combines a digest with one more part: FNV-1a of both, 16 bytes each, most significant first.
+pub(crate) const fn mix(digest: u128, part: u128) -> u128 {
+    let mut bytes = [0; 32];
+    let (old, part) = (digest.to_be_bytes(), part.to_be_bytes());
+    let mut k = 0;
+    while k < 16 {
+        bytes[k] = old[k];
+        bytes[16 + k] = part[k];
+        k += 1;
+    }
+    const_fnv1a_hash::fnv1a_hash_128(&bytes, None)
 }
 
-/// Returns the digest of a canonical form without open parts (builtin types).
-#[must_use]
-pub const fn digest(canonical: &str) -> u128 {
-    const_fnv1a_hash::fnv1a_hash_str_128(canonical)
+/// Returns the digest of a text.
+pub(crate) const fn digest(text: &str) -> u128 {
+    const_fnv1a_hash::fnv1a_hash_str_128(text)
 }

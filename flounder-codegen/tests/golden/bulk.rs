@@ -22,15 +22,25 @@ pub mod frames {
     >;
     const __MESSAGES: [__rt::MessageInfo; 4] = __rt::numbered(
         [
-            __Frame::info("frame", "seq: uint64, pixels: bulk[8294400]"),
+            __Frame::info(
+                "frame",
+                "seq: uint64, pixels: bulk[8294400]",
+                "message frame(seq:uint64,pixels:bulk[8294400])",
+            ),
             __Pair::info(
                 "pair",
                 "left: bulk[65536], lent: cap, given: give_away_cap, right: bulk[65536]",
+                "message pair(left:bulk[65536],lent:cap,given:give_away_cap,right:bulk[65536])",
             ),
-            __ReadCall::call_info("read_call", "offset: uint64, key: bulk[4096]"),
+            __ReadCall::call_info(
+                "read_call",
+                "offset: uint64, key: bulk[4096]",
+                "rpc-call read_call(offset:uint64,key:bulk[4096])",
+            ),
             __ReadResponse::response_info(
                 "read_response",
                 "data: bulk[1048576], status: errval",
+                "rpc-response read_response(data:bulk[1048576],status:errval)",
             ),
         ],
         [

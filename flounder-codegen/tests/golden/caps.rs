@@ -25,12 +25,9 @@ pub mod caps {
             const MAX_CAPS: __rt::usize = __rt::total(
                 &[<__rt::Cap as __rt::Shape>::MAX_CAPS, <u32 as __rt::Shape>::MAX_CAPS],
             );
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{c,n}",
-                &[
-                    <__rt::Cap as __rt::Shape>::FINGERPRINT,
-                    <u32 as __rt::Shape>::FINGERPRINT,
-                ],
+                &[<__rt::Cap as __rt::Shape>::FORM, <u32 as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -106,12 +103,9 @@ pub mod caps {
                     <__rt::String as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{c,why}",
-                &[
-                    <__rt::Cap as __rt::Shape>::FINGERPRINT,
-                    <__rt::String as __rt::Shape>::FINGERPRINT,
-                ],
+                &[<__rt::Cap as __rt::Shape>::FORM, <__rt::String as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -186,17 +180,31 @@ pub mod caps {
     >;
     const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
         [
-            __Copied::info("copied", "a: cap, b: holder"),
-            __Moved::info("moved", "a: give_away_cap"),
+            __Copied::info(
+                "copied",
+                "a: cap, b: holder",
+                "message copied(a:cap,b:{c:cap,n:uint32})",
+            ),
+            __Moved::info("moved", "a: give_away_cap", "message moved(a:give_away_cap)"),
             __Mixed::info(
                 "mixed",
                 "a: cap, b: give_away_cap, why: string[64], c: holder, d: give_away_cap",
+                "message mixed(a:cap,b:give_away_cap,why:string[64],c:{c:cap,n:uint32},d:give_away_cap)",
             ),
-            __Given::info("given", "g: gift"),
-            __ExchangeCall::call_info("exchange_call", "a: cap, b: give_away_cap"),
+            __Given::info(
+                "given",
+                "g: gift",
+                "message given(g:{c:give_away_cap,why:string[65536]})",
+            ),
+            __ExchangeCall::call_info(
+                "exchange_call",
+                "a: cap, b: give_away_cap",
+                "rpc-call exchange_call(a:cap,b:give_away_cap)",
+            ),
             __ExchangeResponse::response_info(
                 "exchange_response",
                 "c: cap, d: give_away_cap",
+                "rpc-response exchange_response(c:cap,d:give_away_cap)",
             ),
         ],
         [

@@ -32,12 +32,9 @@ pub mod rpcs {
                     <u64 as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{name,size}",
-                &[
-                    <__rt::String as __rt::Shape>::FINGERPRINT,
-                    <u64 as __rt::Shape>::FINGERPRINT,
-                ],
+                &[<__rt::String as __rt::Shape>::FORM, <u64 as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -117,17 +114,38 @@ pub mod rpcs {
     >;
     const __MESSAGES: [__rt::MessageInfo; 8] = __rt::numbered(
         [
-            __PingCall::call_info("ping_call", ""),
-            __PingResponse::response_info("ping_response", ""),
-            __OneCall::call_info("one_call", "reply: uint32, binding: string[65536]"),
-            __OneResponse::response_info("one_response", "s: string[65536]"),
-            __ManyCall::call_info("many_call", "e: entry, key: uint8[key_len, 32]"),
+            __PingCall::call_info("ping_call", "", "rpc-call ping_call()"),
+            __PingResponse::response_info(
+                "ping_response",
+                "",
+                "rpc-response ping_response()",
+            ),
+            __OneCall::call_info(
+                "one_call",
+                "reply: uint32, binding: string[65536]",
+                "rpc-call one_call(reply:uint32,binding:string[65536])",
+            ),
+            __OneResponse::response_info(
+                "one_response",
+                "s: string[65536]",
+                "rpc-response one_response(s:string[65536])",
+            ),
+            __ManyCall::call_info(
+                "many_call",
+                "e: entry, key: uint8[key_len, 32]",
+                "rpc-call many_call(e:{name:string[65536],size:uint64},key:uint8[;32])",
+            ),
             __ManyResponse::response_info(
                 "many_response",
                 "found: entry[n, 100], data: uint8[len, 65536], names: string[65536][m, 65536]",
+                "rpc-response many_response(found:{name:string[65536],size:uint64}[;100],data:uint8[;65536],names:string[65536][;65536])",
             ),
-            __Ask::info("ask", "token: uint32"),
-            __Answer::info("answer", "token: uint32, err: errval"),
+            __Ask::info("ask", "token: uint32", "message ask(token:uint32)"),
+            __Answer::info(
+                "answer",
+                "token: uint32, err: errval",
+                "message answer(token:uint32,err:errval)",
+            ),
         ],
         [
             51595523843201080921430445317355269382,

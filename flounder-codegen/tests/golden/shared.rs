@@ -20,9 +20,9 @@ pub mod geometry {
         impl __rt::Shape for Point {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{x,y}",
-                &[<f64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
+                &[<f64 as __rt::Shape>::FORM, <f64 as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -60,7 +60,10 @@ pub mod geometry {
     impl __rt::Shape for Colour {
         const SIZE: __rt::usize = 4;
         const ALIGN: __rt::usize = 4;
-        const FINGERPRINT: __rt::u128 = __rt::structure("enum{RED,GREEN}", &[]);
+        const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+            "enum{RED,GREEN}",
+            &[],
+        );
     }
     #[automatically_derived]
     impl __rt::Encode for Colour {
@@ -111,12 +114,9 @@ pub mod painter {
         impl __rt::Shape for Line {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{from,to}",
-                &[
-                    <Point as __rt::Shape>::FINGERPRINT,
-                    <Point as __rt::Shape>::FINGERPRINT,
-                ],
+                &[<Point as __rt::Shape>::FORM, <Point as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -144,7 +144,13 @@ pub mod painter {
     };
     type __Draw = __rt::MessageType<1, 5, (__rt::Copied<Line>, __rt::Copied<Colour>)>;
     const __MESSAGES: [__rt::MessageInfo; 1] = __rt::numbered(
-        [__Draw::info("draw", "l: line, c: colour")],
+        [
+            __Draw::info(
+                "draw",
+                "l: line, c: colour",
+                "message draw(l:{from:{x:double,y:double},to:{x:double,y:double}},c:enum{RED,GREEN})",
+            ),
+        ],
         [91085111576766045342520900326579149650],
     );
     /// Describes the interface `painter`: its messages, and the digest that two ends must agree on.
@@ -445,7 +451,13 @@ pub(crate) mod plotter {
     pub use super::geometry::Colour;
     type __MoveTo = __rt::MessageType<1, 2, (__rt::Copied<Point>,)>;
     const __MESSAGES: [__rt::MessageInfo; 1] = __rt::numbered(
-        [__MoveTo::info("move_to", "p: point")],
+        [
+            __MoveTo::info(
+                "move_to",
+                "p: point",
+                "message move_to(p:{x:double,y:double})",
+            ),
+        ],
         [143762168547181418061269750673224031079],
     );
     /// Describes the interface `plotter`: its messages, and the digest that two ends must agree on.

@@ -17,7 +17,10 @@ pub mod test {
     impl __rt::Shape for Myenum {
         const SIZE: __rt::usize = 4;
         const ALIGN: __rt::usize = 4;
-        const FINGERPRINT: __rt::u128 = __rt::structure("enum{FOO,BAR,BAZ}", &[]);
+        const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+            "enum{FOO,BAR,BAZ}",
+            &[],
+        );
     }
     #[automatically_derived]
     impl __rt::Encode for Myenum {
@@ -58,9 +61,9 @@ pub mod test {
         impl __rt::Shape for Point {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{x,y}",
-                &[<u32 as __rt::Shape>::FINGERPRINT, <u32 as __rt::Shape>::FINGERPRINT],
+                &[<u32 as __rt::Shape>::FORM, <u32 as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -102,12 +105,36 @@ pub mod test {
     >;
     const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
         [
-            __Basic::info("basic", "arg: uint32, e: myenum"),
-            __Str::info("str", "arg: uint32, s: string[65536]"),
-            __Caps::info("caps", "arg: uint32, cap1: cap, cap2: cap"),
-            __Buffy::info("buffy", "buf: uint8[buflen, 65536]"),
-            __TestrpcCall::call_info("testrpc_call", "s: string[65536]"),
-            __TestrpcResponse::response_info("testrpc_response", "result: uint32"),
+            __Basic::info(
+                "basic",
+                "arg: uint32, e: myenum",
+                "message basic(arg:uint32,e:enum{FOO,BAR,BAZ})",
+            ),
+            __Str::info(
+                "str",
+                "arg: uint32, s: string[65536]",
+                "message str(arg:uint32,s:string[65536])",
+            ),
+            __Caps::info(
+                "caps",
+                "arg: uint32, cap1: cap, cap2: cap",
+                "message caps(arg:uint32,cap1:cap,cap2:cap)",
+            ),
+            __Buffy::info(
+                "buffy",
+                "buf: uint8[buflen, 65536]",
+                "message buffy(buf:uint8[;65536])",
+            ),
+            __TestrpcCall::call_info(
+                "testrpc_call",
+                "s: string[65536]",
+                "rpc-call testrpc_call(s:string[65536])",
+            ),
+            __TestrpcResponse::response_info(
+                "testrpc_response",
+                "result: uint32",
+                "rpc-response testrpc_response(result:uint32)",
+            ),
         ],
         [
             71123757155009377649836330666141386063,

@@ -17,7 +17,10 @@ pub mod types {
     impl __rt::Shape for Choice {
         const SIZE: __rt::usize = 4;
         const ALIGN: __rt::usize = 4;
-        const FINGERPRINT: __rt::u128 = __rt::structure("enum{FIRST,SECOND}", &[]);
+        const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+            "enum{FIRST,SECOND}",
+            &[],
+        );
     }
     #[automatically_derived]
     impl __rt::Encode for Choice {
@@ -78,13 +81,13 @@ pub mod types {
                     <Choice as __rt::Shape>::MAX_CAPS,
                 ],
             );
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{type,name,label[32],c}",
                 &[
-                    <u8 as __rt::Shape>::FINGERPRINT,
-                    <__rt::String as __rt::Shape>::FINGERPRINT,
-                    <__rt::String as __rt::Shape>::FINGERPRINT,
-                    <Choice as __rt::Shape>::FINGERPRINT,
+                    <u8 as __rt::Shape>::FORM,
+                    <__rt::String as __rt::Shape>::FORM,
+                    <__rt::String as __rt::Shape>::FORM,
+                    <Choice as __rt::Shape>::FORM,
                 ],
             );
         }
@@ -170,9 +173,9 @@ pub mod types {
         impl __rt::Shape for Pair {
             const SIZE: __rt::usize = __REC.size;
             const ALIGN: __rt::usize = __REC.align;
-            const FINGERPRINT: __rt::u128 = __rt::structure(
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
                 "struct{x,y}",
-                &[<u64 as __rt::Shape>::FINGERPRINT, <f64 as __rt::Shape>::FINGERPRINT],
+                &[<u64 as __rt::Shape>::FORM, <f64 as __rt::Shape>::FORM],
             );
         }
         #[automatically_derived]
@@ -262,16 +265,25 @@ pub mod types {
             __Builtins::info(
                 "builtins",
                 "a: bool, b: char, c: int32, d: int8, e: int16, f: int32, g: int64, h: uint8, i: uint16, j: uint32, k: uint64, l: intptr, m: uintptr, n: uintptr, o: iref, p: errval, q: float, r: double",
+                "message builtins(a:bool,b:char,c:int32,d:int8,e:int16,f:int32,g:int64,h:uint8,i:uint16,j:uint32,k:uint64,l:intptr,m:uintptr,n:uintptr,o:iref,p:errval,q:float,r:double)",
             ),
             __Values::info(
-                "values",
-                "c: choice, i: item, p: pair, r: row, q: rows, o: old_item, s: pose, t: thing",
-            ),
+                    "values",
+                    "c: choice, i: item, p: pair, r: row, q: rows, o: old_item, s: pose, t: thing",
+                    "message values(c:enum{FIRST,SECOND},i:{type:uint8,name:string[65536],label:string[32],c:enum{FIRST,SECOND}},p:{x:uint64,y:double},r:[uint16;8],q:[[uint16;8];16],o:{type:uint8,name:string[65536],label:string[32],c:enum{FIRST,SECOND}},s:extern#0,t:extern#1)",
+                )
+                .externs(&[<Pose as __rt::Shape>::FORM, <Thing as __rt::Shape>::FORM]),
             __Arrays::info(
-                "arrays",
-                "a: uint8[a_len, 65536], b: bool[b_len, 16], c: string[65536][c_len, 4], d: item[d_len, 8], e: pose[e_len, 65536], f: row[f_len, 65536]",
-            ),
-            __Annotated::info("annotated", "buf: uint8[len, 65536]")
+                    "arrays",
+                    "a: uint8[a_len, 65536], b: bool[b_len, 16], c: string[65536][c_len, 4], d: item[d_len, 8], e: pose[e_len, 65536], f: row[f_len, 65536]",
+                    "message arrays(a:uint8[;65536],b:bool[;16],c:string[65536][;4],d:{type:uint8,name:string[65536],label:string[32],c:enum{FIRST,SECOND}}[;8],e:extern#0[;65536],f:[uint16;8][;65536])",
+                )
+                .externs(&[<Pose as __rt::Shape>::FORM]),
+            __Annotated::info(
+                    "annotated",
+                    "buf: uint8[len, 65536]",
+                    "message annotated(buf:uint8[;65536])",
+                )
                 .annotations(
                     &[
                         __rt::AnnotationInfo {
@@ -283,22 +295,13 @@ pub mod types {
                         },
                     ],
                 ),
-            __Type::info("type", "fn: string[65536]"),
-            __None::info("none", ""),
+            __Type::info("type", "fn: string[65536]", "message type(fn:string[65536])"),
+            __None::info("none", "", "message none()"),
         ],
         [
             269899837218124726079304463074098772242,
-            __rt::fingerprint(
-                228275566438790355837691618974989125543,
-                &[
-                    <Pose as __rt::Shape>::FINGERPRINT,
-                    <Thing as __rt::Shape>::FINGERPRINT,
-                ],
-            ),
-            __rt::fingerprint(
-                217462756144671743819730480496042671455,
-                &[<Pose as __rt::Shape>::FINGERPRINT],
-            ),
+            228275566438790355837691618974989125543,
+            217462756144671743819730480496042671455,
             47084162026853638037882772525238217963,
             265249017041179406468210852772884501627,
             299518143674955921476018328251520485579,

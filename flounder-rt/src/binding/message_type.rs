@@ -53,23 +53,31 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
     /// Byte offset of the id of the call, in a call or a response.
     pub const ID: usize = A::FIRST_AT;
 
-    /// Describes the message: its name and its arguments, as in [`MessageInfo::args`].
+    /// Describes the message: its name, its arguments as in [`MessageInfo::args`], and its canonical form.
     #[must_use]
-    pub const fn info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::Message, args, Self::LIMIT).bulks(A::BULKS)
+    pub const fn info(name: &'static str, args: &'static str, form: &'static str) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::Message, args, form, Self::LIMIT).bulks(A::BULKS)
     }
 
     /// Describes the call of an rpc.
     #[must_use]
-    pub const fn call_info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args, Self::LIMIT)
+    pub const fn call_info(
+        name: &'static str,
+        args: &'static str,
+        form: &'static str,
+    ) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::RpcCall { at: Self::ID }, args, form, Self::LIMIT)
             .bulks(A::BULKS)
     }
 
     /// Describes the response of an rpc.
     #[must_use]
-    pub const fn response_info(name: &'static str, args: &'static str) -> MessageInfo {
-        MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args, Self::LIMIT)
+    pub const fn response_info(
+        name: &'static str,
+        args: &'static str,
+        form: &'static str,
+    ) -> MessageInfo {
+        MessageInfo::new(name, MessageKind::RpcResponse { at: Self::ID }, args, form, Self::LIMIT)
             .bulks(A::BULKS)
     }
 

@@ -1,7 +1,7 @@
 //! A capability as a value of a message.
 
 use crate::cap::Cap;
-use crate::wire::{CapRefs, Decode, DecodeError, Decoder, Encode, Shape, digest};
+use crate::wire::{CapRefs, Decode, DecodeError, Decoder, Encode, Shape, TypeForm};
 
 /// A capability has no bytes in the record. Capabilities travel beside the words, in order.
 impl Shape for Cap {
@@ -9,7 +9,7 @@ impl Shape for Cap {
     const ALIGN: usize = 1;
     const MAX_TAIL: usize = 0;
     const MAX_CAPS: usize = 1;
-    const FINGERPRINT: u128 = digest("cap");
+    const FORM: &'static TypeForm = &TypeForm::new("cap", &[]);
 }
 
 impl Encode for Cap {

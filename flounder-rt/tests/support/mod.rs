@@ -31,6 +31,8 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
         name,
         kind,
         args: ARGS,
+        form: "",
+        externs: &[],
         annotations: &[],
         fingerprint: number as u128,
         limit: LIMIT,

@@ -66,6 +66,8 @@ pub(crate) const INTERFACE: &Interface = &Interface {
         name: "value",
         kind: MessageKind::Message,
         args: "",
+        form: "message value(value:uint64)",
+        externs: &[],
         annotations: &[],
         fingerprint: 1,
         limit: MessageLimit { words: 1, caps: 0 },

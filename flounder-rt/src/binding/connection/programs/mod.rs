@@ -32,6 +32,8 @@ const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageI
         name,
         kind,
         args: "",
+        form: "",
+        externs: &[],
         annotations: &[],
         fingerprint: 0,
         limit: LIMIT,
