@@ -61,7 +61,8 @@ export target
         echo $defect $drivers
     done
     for defect in gate_without_fence claim_ignores_wake combiner_forgets pool_stays_rung alarm_of_no_use \
-        park_without_notice job_queue_keeps_place slot_release_relaxed slot_note_stays; do
+        park_without_notice job_queue_keeps_place slot_release_relaxed slot_note_stays \
+        claim_leaves_while_running; do
         echo $defect $runtime
     done
 } | xargs -P "$(nproc)" -L 1 bash -c 'set -euo pipefail; find "$@"' find

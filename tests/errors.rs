@@ -151,7 +151,12 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
     let broker = BrokerError::new(MonitorError::Thread(EMFILE));
     holds(BindError::Broker(broker.clone()), &broker);
     holds(broker, &MonitorError::Thread(EMFILE));
-    for error in [ControlError::Closed, ControlError::AlreadyRegistered, ControlError::Os(EMFILE)] {
+    for error in [
+        ControlError::Closed,
+        ControlError::AlreadyRegistered,
+        ControlError::OfOneThread,
+        ControlError::Os(EMFILE),
+    ] {
         check(error);
     }
     check(Elapsed);

@@ -6,14 +6,17 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use flounder::binding::SharedExported;
 use flounder::nameservice;
-use flounder::{BindError, BindingError, Peer, Refusal, Shared, SharedWaitset, Waitset, flounder};
+use flounder::{
+    BindError, BindingError, ControlError, Peer, Refusal, RpcError, Shared, SharedWaitset, TxError,
+    Waitset, flounder,
+};
 use flounder_test_support::threads::{Threads, eventually};
 
 flounder! {
@@ -232,6 +235,186 @@ fn services_end_with_the_last_clone_of_their_waitset() {
     drop(service);
     let bound = doubler::bind(iref, &Waitset::new(), doubler::RxVtbl::default()).wait();
     assert!(matches!(bound, Err(BindError::NoService)), "{bound:?}");
+}
+
+/// A client whose service keeps its end, and sends notes through it.
+struct Noted {
+    client: doubler::Binding<Shared>,
+    service: doubler::Binding<Shared>,
+    seen: Arc<Seen>,
+}
+
+impl Noted {
+    /// Binds on `here`. The handlers of the client run `hook` on each note; the service is served by `there`.
+    fn new(here: &SharedWaitset, there: &Threads, hook: impl FnMut(u64) + Send + 'static) -> Self {
+        let seen = Arc::<Seen>::default();
+        let (send, ends) = mpsc::channel();
+        let connect = move |_: &Peer| Ok(Keeper(send.clone()));
+        let exported = doubler::export(&there.pool, connect).wait().expect("export the service");
+        let handlers = Hooked(Handlers::new(&seen), hook);
+        let client = doubler::bind(exported.iref(), here, handlers).wait().expect("bind");
+        client.tx_note(0).expect("there is room").wait().expect("it is sent");
+        let service = ends.recv_timeout(PATIENCE).expect("the service gets the note");
+        Self { client, service, seen }
+    }
+
+    fn wait_for(&self, notes: u64) {
+        let arrived = || self.seen.notes.load(Ordering::Relaxed) == notes;
+        eventually(PATIENCE, "the last note", arrived);
+    }
+}
+
+/// Sends the binding of each note away, and doubles.
+struct Keeper(mpsc::Sender<doubler::Binding<Shared>>);
+
+impl doubler::Rx<Shared> for Keeper {
+    fn note(&mut self, binding: &doubler::Binding<Shared>, _: u64) {
+        let _ = self.0.send(binding.clone());
+    }
+
+    fn double(
+        &mut self,
+        _: &doubler::Binding<Shared>,
+        a: u64,
+        reply: doubler::DoubleReply<Shared>,
+    ) {
+        reply.send(2 * a);
+    }
+}
+
+/// Handlers that run a closure on each note.
+struct Hooked<F>(Handlers, F);
+
+impl<F: FnMut(u64) + Send + 'static> doubler::Rx<Shared> for Hooked<F> {
+    fn note(&mut self, binding: &doubler::Binding<Shared>, value: u64) {
+        (self.1)(value);
+        self.0.note(binding, value);
+    }
+
+    fn double(
+        &mut self,
+        binding: &doubler::Binding<Shared>,
+        a: u64,
+        reply: doubler::DoubleReply<Shared>,
+    ) {
+        self.0.double(binding, a, reply);
+    }
+
+    fn error(&mut self, binding: &doubler::Binding<Shared>, error: BindingError) {
+        self.0.error(binding, error);
+    }
+}
+
+#[test]
+fn binding_moves_to_another_shared_waitset() {
+    let (idle, there, here) = (SharedWaitset::new(), Threads::new(1), Threads::new(2));
+    let noted = Noted::new(&idle, &there, |_| {});
+    let client = doubler::RpcClient::new(&noted.client);
+    let limited = client.timeout(Duration::from_millis(20)).double(1);
+    assert_eq!(limited, Err(RpcError::Deadline), "no thread dispatches its waitset");
+    noted.service.send_note(0).wait().expect("there is room");
+    noted.client.change_waitset(&here.pool).expect("it can be watched");
+    noted.client.change_waitset(&here.pool).expect("it is there");
+    noted.wait_for(1);
+    drop(idle);
+    assert_eq!(client.double(21), Ok(42), "the first waitset takes nothing along");
+    noted.client.teardown();
+    let moved = noted.client.change_waitset(&SharedWaitset::new());
+    assert_eq!(moved, Err(ControlError::Closed));
+}
+
+#[test]
+fn handler_under_way_ends_before_the_new_waitset_runs_the_next() {
+    let (old, there, new) = (Threads::new(1), Threads::new(1), Threads::new(1));
+    let (entered, is_in) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let noted = Noted::new(&old.pool, &there, move |value| {
+        if value == 0 {
+            entered.send(thread::current().id()).expect("the test waits");
+            released.recv().expect("the test goes on");
+        }
+    });
+    noted.service.send_note(0).wait().expect("there is room");
+    let first = is_in.recv_timeout(PATIENCE).expect("the handler runs");
+    noted.service.send_note(1).wait().expect("there is room");
+    // There and back, and there again: only the last one counts.
+    for pool in [&new.pool, &old.pool, &new.pool] {
+        noted.client.change_waitset(pool).expect("it can be watched");
+    }
+    // Its threads look, and find nothing that they may run.
+    let (turn, turned) = mpsc::channel();
+    for _ in 0..3 {
+        let turn = turn.clone();
+        new.pool.post(move |_| Ok(turn.send(())?));
+        turned.recv_timeout(PATIENCE).expect("the threads dispatch");
+    }
+    assert_eq!(noted.seen.notes.load(Ordering::Relaxed), 0, "a handler runs");
+    release.send(()).expect("the handler waits");
+    noted.wait_for(2);
+    let threads = noted.seen.threads.lock().expect("nobody panics");
+    assert_eq!((threads.len(), threads[&first]), (2, 1), "the second note runs elsewhere");
+}
+
+#[test]
+fn binding_that_moves_again_and_again_loses_nothing() {
+    const NOTES: u64 = 20_000;
+    let (first, second, there) = (Threads::new(2), Threads::new(2), Threads::new(1));
+    let noted = Noted::new(&first.pool, &there, |_| {});
+    let client = doubler::RpcClient::new(&noted.client);
+    let moves = thread::scope(|scope| {
+        scope.spawn(|| {
+            for value in 0..NOTES {
+                noted.service.send_note(value).wait().expect("it is accepted");
+            }
+        });
+        scope.spawn(|| (0..1000).for_each(|a| assert_eq!(client.double(a), Ok(2 * a))));
+        let mut moves = 0_u64;
+        while noted.seen.notes.load(Ordering::Relaxed) < NOTES {
+            let pool = if moves.is_multiple_of(2) { &second.pool } else { &first.pool };
+            noted.client.change_waitset(pool).expect("it can be watched");
+            moves += 1;
+            assert_eq!(noted.client.ended(), None);
+        }
+        moves
+    });
+    assert!(moves > 1, "it has moved {moves} times");
+    noted.wait_for(NOTES);
+}
+
+#[test]
+fn shared_end_reports_room_and_the_end_of_what_it_sends() {
+    let (here, there) = (Threads::new(1), Threads::new(1));
+    let (release, released) = mpsc::channel::<()>();
+    let noted = Noted::new(&here.pool, &there, move |value| {
+        if value == 0 {
+            // The peer of the service reads nothing until then.
+            let _ = released.recv();
+        }
+    });
+    let (seen, done) = mpsc::channel();
+    let mut sent = 0;
+    while let Ok(message) = noted.service.tx_note(sent) {
+        sent += 1;
+        let seen = seen.clone();
+        message.then(move || seen.send(()).expect("the test waits"));
+    }
+    assert!(!noted.service.can_send());
+    let (room, has_room) = mpsc::channel();
+    let callback = move |_: &SharedWaitset| Ok(room.send(thread::current().id())?);
+    noted.service.register_send(&there.pool, callback.clone()).expect("none waits");
+    let second = noted.service.register_send(&there.pool, callback);
+    assert_eq!(second, Err(ControlError::AlreadyRegistered));
+    let closing = noted.service.close();
+    let late = noted.service.close().timeout(Duration::from_millis(20)).wait();
+    assert_eq!(late, Err(TxError::Busy), "the peer reads nothing");
+    has_room.recv_timeout(PATIENCE).expect("the end of the binding runs the callback");
+    release.send(()).expect("the handler waits");
+    assert_eq!(closing.wait(), Ok(()));
+    noted.wait_for(sent);
+    for _ in 0..sent {
+        done.recv_timeout(PATIENCE).expect("a continuation follows each message");
+    }
+    assert!(matches!(noted.service.ended(), Some(BindingError::Closed)));
 }
 
 /// Runs this program again, as one part of a test.

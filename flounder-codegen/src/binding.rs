@@ -22,7 +22,8 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
     let methods = messages.sent().map(|wire| tx(wire, messages));
-    let (values, local) = (buffer::binding_methods(messages), local_methods(rt));
+    let values = buffer::binding_methods(messages);
+    let (local, shared) = (local_methods(rt), shared_methods(rt));
     let (pool, pool_owner) =
         if messages.have_bulk() { pools(messages) } else { Default::default() };
     quote! {
@@ -64,6 +65,16 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
                 self.0.teardown();
             }
 
+            /// Tears the binding down. The future completes when everything that was accepted is sent.
+            pub fn close(&self) -> #rt::Closing<#end> {
+                self.0.close()
+            }
+
+            /// Returns true if a message would be accepted now.
+            pub fn can_send(&self) -> #rt::bool {
+                self.0.can_send()
+            }
+
             /// Gives the binding another priority among the bindings of its waitset. Does nothing once the binding has ended.
             pub fn set_priority(&self, priority: #rt::Priority) {
                 self.0.set_priority(priority);
@@ -76,6 +87,10 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
 
         impl Binding {
             #local
+        }
+
+        impl Binding<#rt::Shared> {
+            #shared
         }
 
         #pool_owner
@@ -121,16 +136,6 @@ fn local_methods(rt: &Rt) -> TokenStream {
             #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
         }
 
-        /// Tears the binding down. The future completes when everything that was accepted is sent.
-        pub fn close(&self) -> #rt::Closing {
-            self.0.0.close()
-        }
-
-        /// Returns true if a message would be accepted now.
-        pub fn can_send(&self) -> #rt::bool {
-            self.0.0.can_send()
-        }
-
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -153,6 +158,26 @@ fn local_methods(rt: &Rt) -> TokenStream {
         /// Executes a control operation. A driver ignores an operation that it has no use for.
         pub fn control(&self, control: #rt::Control) -> __controlled {
             self.0.0.control(control)
+        }
+    }
+}
+
+/// The methods of a binding for any thread that have other types than those of a binding for one.
+fn shared_methods(rt: &Rt) -> TokenStream {
+    quote! {
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &#rt::SharedWaitset,
+            callback: impl #rt::FnOnce(&#rt::SharedWaitset) -> #rt::Outcome + #rt::Send + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+
+        /// Moves a binding of a `SharedWaitset` to another one. Fails if that cannot watch the channel, or the binding
+        /// belongs to one thread.
+        pub fn change_waitset(&self, waitset: &#rt::SharedWaitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
     }
 }

@@ -44,7 +44,7 @@ pub use crate::message::bulk::{
 };
 pub use crate::message::{EncodeError, MessageBuffer, MessageValue, Opaque, same, show};
 pub use crate::peer::Peer;
-pub use crate::waitset::{CallbackError, Outcome, Priority, Waitset};
+pub use crate::waitset::{CallbackError, Outcome, Priority, SharedWaitset, Waitset};
 pub use crate::wire::{
     Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Record, Shape, TakeBounded,
     TooLong, TypeForm, largest, nest, put_tag, record, total,

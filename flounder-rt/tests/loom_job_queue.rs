@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use combiner::Combiner;
-use job_queue::{JobQueue, Notify, Put, Taken};
+use job_queue::{JobQueue, Notify, Put, Room, Taken};
 use loom::thread;
 use loom_support::{Bell, model};
 use slot::Slot;
@@ -171,6 +171,37 @@ fn waiter_that_gives_up_passes_its_place_on() {
         patient.join().expect("it does not panic");
         other.join().expect("it does not panic");
     });
+}
+
+#[test]
+fn watcher_learns_of_room_and_of_the_end() {
+    for closes in [false, true] {
+        model(Some(3), move || {
+            let way = Way::new(1);
+            let watcher = {
+                let way = Arc::clone(&way);
+                thread::spawn(move || {
+                    let bell = Arc::new(Bell::default());
+                    let waker = Waker::from(Arc::clone(&bell));
+                    let is_sent = way.put(0);
+                    loop {
+                        match way.job_queue.watch_room(&waker) {
+                            Room::Free => return assert!(is_sent && way.job_queue.has_room()),
+                            Room::Watched => bell.wait(),
+                            Room::Closed => return assert!(closes && !way.job_queue.has_room()),
+                            Room::WatchedByAnother => panic!("there is one watcher"),
+                        }
+                    }
+                })
+            };
+            if closes {
+                way.job_queue.close();
+            } else {
+                way.serve(|taken, _, _| taken.len() == 1);
+            }
+            watcher.join().expect("it does not panic");
+        });
+    }
 }
 
 #[test]

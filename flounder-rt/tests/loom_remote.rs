@@ -18,7 +18,7 @@ mod worker_pool;
 use core::convert::Infallible;
 use std::sync::Arc;
 
-use claim::{Claim, Rest};
+use claim::{After, Claim, Rest};
 use gate::Gate;
 use loom::thread;
 use loom_support::{Bell, model};
@@ -294,7 +294,7 @@ fn source_runs_on_one_thread_and_misses_no_wake_up() {
     for rest in [Rest::Idle, Rest::Polled] {
         model(Some(2), move || {
             let source = Arc::new(Claimed {
-                claim: Claim::pending(),
+                claim: Claim::new(),
                 events: Mutex::new(0),
                 handled: Mutex::new(0),
                 is_running: sync::AtomicBool::new(false),
@@ -305,7 +305,6 @@ fn source_runs_on_one_thread_and_misses_no_wake_up() {
                     thread::spawn(move || source.add(rest))
                 })
                 .collect();
-            assert!(source.claim.begin());
             source.run(rest);
             others.into_iter().for_each(|other| other.join().expect("it does not panic"));
             assert_eq!(*source.handled.lock(), 2, "an event is handled by nobody");
@@ -316,8 +315,8 @@ fn source_runs_on_one_thread_and_misses_no_wake_up() {
 #[test]
 fn polled_source_is_claimed_once() {
     model(Some(3), || {
-        let claim = Arc::new(Claim::pending());
-        assert!(claim.begin() && claim.rest(Rest::Polled));
+        let claim = Arc::new(Claim::new());
+        assert!(claim.rest(Rest::Polled));
         let theirs = Arc::clone(&claim);
         let other = thread::spawn(move || theirs.wake());
         let found = claim.is_polled() && claim.found();
@@ -325,8 +324,71 @@ fn polled_source_is_claimed_once() {
         assert!(found != woken, "it is queued once");
         assert!(!claim.claim_polled(), "it is pending");
         assert!(claim.begin() && !claim.begin());
-        assert!(claim.again(), "the thread that has the claim queues it again");
+        assert_eq!(claim.again(), After::Queue, "the thread that has the claim queues it again");
         claim.retire();
         assert!(!claim.begin() && !claim.wake());
+    });
+}
+
+/// A source that moves from the first claim to the second.
+struct Moving {
+    claims: [Claim; 2],
+    events: Mutex<u32>,
+    is_running: sync::AtomicBool,
+}
+
+impl Moving {
+    /// Runs the source for the one that has claim `at`. `Leave`: the next claim is the caller's.
+    fn run(&self, at: usize) -> After {
+        loop {
+            let overlaps = self.is_running.swap(true, sync::Ordering::AcqRel);
+            assert!(!overlaps, "two threads run one source");
+            *self.events.lock() = 0;
+            self.is_running.store(false, sync::Ordering::Release);
+            if self.claims[at].rest(Rest::Idle) {
+                return After::Nothing;
+            }
+            match self.claims[at].again() {
+                After::Queue if self.claims[at].begin() => {}
+                // The mover has taken it out of the queue.
+                After::Queue => return After::Nothing,
+                after => return after,
+            }
+        }
+    }
+
+    fn run_next(&self) {
+        assert_eq!(self.claims[1].again(), After::Queue, "the new claim is given up once");
+        assert!(self.claims[1].begin());
+        assert_eq!(self.run(1), After::Nothing);
+    }
+}
+
+#[test]
+fn source_that_moves_runs_on_one_thread_and_misses_no_wake_up() {
+    model(Some(3), || {
+        let source = Arc::new(Moving {
+            claims: [Claim::new(), Claim::new()],
+            events: Mutex::new(1),
+            is_running: sync::AtomicBool::new(false),
+        });
+        let mover = {
+            let source = Arc::clone(&source);
+            thread::spawn(move || {
+                // The peer knows the first claim, until the source has left it.
+                *source.events.lock() += 1;
+                let is_mine = source.claims[0].wake();
+                if source.claims[0].leave() {
+                    source.run_next();
+                } else {
+                    assert!(!is_mine, "a source that rests leaves at once");
+                }
+            })
+        };
+        if source.run(0) == After::Leave {
+            source.run_next();
+        }
+        mover.join().expect("it does not panic");
+        assert_eq!(*source.events.lock(), 0, "an event is handled by nobody");
     });
 }

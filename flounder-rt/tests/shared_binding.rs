@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flounder_rt::binding::{
-    CALL_WINDOW, Call, RawBinding, Received, Response, SHARED_QUEUE, Sending, Shared,
+    CALL_WINDOW, Call, Closing, RawBinding, Received, Response, SHARED_QUEUE, Sending, Shared,
     SharedEndpoint, Timeout,
 };
 use flounder_rt::wire::{Bulks, DecodeError};
-use flounder_rt::{BindingError, Reply, RpcError, TxError, Waitset};
+use flounder_rt::{BindingError, ControlError, Reply, RpcError, SharedWaitset, TxError, Waitset};
 use support::{DOUBLE_CALL, Doubled, Handler, INTERFACE, Log, NOTE, Pipe, Seen};
 
 const fn is_send<T: Send>() {}
@@ -28,6 +28,7 @@ const _: () = {
     is_sync::<SharedEndpoint>();
     is_send::<Sending<'static, Shared>>();
     is_send::<Call<Doubled, Shared>>();
+    is_send::<Closing<Shared>>();
 };
 
 struct Pair {
@@ -586,6 +587,107 @@ fn it_follows_its_binding_to_another_waitset() {
     pair.settle();
     settle(&elsewhere);
     assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Ok(6)));
+}
+
+#[test]
+fn close_completes_once_the_thread_has_sent_everything() {
+    let pair = pair(0);
+    let count = Arc::new(Count::default());
+    for value in 0..3 {
+        pair.try_note(value).expect("there is room");
+    }
+    let mut closing = pin!(pair.shared.close());
+    assert!(poll(closing.as_mut(), &count).is_pending());
+    pair.settle();
+    assert!(poll(closing.as_mut(), &count).is_pending(), "the channel has no room");
+    let late = pair.shared.close().timeout(Duration::ZERO).wait();
+    assert_eq!(late, Err(TxError::Busy), "this thread would have to send the rest");
+    pair.to_service.room.set(10);
+    pair.settle();
+    assert!(count.get() > 0, "the end wakes");
+    assert_eq!(poll(closing.as_mut(), &count), Poll::Ready(Ok(())));
+    assert_eq!(pair.notes(), [0, 1, 2]);
+    // Of one that is closed, also through a handle that is made later.
+    assert_eq!(pair.shared.close().wait(), Ok(()));
+    assert_eq!(pair.client.share().close().wait(), Ok(()));
+}
+
+#[test]
+fn close_reports_what_is_lost() {
+    let pair = pair(0);
+    pair.try_note(1).expect("there is room");
+    let count = Arc::new(Count::default());
+    let mut closing = pin!(pair.shared.close());
+    assert!(poll(closing.as_mut(), &count).is_pending());
+    pair.service.teardown();
+    pair.settle();
+    assert_eq!(poll(closing.as_mut(), &count), Poll::Ready(Err(TxError::Closed)));
+}
+
+#[test]
+fn continuation_of_a_shared_end_follows_its_message() {
+    let pair = pair(10);
+    let ran = Arc::new(AtomicU32::new(0));
+    let then = |value| {
+        let ran = Arc::clone(&ran);
+        let sent = pair.shared.tx(NOTE, &[value], &[], None).expect("there is room");
+        sent.then(move || _ = ran.fetch_add(1, Ordering::Relaxed));
+    };
+    (0..3).for_each(then);
+    // One that is not in the queue yet.
+    let theirs = Arc::clone(&ran);
+    pair.note(3).sent().then(move || _ = theirs.fetch_add(1, Ordering::Relaxed));
+    assert_eq!(ran.load(Ordering::Relaxed), 0, "they run from the waitset");
+    pair.settle();
+    assert_eq!((ran.load(Ordering::Relaxed), pair.notes()), (4, vec![0, 1, 2, 3]));
+    let pair = self::pair(0);
+    let theirs = Arc::clone(&ran);
+    let sent = pair.shared.tx(NOTE, &[1], &[], None).expect("there is room");
+    sent.then(move || _ = theirs.fetch_add(1, Ordering::Relaxed));
+    pair.settle();
+    pair.service.teardown();
+    pair.settle();
+    assert_eq!(ran.load(Ordering::Relaxed), 4, "the message is lost");
+    assert_eq!(Arc::strong_count(&ran), 1, "the continuation is dropped");
+}
+
+#[test]
+fn send_callback_runs_once_the_queue_has_room() {
+    let (pair, pool) = (pair(1000), SharedWaitset::new());
+    let ran = Arc::new(AtomicU32::new(0));
+    let register = || {
+        let ran = Arc::clone(&ran);
+        pair.shared.register_send(&pool, move |_| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    };
+    assert!(pair.shared.can_send());
+    assert_eq!(register(), Ok(()));
+    assert_eq!(pool.try_dispatch().ok(), Some(true), "there is room at once");
+    pair.fill();
+    assert!(!pair.shared.can_send());
+    assert_eq!((register(), register()), (Ok(()), Err(ControlError::AlreadyRegistered)));
+    assert_eq!(pool.try_dispatch().ok(), Some(false));
+    pair.settle();
+    assert_eq!(pool.try_dispatch().ok(), Some(true));
+    assert_eq!(ran.load(Ordering::Relaxed), 2);
+    pair.fill();
+    assert_eq!(register(), Ok(()));
+    pair.client.teardown();
+    assert_eq!(pool.try_dispatch().ok(), Some(true), "the end of the binding is reported");
+    assert_eq!(register(), Err(ControlError::Closed));
+    assert!(!pair.shared.can_send());
+}
+
+#[test]
+fn binding_of_one_thread_stays_off_shared_waitsets() {
+    let pair = pair(1);
+    let moved = pair.shared.change_waitset(&SharedWaitset::new());
+    assert_eq!(moved, Err(ControlError::OfOneThread));
+    pair.try_note(1).expect("there is room");
+    pair.settle();
+    assert_eq!(pair.notes(), [1]);
 }
 
 /// The reply of a client that reads another interface.

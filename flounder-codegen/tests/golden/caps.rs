@@ -377,6 +377,14 @@ pub mod caps {
         pub fn teardown(&self) {
             self.0.teardown();
         }
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing<E> {
+            self.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.can_send()
+        }
         /// Gives the binding another priority among the bindings of its waitset. Does nothing once the binding has ended.
         pub fn set_priority(&self, priority: __rt::Priority) {
             self.0.set_priority(priority);
@@ -392,14 +400,6 @@ pub mod caps {
             rx: impl Handlers,
         ) -> __rt::io::Result<Self> {
             __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
-        }
-        /// Tears the binding down. The future completes when everything that was accepted is sent.
-        pub fn close(&self) -> __rt::Closing {
-            self.0.0.close()
-        }
-        /// Returns true if a message would be accepted now.
-        pub fn can_send(&self) -> __rt::bool {
-            self.0.0.can_send()
         }
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
@@ -420,6 +420,23 @@ pub mod caps {
         /// Executes a control operation. A driver ignores an operation that it has no use for.
         pub fn control(&self, control: __rt::Control) -> __controlled {
             self.0.0.control(control)
+        }
+    }
+    impl Binding<__rt::Shared> {
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &__rt::SharedWaitset,
+            callback: impl __rt::FnOnce(
+                &__rt::SharedWaitset,
+            ) -> __rt::Outcome + __rt::Send + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+        /// Moves a binding of a `SharedWaitset` to another one. Fails if that cannot watch the channel, or the binding
+        /// belongs to one thread.
+        pub fn change_waitset(&self, waitset: &__rt::SharedWaitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
         }
     }
     #[automatically_derived]

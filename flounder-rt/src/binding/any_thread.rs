@@ -15,7 +15,7 @@ use core::cell::RefCell;
 use core::ops::DerefMut;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Wake;
 use std::time::Instant;
 
@@ -30,7 +30,8 @@ use crate::binding::shell::{AfterEnd, Ended, Parts, Receiver, Shell};
 use crate::binding::step::DeliveredRow;
 use crate::binding::threading::{LeftMessage, Lock, Slot, Threading};
 use crate::binding::{
-    BindingError, BoxDispatch, Dispatch, Received, Rest, RpcError, Shared, SharedEndpoint,
+    BindingError, BoxDispatch, ControlError, Dispatch, Received, Rest, RpcError, Shared,
+    SharedEndpoint,
 };
 use crate::channel::{Channel, Incoming, PeerProcessor};
 use crate::exit;
@@ -56,8 +57,7 @@ type Callback = Box<dyn FnOnce(&SharedWaitset) -> Outcome + Send>;
 
 /// What only a binding of any thread has.
 pub(super) struct Own {
-    waitset: WeakSharedWaitset,
-    place: OnceLock<Weak<Place>>,
+    home: Mutex<Home>,
     jobs: Jobs<AnyThread>,
     serving: Combiner,
     /// True if the next turn has to serve the jobs.
@@ -70,8 +70,45 @@ pub(super) struct Own {
     had_large: AtomicBool,
     /// True if the next turn that finds nothing gives back memory.
     must_trim: AtomicBool,
+}
+
+/// Where a binding is served. Its lock is taken before that of connection and channel.
+struct Home {
+    waitset: WeakSharedWaitset,
+    place: Weak<Place>,
     /// Fires when the first alarm is due.
-    timer: Mutex<Option<u64>>,
+    alarm: HomeTimer,
+    /// Fires when the memory of large messages is looked at.
+    memory: HomeTimer,
+}
+
+impl Home {
+    const fn new(waitset: WeakSharedWaitset) -> Self {
+        let (alarm, memory) = (HomeTimer(None), HomeTimer(None));
+        Self { waitset, place: Weak::new(), alarm, memory }
+    }
+}
+
+/// A timer, and the waitset that it was set in.
+struct HomeTimer(Option<(WeakSharedWaitset, u64)>);
+
+impl HomeTimer {
+    /// Cancels the timer, and sets it to run `task` from `waitset` at `at`.
+    fn set(&mut self, waitset: &WeakSharedWaitset, at: Instant, task: Callback) {
+        self.cancel();
+        if let Some(inner) = waitset.upgrade() {
+            let delay = at.saturating_duration_since(Instant::now());
+            self.0 = Some((waitset.clone(), inner.after(delay, task)));
+        }
+    }
+
+    fn cancel(&mut self) {
+        if let Some((waitset, timer)) = self.0.take()
+            && let Some(waitset) = waitset.upgrade()
+        {
+            waitset.cancel(timer);
+        }
+    }
 }
 
 impl<V> Lock<V> for Mutex<V> {
@@ -150,13 +187,15 @@ impl Threading for AnyThread {
     fn receiver_dropped(_raw: &SharedEndpoint) {}
 
     fn poke(shell: &Shell<Self>) {
-        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+        if let Some(place) = shell.place() {
             place.wake();
         }
     }
 
     fn set_priority(shell: &Shell<Self>, priority: Priority) {
-        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+        // Locked until it is done: a place that the binding moves to takes the priority over.
+        let home = Mutex::lock(&shell.own.home);
+        if let Some(place) = home.place.upgrade() {
             place.set_priority(priority);
         }
     }
@@ -227,10 +266,7 @@ impl Threading for AnyThread {
         if let Some(bulk) = shell.own.jobs.link().bulk() {
             bulk.ended();
         }
-        let timer = Slot::take(&shell.own.timer);
-        if let (Some(timer), Some(waitset)) = (timer, shell.own.waitset.upgrade()) {
-            waitset.cancel(timer);
-        }
+        Mutex::lock(&shell.own.home).alarm.cancel();
         left
     }
 
@@ -239,7 +275,7 @@ impl Threading for AnyThread {
     }
 
     fn begin_closing(shell: &Shell<Self>, words: usize) {
-        let Some(waitset) = shell.own.waitset.upgrade() else { return };
+        let Some(waitset) = shell.waitset().upgrade() else { return };
         let closings = waitset.extension::<Closings>();
         let cut = Mutex::lock(&closings.0).add(Weak::clone(&shell.myself), words);
         for shell in cut {
@@ -250,13 +286,14 @@ impl Threading for AnyThread {
     }
 
     fn closed(shell: &Shell<Self>) -> Option<Arc<Shell<Self>>> {
+        shell.own.jobs.link().note_closed(shell.close_result());
         shell.notifier.detach();
-        if let Some(waitset) = shell.own.waitset.upgrade() {
+        if let Some(waitset) = shell.waitset().upgrade() {
             let closings = waitset.extension::<Closings>();
             Mutex::lock(&closings.0).remove(|other| other.ptr_eq(&shell.myself));
         }
         let me = shell.myself.upgrade();
-        if let Some(place) = shell.own.place.get().and_then(Weak::upgrade) {
+        if let Some(place) = shell.place() {
             let io = Lock::lock(&shell.io);
             place.remove(io.channel.readiness().fds());
         }
@@ -361,23 +398,17 @@ fn serve_now(shell: &Arc<Shell<AnyThread>>) {
 
 /// Wakes the calls whose deadline has passed, and sets a timer for the next deadline.
 fn look_at_the_clock(shell: &Arc<Shell<AnyThread>>) {
-    let Some(waitset) = shell.own.waitset.upgrade() else { return };
-    let now = Instant::now();
-    let next = shell.own.jobs.link().look_at_alarms(now);
-    let timer = next.map(|next| {
-        let weak = Arc::downgrade(shell);
-        let look = move |_: &SharedWaitset| {
-            if let Some(shell) = weak.upgrade() {
-                look_at_the_clock(&shell);
-            }
-            Ok(())
-        };
-        waitset.after(next.saturating_duration_since(now), Box::new(look))
-    });
-    let old = core::mem::replace(&mut *Mutex::lock(&shell.own.timer), timer);
-    if let Some(old) = old {
-        waitset.cancel(old);
-    }
+    let next = shell.own.jobs.link().look_at_alarms(Instant::now());
+    let home = &mut *Mutex::lock(&shell.own.home);
+    let Some(next) = next else { return home.alarm.cancel() };
+    let weak = Arc::downgrade(shell);
+    let look = move |_: &SharedWaitset| {
+        if let Some(shell) = weak.upgrade() {
+            look_at_the_clock(&shell);
+        }
+        Ok(())
+    };
+    home.alarm.set(&home.waitset, next, Box::new(look));
 }
 
 /// Has the next turn serve the jobs.
@@ -393,16 +424,25 @@ impl Wake for Nudge {
 }
 
 impl Shell<AnyThread> {
+    /// Returns the waitset that serves the binding.
+    fn waitset(&self) -> WeakSharedWaitset {
+        Mutex::lock(&self.own.home).waitset.clone()
+    }
+
+    /// Returns the place of the binding in its waitset, unless the waitset is gone.
+    fn place(&self) -> Option<Arc<Place>> {
+        Mutex::lock(&self.own.home).place.upgrade()
+    }
+
     /// Runs `task` from the waitset; drops it if the waitset is gone.
-    fn post(&self, task: Callback) {
-        if let Some(waitset) = self.own.waitset.upgrade() {
+    pub(super) fn post(&self, task: Callback) {
+        if let Some(waitset) = self.waitset().upgrade() {
             waitset.post(task);
         }
     }
 
     /// Sets a timer for the memory of large messages, which is given back if none has come until then.
     fn look_at_memory_later(&self) {
-        let Some(waitset) = self.own.waitset.upgrade() else { return };
         let weak = Weak::clone(&self.myself);
         let look = move |_: &SharedWaitset| {
             if let Some(shell) = weak.upgrade() {
@@ -416,7 +456,48 @@ impl Shell<AnyThread> {
             }
             Ok(())
         };
-        waitset.after(KEEP_LARGE, Box::new(look));
+        let home = &mut *Mutex::lock(&self.own.home);
+        home.memory.set(&home.waitset, Instant::now() + KEEP_LARGE, Box::new(look));
+    }
+
+    /// Moves the binding to `waitset`. A thread of the other waitset that runs an event of the binding finishes that one.
+    pub(super) fn change_waitset(&self, waitset: &SharedWaitset) -> Result<(), ControlError> {
+        let Some(me) = self.myself.upgrade().filter(|me| me.notifier.is_here()) else {
+            return Err(ControlError::Closed);
+        };
+        waitset.usable().map_err(|_| ControlError::Closed)?;
+        {
+            let mut home = Mutex::lock(&self.own.home);
+            // An end that comes later finds the new place.
+            if self.has_ended() {
+                return Err(ControlError::Closed);
+            }
+            let old = home.place.upgrade();
+            if home.waitset.is(waitset) {
+                return Ok(());
+            }
+            let new = {
+                let io = &mut *Lock::lock(&self.io);
+                io.channel.attached(waitset)?;
+                let fds = io.channel.readiness().fds();
+                waitset.inner().insert(Arc::clone(&me) as Arc<dyn SendSource>, fds)?
+            };
+            (home.waitset, home.place) = (waitset.downgrade(), Arc::downgrade(&new));
+            // Reports a peer that is gone: connection and channel are not locked.
+            self.notifier.retarget(Arc::new(Target(Arc::clone(&new))), 0);
+            match old {
+                Some(old) => {
+                    let io = Lock::lock(&self.io);
+                    old.move_to(new, io.channel.readiness().fds());
+                }
+                None => new.start(),
+            }
+        }
+        look_at_the_clock(&me);
+        if self.own.has_large.load(Ordering::Relaxed) {
+            self.look_at_memory_later();
+        }
+        Ok(())
     }
 
     /// Runs `task` on this binding from the waitset, if the binding still exists then.
@@ -518,8 +599,7 @@ impl SharedEndpoint {
             let link = Link::of_any_thread(shell, interface, driver, peer_of_link, bulk);
             let link = Arc::new(link);
             let own = Own {
-                waitset: weak_waitset,
-                place: OnceLock::new(),
+                home: Mutex::new(Home::new(weak_waitset)),
                 jobs: Jobs::new(link, Arc::new(Nudge(myself.clone())).into()),
                 serving: Combiner::new(),
                 must_serve: AtomicBool::new(false),
@@ -527,7 +607,6 @@ impl SharedEndpoint {
                 has_large: AtomicBool::new(false),
                 had_large: AtomicBool::new(false),
                 must_trim: AtomicBool::new(false),
-                timer: Mutex::new(None),
             };
             Shell::of(Parts { channel, interface, notifier, peer, charge }, myself.clone(), own)
         });
@@ -556,10 +635,10 @@ impl SharedEndpoint {
             let fds = io.channel.readiness().fds();
             inner.insert(Arc::clone(&shell) as Arc<dyn SendSource>, fds)?
         };
-        let _ = shell.own.place.set(Arc::downgrade(&place));
+        Mutex::lock(&shell.own.home).place = Arc::downgrade(&place);
         shell.notifier.retarget(Arc::new(Target(Arc::clone(&place))), 0);
         exit::wait_for(Arc::downgrade(link) as Weak<dyn exit::Queue>);
-        inner.start(&place);
+        place.start();
         Ok(end)
     }
 

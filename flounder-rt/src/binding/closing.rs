@@ -19,7 +19,7 @@ use core::fmt;
 use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -33,11 +33,13 @@ use crate::binding::connection::{Message, Owned, Queued, State};
 use crate::binding::shared::SentSlot;
 use crate::binding::shell::{AfterEnd, Due, Receiver, Shell, run_due};
 use crate::binding::threading::{Lock, Slot, Threading};
-use crate::binding::{BindingError, RawBinding, Timeout, TxError};
+use crate::binding::{
+    BindingError, End, Local, RawBinding, Shared, SharedEndpoint, Timeout, TxError,
+};
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
 use crate::message::bulk::Loans;
-use crate::waitset::{self, DispatchError, Sleep, Waitset, WeakWaitset};
+use crate::waitset::{self, DispatchError, Waitset, WeakWaitset};
 
 /// Panics of wakers after which a thread that ends no longer waits.
 const MAX_PANICS: usize = 1000;
@@ -323,24 +325,35 @@ impl RawBinding {
     /// # }
     /// ```
     pub fn close(&self) -> Closing {
-        self.teardown();
-        Closing { raw: self.clone(), timeout: Timeout::Default, sleep: None }
+        Closing::of(self)
+    }
+}
+
+impl SharedEndpoint {
+    /// [Tears the binding down](SharedEndpoint::teardown). The future completes when everything that was accepted is sent
+    /// and the channel is closed; a thread that serves the binding has to dispatch until then.
+    pub fn close(&self) -> Closing<Shared> {
+        Closing::of(self)
     }
 }
 
 /// Completes when a binding that was [closed](RawBinding::close) has sent what it accepted. Dropping it changes nothing.
 ///
 /// Its output is [`TxError::Closed`] if something that was accepted could not be sent: the peer is
-/// gone, or the binding ended before by an error.
+/// gone, or the binding ended before by an error. [`TxError::Busy`] is the output of one whose time is over.
 #[must_use = "the rest is sent anyway; `.await` or `wait` to know when"]
-pub struct Closing {
-    raw: RawBinding,
+pub struct Closing<E: End = Local> {
+    raw: E::Raw,
     timeout: Timeout,
-    /// Set by the first poll of one that is limited.
-    sleep: Option<Sleep>,
+    alarm: E::Alarm,
 }
 
-impl Closing {
+impl<E: End> Closing<E> {
+    pub(super) fn of(raw: &E::Raw) -> Self {
+        E::teardown(raw);
+        Self { raw: raw.clone(), timeout: Timeout::Default, alarm: E::Alarm::default() }
+    }
+
     /// Limits the wait to this time, from now. Then it ends with [`TxError::Busy`], and sending continues.
     /// [`Duration::MAX`] is no limit.
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -353,53 +366,71 @@ impl Closing {
     }
 
     fn limited(mut self, timeout: Timeout) -> Self {
-        (self.timeout, self.sleep) = (timeout, None);
+        self.timeout = timeout;
         self
     }
 
     /// Blocks until everything is sent: for the time that it is limited to, otherwise for
-    /// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most. Only this binding is served meanwhile.
+    /// [`DEFAULT_TIMEOUT`](super::DEFAULT_TIMEOUT) at most. In the thread of the binding, only this binding is served
+    /// meanwhile.
     ///
     /// # Errors
-    /// [`TxError::Closed`] if something could not be sent; [`TxError::Busy`] if time ran out.
-    pub fn wait(self) -> Result<(), TxError> {
-        let shell = self.raw.shell();
-        shell.wait_for_sent(self.timeout, &|| !shell.is_closing());
-        shell.close_result().unwrap_or(Err(TxError::Busy))
-    }
-
-    /// Returns an error if the time is over, or has `cx` woken then.
-    fn watch_the_clock(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TxError>> {
-        let Some(end) = self.timeout.end() else { return Poll::Pending };
-        let Some(waitset) = self.raw.waitset() else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| waitset.sleep_until(end));
-        Pin::new(sleep).poll(cx).map(|()| Err(TxError::Busy))
+    /// [`TxError::Closed`] if something could not be sent. [`TxError::Busy`] if time ran out, and through a [`Shared`] end
+    /// in the thread of the binding's waitset or in a handler of the binding, which would have to send the rest.
+    pub fn wait(mut self) -> Result<(), TxError> {
+        let (raw, timeout) = (self.raw.clone(), self.timeout);
+        if let Some(result) = E::poll_closed(&raw, Waker::noop()) {
+            return result;
+        }
+        // The thread checks the deadline itself.
+        self.timeout = Timeout::Default;
+        E::block_on(&raw, self, timeout).unwrap_or(Err(TxError::Busy))
     }
 }
 
 impl Shell {
-    fn close_result(&self) -> Option<Result<(), TxError>> {
-        self.io.borrow().connection.close_result()
+    /// Returns whether everything was sent, once the binding is closed; otherwise wakes `waker` then.
+    pub(super) fn poll_closed(&self, waker: &Waker) -> Option<Result<(), TxError>> {
+        self.close_result().or_else(|| {
+            self.watch_slot(waker);
+            self.close_result()
+        })
     }
 }
 
-impl Future for Closing {
+impl<T: Threading> Shell<T> {
+    pub(super) fn close_result(&self) -> Option<Result<(), TxError>> {
+        self.io.lock().connection.close_result()
+    }
+}
+
+impl<E: End> Future for Closing<E> {
     type Output = Result<(), TxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let shell = self.raw.shell();
-        if let Some(result) = shell.close_result() {
+        let this = &mut *self;
+        if let Some(result) = E::poll_closed(&this.raw, cx.waker()) {
+            E::clear_alarm(&this.raw, &mut this.alarm);
             return Poll::Ready(result);
         }
-        shell.watch_slot(cx.waker());
-        match shell.close_result() {
-            Some(result) => Poll::Ready(result),
-            None => self.watch_the_clock(cx),
+        if let Some(end) = this.timeout.end() {
+            if Instant::now() >= end {
+                E::clear_alarm(&this.raw, &mut this.alarm);
+                return Poll::Ready(Err(TxError::Busy));
+            }
+            E::set_alarm(&this.raw, &mut this.alarm, end, cx.waker());
         }
+        Poll::Pending
     }
 }
 
-impl fmt::Debug for Closing {
+impl<E: End> Drop for Closing<E> {
+    fn drop(&mut self) {
+        E::clear_alarm(&self.raw, &mut self.alarm);
+    }
+}
+
+impl<E: End> fmt::Debug for Closing<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").finish_non_exhaustive()
     }

@@ -15,8 +15,8 @@ use crate::binding::sending::{LocalSending, SendBody};
 use crate::binding::sent::LocalSent;
 use crate::binding::shared::{SharedAlarm, SharedCall, SharedSending, SharedSent};
 use crate::binding::{
-    BindingError, Call, Dispatch, Procedure, RawBinding, Received, RecvError, Reply, RpcError,
-    Sent, SharedEndpoint, Timeout, TxError,
+    BindingError, Call, Closing, Dispatch, Procedure, RawBinding, Received, RecvError, Reply,
+    RpcError, Sent, SharedEndpoint, Timeout, TxError,
 };
 use crate::cap::Cap;
 use crate::interface::Interface;
@@ -95,6 +95,17 @@ impl<E: End> RawEnd<E> {
         E::teardown(&self.0);
     }
 
+    /// Tears the binding down. The future completes when everything that was accepted is sent.
+    pub fn close(&self) -> Closing<E> {
+        Closing::of(&self.0)
+    }
+
+    /// Returns true if a message would be accepted now.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        E::can_send(&self.0)
+    }
+
     /// Gives the binding another priority within its waitset.
     pub fn set_priority(&self, priority: Priority) {
         E::set_priority(&self.0, priority);
@@ -129,7 +140,7 @@ pub(super) mod sealed {
     /// What the two kinds of ends do in ways of their own.
     pub trait End: Sized {
         /// The untyped end.
-        type Raw: Clone + Debug;
+        type Raw: Clone + Debug + Unpin;
         /// A message that was accepted.
         type Sent<'a>: Future<Output = Result<(), TxError>> + Unpin;
         /// A message that waits to be accepted.
@@ -169,6 +180,10 @@ pub(super) mod sealed {
         fn ended(raw: &Self::Raw) -> Option<BindingError>;
         /// Tears the binding down.
         fn teardown(raw: &Self::Raw);
+        /// Returns whether everything was sent, once the binding is closed; otherwise wakes `waker` then.
+        fn poll_closed(raw: &Self::Raw, waker: &Waker) -> Option<Result<(), TxError>>;
+        /// Returns true if a message would be accepted now.
+        fn can_send(raw: &Self::Raw) -> bool;
         /// Gives the binding another priority within its waitset.
         fn set_priority(raw: &Self::Raw, priority: Priority);
         /// Returns the pools of the binding.
@@ -316,6 +331,14 @@ pub(super) mod sealed {
 
         fn teardown(raw: &RawBinding) {
             raw.teardown();
+        }
+
+        fn poll_closed(raw: &RawBinding, waker: &Waker) -> Option<Result<(), TxError>> {
+            raw.shell().poll_closed(waker)
+        }
+
+        fn can_send(raw: &RawBinding) -> bool {
+            raw.can_send()
         }
 
         fn set_priority(raw: &RawBinding, priority: Priority) {
@@ -525,6 +548,14 @@ pub(super) mod sealed {
 
         fn teardown(raw: &SharedEndpoint) {
             raw.teardown();
+        }
+
+        fn poll_closed(raw: &SharedEndpoint, waker: &Waker) -> Option<Result<(), TxError>> {
+            raw.poll_closed(waker)
+        }
+
+        fn can_send(raw: &SharedEndpoint) -> bool {
+            raw.can_send()
         }
 
         fn set_priority(raw: &SharedEndpoint, priority: Priority) {

@@ -299,6 +299,8 @@ pub enum ControlError {
     Closed,
     /// A send callback is registered already. `LIB_ERR_CHAN_ALREADY_REGISTERED`
     AlreadyRegistered,
+    /// The binding belongs to one thread, so that no waitset of several threads can serve it.
+    OfOneThread,
     /// The waitset cannot watch the channel. `FLOUNDER_ERR_CHANGE_WAITSET`
     Os(Errno),
 }
@@ -314,6 +316,9 @@ impl fmt::Display for ControlError {
         match self {
             Self::Closed => f.write_str("the binding has ended"),
             Self::AlreadyRegistered => f.write_str("a send callback is registered already"),
+            Self::OfOneThread => f.write_str(
+                "the binding belongs to one thread, and a waitset of several threads cannot serve it: bind on that waitset",
+            ),
             Self::Os(_) => f.write_str("the waitset cannot watch the channel"),
         }
     }
@@ -323,7 +328,7 @@ impl Error for ControlError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Os(errno) => Some(errno),
-            Self::Closed | Self::AlreadyRegistered => None,
+            Self::Closed | Self::AlreadyRegistered | Self::OfOneThread => None,
         }
     }
 }

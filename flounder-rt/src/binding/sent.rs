@@ -7,7 +7,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::time::Instant;
 
-use crate::binding::end::{End, Local};
+use crate::binding::end::{End, Local, Shared};
 use crate::binding::shell::Shell;
 use crate::binding::{RawBinding, Timeout, TxError};
 use crate::waitset::{Outcome, Waitset};
@@ -96,6 +96,15 @@ impl Sent<'_> {
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.0.raw.shell().io.borrow().connection.is_sent(self.0.serial)
+    }
+}
+
+impl Sent<'_, Shared> {
+    /// Runs `continuation` from the waitset of the binding once the message is sent (`MKCONT`): in the thread of a
+    /// [`Waitset`], or in one of those that dispatch a [`SharedWaitset`](crate::SharedWaitset). If the binding moves to
+    /// another waitset, that one runs it. If the message is lost, `continuation` is dropped unrun.
+    pub fn then(self, continuation: impl FnOnce() + Send + 'static) {
+        self.0.then(Box::new(continuation));
     }
 }
 

@@ -35,7 +35,9 @@ use crate::binding::inbox::{Mail, Taken, What};
 use crate::binding::message_type::Response;
 use crate::binding::sending::{SendBody, Sending};
 use crate::binding::shell::Shell;
-use crate::binding::{BindingError, Call, RawBinding, RecvError, Reply, RpcError, Sent, TxError};
+use crate::binding::{
+    BindingError, Call, ControlError, RawBinding, RecvError, Reply, RpcError, Sent, TxError,
+};
 use crate::cap::Cap;
 use crate::exit::Queue;
 use crate::fork::ForkGeneration;
@@ -43,11 +45,13 @@ use crate::interface::Interface;
 use crate::message::bulk::BulkEnd;
 use crate::notify::Notifier;
 use crate::peer::Peer;
-use crate::waitset::{Priority, Timeout, Waitset};
+use crate::waitset::{Outcome, Priority, Remote, SharedWaitset, Timeout, Waitset};
 use crate::wire::{DecodeError, Gather};
 
 mod alarm;
 mod clock;
+mod closed;
+mod continuation;
 mod job_queue;
 mod jobs;
 mod park;
@@ -55,7 +59,9 @@ mod server;
 pub(crate) mod slot;
 
 use alarm::{Alarm, Alarms};
-use job_queue::{JobQueue, Notify, Put};
+use closed::Closed;
+use continuation::RoomCallback;
+use job_queue::{JobQueue, Notify, Put, Room};
 pub(super) use jobs::Jobs;
 pub(crate) use park::block_on;
 pub(super) use server::SharedServer;
@@ -94,6 +100,7 @@ pub(super) struct Link {
     /// State of the queue at the last tick of the clock.
     watch: Mutex<Watch>,
     ended: OnceLock<BindingError>,
+    closed: Closed,
     interface: &'static Interface,
     driver: &'static str,
     peer: Peer,
@@ -113,6 +120,8 @@ enum Server {
 
 struct ServingThread {
     notifier: Notifier,
+    /// The tasks of its waitset.
+    remote: Mutex<Option<Arc<Remote>>>,
     id: ThreadId,
     name: String,
 }
@@ -123,7 +132,7 @@ impl ServingThread {
         let thread = std::thread::current();
         let number = || format!("{:?}", thread.id());
         let name = thread.name().map_or_else(number, |name| format!("\"{name}\""));
-        Self { notifier, id: thread.id(), name }
+        Self { notifier, remote: Mutex::default(), id: thread.id(), name }
     }
 }
 
@@ -208,6 +217,7 @@ impl Link {
             is_watched: AtomicBool::new(false),
             watch: Mutex::default(),
             ended: OnceLock::new(),
+            closed: Closed::default(),
             interface,
             driver,
             peer,
@@ -270,7 +280,41 @@ impl Link {
     /// `waitset` visits the server as `token`.
     fn retarget(&self, waitset: &Waitset, token: u64) {
         if let Server::Thread(thread) = &self.server {
+            let old = thread.remote.lock().replace(waitset.remote());
+            drop(old);
             thread.notifier.retarget(waitset.remote(), token);
+        }
+    }
+
+    /// Runs `task` from the waitset of the binding; drops it if the waitset is gone.
+    fn post(&self, task: impl FnOnce() + Send + 'static) {
+        match &self.server {
+            Server::Thread(thread) => {
+                let remote = thread.remote.lock().clone();
+                if let Some(remote) = remote {
+                    remote.post(move |_| {
+                        task();
+                        Ok(())
+                    });
+                }
+            }
+            Server::AnyThread(shell) => {
+                if let Some(shell) = shell.upgrade() {
+                    shell.post(Box::new(move |_| {
+                        task();
+                        Ok(())
+                    }));
+                }
+            }
+        }
+    }
+
+    /// The channel is closed: whether everything that was accepted is sent.
+    pub(super) fn note_closed(&self, result: Option<Result<(), TxError>>) {
+        if let Some(result) = result
+            && self.born.is_here()
+        {
+            self.closed.report(result);
         }
     }
 
@@ -426,6 +470,60 @@ impl SharedEndpoint {
         }
     }
 
+    /// Returns whether everything was sent, once the binding is closed; otherwise wakes `waker` then.
+    pub(super) fn poll_closed(&self, waker: &Waker) -> Option<Result<(), TxError>> {
+        let link = self.link();
+        if link.born.is_here() { link.closed.poll(waker) } else { Some(Err(TxError::Closed)) }
+    }
+
+    /// Returns true if the queue has room for a message.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        let link = self.link();
+        link.born.is_here() && link.job_queue.has_room()
+    }
+
+    /// Runs `callback` once from `waitset` when a message is likely to be accepted: in the next dispatch if the queue has
+    /// room, otherwise when it has. Nothing is reserved: the callback may find the binding busy again. The callback is
+    /// dropped unrun if the waitset is gone by then.
+    ///
+    /// # Errors
+    /// [`ControlError::AlreadyRegistered`] if another callback waits; [`ControlError::Closed`] if the binding has ended.
+    pub fn register_send(
+        &self,
+        waitset: &SharedWaitset,
+        callback: impl FnOnce(&SharedWaitset) -> Outcome + Send + 'static,
+    ) -> Result<(), ControlError> {
+        let link = self.link();
+        if !link.born.is_here() {
+            return Err(ControlError::Closed);
+        }
+        let waker = RoomCallback::waker(waitset, Box::new(callback));
+        match link.job_queue.watch_room(&waker) {
+            Room::Free => waker.wake(),
+            Room::Watched => {}
+            Room::WatchedByAnother => return Err(ControlError::AlreadyRegistered),
+            Room::Closed => return Err(ControlError::Closed),
+        }
+        Ok(())
+    }
+
+    /// Moves a binding of a [`SharedWaitset`] to another one, whose threads then run its handlers and continuations. A
+    /// thread that runs a handler of the binding meanwhile finishes that one. The priority stays.
+    ///
+    /// # Errors
+    /// [`ControlError::OfOneThread`] if the binding belongs to the thread that made it, as its handlers do.
+    /// [`ControlError::Os`] if that waitset cannot watch the channel: the binding stays where it is.
+    /// [`ControlError::Closed`] if the binding has ended.
+    pub fn change_waitset(&self, waitset: &SharedWaitset) -> Result<(), ControlError> {
+        match &self.link().server {
+            Server::Thread(_) => Err(ControlError::OfOneThread),
+            Server::AnyThread(shell) => {
+                shell.upgrade().ok_or(ControlError::Closed)?.change_waitset(waitset)
+            }
+        }
+    }
+
     /// Gives the binding another priority within its waitset, as soon as the thread of the waitset dispatches.
     pub fn set_priority(&self, priority: Priority) {
         let link = self.link();
@@ -451,7 +549,11 @@ impl SharedEndpoint {
         let slot = Arc::new(SentSlot::default());
         let mut entry = Entry::new(self, Job::Message(message, Some(Arc::clone(&slot))));
         match entry.put(None) {
-            Ok(()) => Ok(Sent::of(SharedSent { entering: None, slot })),
+            Ok(()) => Ok(Sent::of(SharedSent {
+                entering: None,
+                slot,
+                link: Some(Arc::clone(self.link())),
+            })),
             Err(error) => {
                 *caps = entry.take_caps();
                 Err(error)
@@ -735,7 +837,11 @@ impl SharedSending {
         {
             *report = Some(Arc::clone(&slot));
         }
-        SharedSent { entering: Some(self), slot }
+        let link = match &self {
+            Self::Entering(entry, _) => Some(Arc::clone(entry.handle.link())),
+            Self::Failed(_) | Self::Over => None,
+        };
+        SharedSent { entering: Some(self), slot, link }
     }
 
     fn is_server_thread(&self) -> bool {
@@ -749,6 +855,8 @@ pub struct SharedSent {
     /// The message, until the binding has accepted it.
     entering: Option<SharedSending>,
     slot: Arc<SentSlot>,
+    /// The binding, unless the arguments are refused.
+    link: Option<Arc<Link>>,
 }
 
 impl SharedSent {

@@ -402,6 +402,9 @@ impl Threading for OneThread {
     }
 
     fn closed(shell: &Shell) -> Option<Rc<Shell>> {
+        if let Some(shared) = shell.own.shared.get() {
+            shared.link().note_closed(shell.close_result());
+        }
         let left = super::closing::remove(shell);
         shell.notifier.detach();
         if let Some(waitset) = shell.waitset() {

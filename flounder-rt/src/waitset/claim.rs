@@ -11,6 +11,10 @@
 //! thread: it alone runs the source, arms it, and withdraws that. So the steps of a source never
 //! overlap, and what it receives is handled in order, whichever threads do it.
 //!
+//! A source that goes to another waitset gets a claim of its own there, which begins as `Running`. The claim that it leaves
+//! becomes `Gone`, at once or (`Leaving`) when the thread that has it gives it up; whoever makes it `Gone` gives up the new
+//! one.
+//!
 //! `tests/loom_remote.rs` checks every interleaving.
 
 use crate::sync::{AtomicU8, Ordering, planted};
@@ -25,6 +29,8 @@ const RUNNING: u8 = 3;
 const WOKEN: u8 = 4;
 /// Not registered any more.
 const GONE: u8 = 5;
+/// Running for the last time: the source has another claim.
+const LEAVING: u8 = 6;
 
 /// What finds the next event of a source that has none now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +41,24 @@ pub(crate) enum Rest {
     Polled,
 }
 
+/// What a thread has to do that has given up a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Nothing,
+    /// Queue the source.
+    Queue,
+    /// Give up the claim that the source has elsewhere.
+    Leave,
+}
+
 /// The claim of a thread to a source.
 #[derive(Debug)]
 pub(crate) struct Claim(AtomicU8);
 
 impl Claim {
-    /// Returns the claim to a source that is pending.
-    pub(crate) fn pending() -> Self {
-        Self(AtomicU8::new(PENDING))
+    /// Returns the claim to a new source, or to one that leaves another claim: the caller has the claim.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(RUNNING))
     }
 
     /// Changes the state. Returns the state before.
@@ -94,8 +110,8 @@ impl Claim {
         self.change(|state| if state == POLLED { PENDING } else { state }) == POLLED
     }
 
-    /// Gives up the claim to a source that has nothing to do. Returns false if the source was woken
-    /// meanwhile: the caller keeps the claim.
+    /// Gives up the claim to a source that has nothing to do. Returns false if the source was woken or has left meanwhile:
+    /// the caller keeps the claim.
     pub(crate) fn rest(&self, rest: Rest) -> bool {
         let state = match rest {
             Rest::Idle => IDLE,
@@ -106,15 +122,39 @@ impl Claim {
             WOKEN => RUNNING,
             other => other,
         });
-        before != WOKEN
+        !matches!(before, WOKEN | LEAVING)
     }
 
-    /// Gives up the claim to a source that has more to do. Returns true if the caller must queue the
-    /// source.
-    pub(crate) fn again(&self) -> bool {
-        let before =
-            self.change(|state| if matches!(state, RUNNING | WOKEN) { PENDING } else { state });
-        matches!(before, RUNNING | WOKEN)
+    /// Gives up the claim to a source that has more to do.
+    #[must_use]
+    pub(crate) fn again(&self) -> After {
+        let before = self.change(|state| match state {
+            RUNNING | WOKEN => PENDING,
+            LEAVING => GONE,
+            other => other,
+        });
+        match before {
+            RUNNING | WOKEN => After::Queue,
+            LEAVING => After::Leave,
+            _ => After::Nothing,
+        }
+    }
+
+    /// The source goes elsewhere, with another claim. Returns true if the caller has to give up that one: no thread has
+    /// this one.
+    pub(crate) fn leave(&self) -> bool {
+        let waits = !planted("claim_leaves_while_running");
+        let before = self.change(|state| match state {
+            IDLE | POLLED | PENDING => GONE,
+            RUNNING | WOKEN if waits => LEAVING,
+            RUNNING | WOKEN => GONE,
+            other => other,
+        });
+        match before {
+            IDLE | POLLED | PENDING => true,
+            RUNNING | WOKEN => !waits,
+            _ => false,
+        }
     }
 
     /// The source is not run any more.

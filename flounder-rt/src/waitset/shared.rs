@@ -93,6 +93,11 @@ impl WeakSharedWaitset {
         counted.ok().map(|_| SharedWaitset(inner))
     }
 
+    /// Returns true if this is `waitset`.
+    pub(crate) fn is(&self, waitset: &SharedWaitset) -> bool {
+        core::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&waitset.0))
+    }
+
     pub(crate) fn upgrade(&self) -> Option<Arc<Inner>> {
         self.0.upgrade().filter(|inner| inner.born.is_here())
     }

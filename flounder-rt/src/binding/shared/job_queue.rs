@@ -32,6 +32,8 @@ struct State<T, R> {
     waiting: BTreeMap<u64, Waker>,
     /// Tickets that a place is kept for.
     kept: BTreeSet<u64>,
+    /// Woken when there is room that is not kept.
+    watcher: Option<Waker>,
     next_ticket: u64,
     /// Number of times that the server has looked.
     looks: u64,
@@ -51,6 +53,19 @@ pub(crate) enum Put {
     Done(Notify),
     /// There is no room.
     Full,
+    /// The server is gone.
+    Closed,
+}
+
+/// Result of [`watch_room`](JobQueue::watch_room).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is room.
+    Free,
+    /// There is none; the waker is woken when there is.
+    Watched,
+    /// There is none, and another waker is woken when there is.
+    WatchedByAnother,
     /// The server is gone.
     Closed,
 }
@@ -81,6 +96,7 @@ impl<T, R> JobQueue<T, R> {
                 handle_events: Vec::new(),
                 waiting: BTreeMap::new(),
                 kept: BTreeSet::new(),
+                watcher: None,
                 next_ticket: 0,
                 looks: 0,
                 serving: false,
@@ -144,6 +160,28 @@ impl<T, R> JobQueue<T, R> {
         next.into_iter().for_each(Waker::wake);
     }
 
+    /// Returns true if an item would be taken now.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        !state.closed && state.has_room(self.capacity)
+    }
+
+    /// Wakes `waker` once there is room, or the server is gone. No place is kept.
+    pub(crate) fn watch_room(&self, waker: &Waker) -> Room {
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        if state.closed {
+            Room::Closed
+        } else if state.has_room(self.capacity) {
+            Room::Free
+        } else if state.watcher.is_some() {
+            Room::WatchedByAnother
+        } else {
+            state.watcher = Some(waker);
+            Room::Watched
+        }
+    }
+
     /// Adds a report.
     pub(crate) fn report(&self, report: R) -> Notify {
         let mut state = self.state.lock();
@@ -197,14 +235,15 @@ impl<T, R> JobQueue<T, R> {
             state.closed = true;
             state.serving = false;
             state.kept.clear();
+            let waiting = core::mem::take(&mut state.waiting).into_values();
             (
                 core::mem::take(&mut state.queue),
-                core::mem::take(&mut state.waiting),
+                waiting.chain(state.watcher.take()).collect::<Vec<_>>(),
                 core::mem::take(&mut state.handle_events),
             )
         };
         drop(handle_events);
-        waiting.into_values().for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
         left
     }
 }
@@ -222,6 +261,9 @@ impl<T, R> State<T, R> {
         {
             self.kept.insert(ticket);
             woken.push(waker);
+        }
+        if self.has_room(capacity) {
+            woken.extend(self.watcher.take());
         }
         woken
     }

@@ -45,7 +45,10 @@ impl SharedServer {
         let server = shell.own.shared.get_or_init(|| Self::new(shell));
         let ended = shell.io.borrow().connection.ended().cloned();
         match &ended {
-            Some(why) => server.end(why),
+            Some(why) => {
+                server.end(why);
+                server.link().note_closed(shell.close_result());
+            }
             None => {
                 // All handles in other threads count as one handle of this thread.
                 let kept = server.raw.take().unwrap_or_else(|| raw.clone());
@@ -90,7 +93,7 @@ impl SharedServer {
         server
     }
 
-    pub(super) const fn link(&self) -> &Arc<Link> {
+    pub(in crate::binding) const fn link(&self) -> &Arc<Link> {
         self.jobs.link()
     }
 

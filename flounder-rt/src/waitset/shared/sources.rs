@@ -7,13 +7,13 @@
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use crate::barrier::arm_then_barrier;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Ordering};
 use crate::waitset::block::MAX_BACK_OFF;
-use crate::waitset::claim::{Claim, Rest};
+use crate::waitset::claim::{After, Claim, Rest};
 use crate::waitset::one_core::OneCore;
 use crate::waitset::shared::{Host, Inner, Item};
 use crate::waitset::{DEFAULT_SPIN, Gone, Priority, Source, SourceFds, Turned, Wake};
@@ -37,6 +37,8 @@ pub(crate) struct Place {
     /// In the list of polled sources. Changes under the lock of the list.
     is_listed: AtomicBool,
     source: Arc<dyn SendSource>,
+    /// Where the source is now, if it has moved to another waitset.
+    next: OnceLock<Arc<Self>>,
 }
 
 /// The sources of one waitset.
@@ -162,14 +164,12 @@ impl Sources {
             for place in claimed {
                 place.is_armed.store(true, Ordering::Relaxed);
                 if place.source.ready() {
-                    if place.claim.again() {
-                        found.push(Item::Source(place));
-                    }
+                    found.extend(place.again());
                 } else if let Some(time) = place.source.sleep_limit() {
                     limit = Some(limit.map_or(time, |limit| limit.min(time)));
                     limited.push(place);
-                } else if !place.claim.rest(Rest::Idle) && place.claim.again() {
-                    found.push(Item::Source(place));
+                } else if !place.claim.rest(Rest::Idle) {
+                    found.extend(place.again());
                 }
             }
             let mut polled = self.polled.lock();
@@ -184,8 +184,8 @@ impl Sources {
             });
             for place in limited {
                 // It is armed, and polled again when the sleep is over.
-                if !place.claim.rest(Rest::Polled) && place.claim.again() {
-                    found.push(Item::Source(place));
+                if !place.claim.rest(Rest::Polled) {
+                    found.extend(place.again());
                 }
             }
             if !found.is_empty() {
@@ -292,9 +292,54 @@ impl Place {
         }
     }
 
+    /// Gives up the claim to a source that has more to do. Returns what is to be queued.
+    fn again(self: &Arc<Self>) -> Option<Item> {
+        match self.claim.again() {
+            After::Nothing => None,
+            After::Queue => Some(Item::Source(Arc::clone(self))),
+            After::Leave => {
+                self.leave();
+                None
+            }
+        }
+    }
+
+    /// Has the source visited once soon. It was inserted, or has its next event.
+    pub(crate) fn start(self: &Arc<Self>) {
+        if let Some(item) = self.again()
+            && let Some(waitset) = self.waitset.upgrade()
+        {
+            waitset.pool.give(&waitset.host, item);
+        }
+    }
+
+    /// The claim is gone: the threads of the other waitset take over.
+    fn leave(&self) {
+        if let Some(next) = self.next.get() {
+            next.is_armed.store(self.is_armed.load(Ordering::Relaxed), Ordering::Relaxed);
+            next.start();
+        }
+    }
+
+    /// The source is that of `next` from now on, a place in another waitset that was not started: once the event is over
+    /// that a thread of this waitset may be running.
+    pub(crate) fn move_to(&self, next: Arc<Self>, fds: Option<SourceFds<'_>>) {
+        next.set_priority(self.priority());
+        self.unregister(fds);
+        // A source moves away once.
+        let _ = self.next.set(next);
+        if self.claim.leave() {
+            self.leave();
+        }
+    }
+
     /// Ends the registration: the source is not run any more.
     pub(crate) fn remove(&self, fds: Option<SourceFds<'_>>) {
         self.claim.retire();
+        self.unregister(fds);
+    }
+
+    fn unregister(&self, fds: Option<SourceFds<'_>>) {
         let Some(waitset) = self.waitset.upgrade() else { return };
         if let (Some(fds), Some(ends)) = (fds, waitset.host.ends.get()) {
             ends.epoll.remove_source(fds);
@@ -343,14 +388,12 @@ struct Again<'a>(&'a Arc<Place>);
 
 impl Drop for Again<'_> {
     fn drop(&mut self) {
-        if self.0.claim.again() {
-            self.0.queue();
-        }
+        self.0.start();
     }
 }
 
 impl Inner {
-    /// Registers a source, which is visited once soon.
+    /// Registers a source, which nobody visits before its place is [started](Place::start).
     pub(crate) fn insert(
         self: &Arc<Self>,
         source: Arc<dyn SendSource>,
@@ -365,11 +408,12 @@ impl Inner {
         let place = Arc::new(Place {
             waitset: Arc::downgrade(self),
             token,
-            claim: Claim::pending(),
+            claim: Claim::new(),
             is_armed: AtomicBool::new(false),
             priority: AtomicU8::new(Priority::Normal as u8),
             is_listed: AtomicBool::new(false),
             source,
+            next: OnceLock::new(),
         });
         // A thread that blocks may have to be woken: by the descriptors that are made here at the latest.
         let ends = self.host.ends()?;
@@ -381,10 +425,5 @@ impl Inner {
             return Err(error);
         }
         Ok(place)
-    }
-
-    /// Queues a source that was inserted.
-    pub(crate) fn start(&self, place: &Arc<Place>) {
-        self.pool.give(&self.host, Item::Source(Arc::clone(place)));
     }
 }
