@@ -245,7 +245,7 @@ impl Ends {
         };
         let received = Rc::new(Cell::new(0));
         let attach = |channel, waitset| {
-            work::Binding::attach(channel, waitset, Count(Rc::clone(&received)))
+            work::over(channel, waitset, Count(Rc::clone(&received)))
                 .expect("no descriptor is needed")
         };
         Self {

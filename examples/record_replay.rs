@@ -163,8 +163,8 @@ fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::Binding, bank::Binding, Re
     let (client, service) = flounder::drivers::loopback::Loopback.pair_local(&end(), &end())?;
     let record = Record::default();
     let tap = Tap { inner: client, record: Rc::clone(&record) };
-    let service = bank::Binding::attach(service, ws, bank)?;
-    let client = bank::Binding::attach(Box::new(tap), ws, flounder::Inbox::new(16))?;
+    let service = bank::over(service, ws, bank)?;
+    let client = bank::over(Box::new(tap), ws, flounder::Inbox::new(16))?;
     Ok((client, service, record))
 }
 

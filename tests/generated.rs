@@ -207,9 +207,9 @@ impl Ends {
     fn new() -> Self {
         let (server, client_side) = (Recorder::default(), Recorder::default());
         let (waitset, (first, second, there, back)) = (Waitset::new(), fake::pair(usize::MAX));
-        let client = all::Binding::attach(Box::new(first), &waitset, client_side.share())
+        let client = all::over(Box::new(first), &waitset, client_side.share())
             .expect("a fake channel needs nothing watched");
-        let _server = all::Binding::attach(Box::new(second), &waitset, server.share())
+        let _server = all::over(Box::new(second), &waitset, server.share())
             .expect("a fake channel needs nothing watched");
         Self { waitset, client, _server, there, back, server, client_side }
     }
@@ -252,7 +252,7 @@ impl Ends {
     /// A binding without handlers checks what it receives all the same.
     fn forge_for_nobody(message: Message, expected: &BindingError) {
         let (waitset, (_first, second, there, _back)) = (Waitset::new(), fake::pair(usize::MAX));
-        let binding = all::Binding::attach(Box::new(second), &waitset, ())
+        let binding = all::over(Box::new(second), &waitset, ())
             .expect("a fake channel needs nothing watched");
         there.messages.borrow_mut().push_back(message);
         while waitset.try_dispatch().expect("no callback fails") {}
@@ -654,9 +654,9 @@ fn a_message_without_a_closure_is_reported() {
         error: Some(Box::new(move |_, error| reported.borrow_mut().push(error))),
         ..Default::default()
     };
-    let client = all::Binding::attach(Box::new(first), &waitset, all::RxVtbl::default())
+    let client = all::over(Box::new(first), &waitset, all::RxVtbl::default())
         .expect("a fake channel needs nothing watched");
-    let _server = all::Binding::attach(Box::new(second), &waitset, handlers)
+    let _server = all::over(Box::new(second), &waitset, handlers)
         .expect("a fake channel needs nothing watched");
     client.tx_answer("yes").expect("the channel has room");
     client.tx_none().expect("the channel has room");

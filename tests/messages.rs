@@ -59,7 +59,7 @@ struct Ends {
 impl Ends {
     fn new(bound: usize) -> Self {
         let (ws, (first, second, there, _)) = (Waitset::new(), fake::pair(usize::MAX));
-        let first = post::Binding::attach(Box::new(first), &ws, post::RxVtbl::default());
+        let first = post::over(Box::new(first), &ws, post::RxVtbl::default());
         let errors: Rc<RefCell<Vec<BindingError>>> = Rc::default();
         let told = Rc::clone(&errors);
         let rx = post::RxVtbl {
@@ -69,8 +69,7 @@ impl Ends {
             error: Some(Box::new(move |_, error| told.borrow_mut().push(error))),
             ..post::RxVtbl::default()
         };
-        let second =
-            post::Binding::attach(Box::new(second), &ws, flounder::Inbox::beside(bound, rx));
+        let second = post::over(Box::new(second), &ws, flounder::Inbox::beside(bound, rx));
         let [first, second] = [first, second].map(|end| end.expect("nothing to be watched"));
         Self { ws, first, second, there, errors }
     }
@@ -358,10 +357,9 @@ fn calls_go_to_the_handler_past_messages_that_wait() {
 #[test]
 fn an_inbox_alone_refuses_calls() {
     let (ws, (first, second, ..)) = (Waitset::new(), fake::pair(usize::MAX));
-    let first = post::Binding::attach(Box::new(first), &ws, post::RxVtbl::default())
-        .expect("a fake channel");
-    let _second = post::Binding::attach(Box::new(second), &ws, flounder::Inbox::new(1))
-        .expect("a fake channel");
+    let first = post::over(Box::new(first), &ws, post::RxVtbl::default()).expect("a fake channel");
+    let _second =
+        post::over(Box::new(second), &ws, flounder::Inbox::new(1)).expect("a fake channel");
     let client = post::RpcClient::new(&first);
     let call = client.ask_async(1, "x").timeout(TIMEOUT);
     assert_eq!(ws.block_on(call).expect("no callback fails"), Err(RpcError::NoReply));

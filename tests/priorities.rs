@@ -62,8 +62,8 @@ impl Load {
         let clients = if driver == "loopback" { ws.clone() } else { Waitset::new() };
         let items = Items(who, Rc::clone(seen));
         Self {
-            client: work::Binding::attach(client, &clients, ()).expect("the channel is new"),
-            served: work::Binding::attach(service, ws, items).expect("the channel is new"),
+            client: work::over(client, &clients, ()).expect("the channel is new"),
+            served: work::over(service, ws, items).expect("the channel is new"),
             next: 0,
             _clients: clients,
         }

@@ -91,8 +91,8 @@ impl Stream {
         let sending = if kind == "loopback" { ws.clone() } else { Waitset::new() };
         let attached = "the channel is new";
         Self {
-            client: stream::Binding::attach(client, &sending, ()).expect(attached),
-            served: stream::Binding::attach(service, ws, items).expect(attached),
+            client: stream::over(client, &sending, ()).expect(attached),
+            served: stream::over(service, ws, items).expect(attached),
             seen,
             ws: ws.clone(),
             next: Cell::new(0),
@@ -335,9 +335,9 @@ fn a_run_ends_when_the_inbox_is_full() {
     const BOUND: usize = 20;
     let (client, service) = pair("threads");
     let (ws, other) = (Waitset::new(), Waitset::new());
-    let client = stream::Binding::attach(client, &other, ()).expect("the channel is new");
+    let client = stream::over(client, &other, ()).expect("the channel is new");
     let inbox = Inbox::new(BOUND);
-    let served = stream::Binding::attach(service, &ws, inbox).expect("the channel is new");
+    let served = stream::over(service, &ws, inbox).expect("the channel is new");
     let mut context = Context::from_waker(Waker::noop());
     let mut expected = 0;
     for round in 0..20 {

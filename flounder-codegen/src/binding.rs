@@ -127,15 +127,6 @@ fn pools(messages: &Messages<'_>) -> (TokenStream, TokenStream) {
 /// The methods of a binding for the thread of its waitset.
 fn local_methods(rt: &Rt) -> TokenStream {
     quote! {
-        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
-        pub fn attach(
-            channel: #rt::Box<dyn #rt::Channel>,
-            waitset: &#rt::Waitset,
-            rx: impl Handlers,
-        ) -> #rt::io::Result<Self> {
-            #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
-        }
-
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -345,7 +336,7 @@ impl<'m, 'a> Handler<'m, 'a> {
     }
 }
 
-/// `Handlers`: what `export`, `bind` and `attach` take; and how an [`Rx`] becomes one.
+/// `Handlers`: what `export`, `bind` and `over` take; and how an [`Rx`] becomes one.
 fn handlers(messages: &Messages<'_>) -> TokenStream {
     let rt = messages.rt;
     let name = &messages.interface.name.idl;

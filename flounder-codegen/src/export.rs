@@ -1,11 +1,11 @@
-//! `export` and `bind`, and `serve` and `connect`, which need no more than a name.
+//! `export` and `bind`; `serve` and `connect`, which need no more than a name; and `over`, which needs a channel.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::rt::Rt;
 
-/// All four functions; what they do is in the runtime and in the monitor.
+/// All five functions; what they do is in the runtime and in the monitor.
 pub(crate) fn items(rt: &Rt) -> TokenStream {
     quote! {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
@@ -24,6 +24,16 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
             rx: X,
         ) -> W::Bind<Binding<W::End>> {
             #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
+        }
+
+        /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
+        /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
+        pub fn over(
+            channel: #rt::Box<dyn #rt::Channel>,
+            waitset: &#rt::Waitset,
+            rx: impl Handlers,
+        ) -> #rt::io::Result<Binding> {
+            #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
         }
 
         /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.

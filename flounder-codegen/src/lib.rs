@@ -18,7 +18,7 @@
 //! | `async_rx` | `AsyncRx`: handlers that are futures |
 //! | `rpc` | `RpcClient` and the reply types |
 //! | `buffer` | `Message`, any message as a value |
-//! | `export` | `export` and `bind`, `serve` and `connect` |
+//! | `export` | `export` and `bind`, `serve` and `connect`, `over` |
 //! | `fallback` | items of the right names beside errors |
 
 #![forbid(unsafe_code)]

@@ -229,14 +229,6 @@ pub mod painter {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
-        pub fn attach(
-            channel: __rt::Box<dyn __rt::Channel>,
-            waitset: &__rt::Waitset,
-            rx: impl Handlers,
-        ) -> __rt::io::Result<Self> {
-            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
-        }
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -442,6 +434,15 @@ pub mod painter {
     ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
     }
+    /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
+    /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
+    pub fn over(
+        channel: __rt::Box<dyn __rt::Channel>,
+        waitset: &__rt::Waitset,
+        rx: impl Handlers,
+    ) -> __rt::io::Result<Binding> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+    }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
     where
@@ -553,14 +554,6 @@ pub(crate) mod plotter {
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
     impl Binding {
-        /// Makes a binding over one end of a channel of one's own. Fails if the waitset cannot watch the channel.
-        pub fn attach(
-            channel: __rt::Box<dyn __rt::Channel>,
-            waitset: &__rt::Waitset,
-            rx: impl Handlers,
-        ) -> __rt::io::Result<Self> {
-            __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Self)
-        }
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -765,6 +758,15 @@ pub(crate) mod plotter {
         rx: X,
     ) -> W::Bind<Binding<W::End>> {
         __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    }
+    /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
+    /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
+    pub fn over(
+        channel: __rt::Box<dyn __rt::Channel>,
+        waitset: &__rt::Waitset,
+        rx: impl Handlers,
+    ) -> __rt::io::Result<Binding> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve

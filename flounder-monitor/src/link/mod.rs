@@ -136,7 +136,7 @@ impl PeerLink {
         let channel = NotingChannel { channel, transfer: Arc::clone(handle.transfer()) };
         let link = Rc::new(OnceCell::new());
         let handler = LinkHandler { link: Rc::clone(&link) };
-        let binding = intermon::Binding::attach(Box::new(channel) as _, waitset, handler)
+        let binding = intermon::over(Box::new(channel) as _, waitset, handler)
             .map_err(MonitorError::os("watch a link"))?;
         exempt(binding.as_raw());
         let exits = events.clone();

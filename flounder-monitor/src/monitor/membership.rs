@@ -468,7 +468,7 @@ impl Monitor {
         let (ended, hung_up) = <(Rc<Cell<bool>>, Rc<Cell<bool>>)>::default();
         let rx = RootHandler { ended: Rc::clone(&ended), hung_up: Rc::clone(&hung_up) };
         let failed = MonitorError::os("watch the root");
-        let binding = monitor::Binding::attach(channel as _, &self.waitset, rx).map_err(&failed)?;
+        let binding = monitor::over(channel as _, &self.waitset, rx).map_err(&failed)?;
         exempt(binding.as_raw());
         let number = self.next_number();
         let death = ExitWatch::new(&self.waitset, process, move |remote| {

@@ -411,8 +411,7 @@ impl Root {
         socket.share(&origin);
         let death = self.watch(number, Cap::from_peer(process, origin.clone()))?;
         let channel = lmp::over(socket, origin).map_err(std::io::Error::other)?;
-        let binding =
-            monitor::Binding::attach(channel as _, &self.waitset, DomainHandler { number })?;
+        let binding = monitor::over(channel as _, &self.waitset, DomainHandler { number })?;
         exempt(binding.as_raw());
         let hello_timer = self.waitset.after(HELLO_DEADLINE, move |_| {
             if let Some(root) = Self::current() {

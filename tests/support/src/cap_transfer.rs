@@ -286,8 +286,8 @@ pub fn lose(driver: &dyn Connector) -> Result<(), Fault> {
     let (sender, keeper) = (Sender::default(), Keeper::default());
     let errors = Rc::clone(&sender.errors);
     let attached = "it needs no descriptor to be watched";
-    let client = cap_transfer::Binding::attach(client, &waitset, sender).expect(attached);
-    let _service = cap_transfer::Binding::attach(service, &waitset, keeper).expect(attached);
+    let client = cap_transfer::over(client, &waitset, sender).expect(attached);
+    let _service = cap_transfer::over(service, &waitset, keeper).expect(attached);
     let script = Script::new(&waitset, &client);
     let block_on = |call| waitset.block_on(call).expect("no callback fails");
     for refusal in [CapRefusal::SenderLimit, CapRefusal::ReceiverLimit] {

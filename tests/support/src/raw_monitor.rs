@@ -61,7 +61,7 @@ impl RawMonitor {
             ..Default::default()
         };
         let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
-        let root = monitor::Binding::attach(channel, &waitset, rx).expect("it can be watched");
+        let root = monitor::over(channel, &waitset, rx).expect("it can be watched");
         let root = monitor::RpcClient::new(&root);
         assert_eq!(root.hello(VERSION, number).expect("the root answers"), monitor::Verdict::Ok);
         Self { waitset, root, introduced }
@@ -95,8 +95,7 @@ impl RawMonitor {
             ..Default::default()
         };
         let channel = lmp::over(socket, Origin::LOCAL).expect("it is a socket");
-        let binding =
-            intermon::Binding::attach(channel, &self.waitset, rx).expect("it can be watched");
+        let binding = intermon::over(channel, &self.waitset, rx).expect("it can be watched");
         Link { waitset: self.waitset.clone(), binding, heard, ended }
     }
 }
