@@ -97,7 +97,7 @@ struct Clock {
 }
 
 impl Clock {
-    fn set(&self, alarm: &mut Alarm<u32>, at: u32, waker: &Waker) {
+    fn set(&self, alarm: &mut Alarm, at: u32, waker: &Waker) {
         if self.alarms.set(alarm, at, waker) == Notify::Yes {
             self.bell.ring();
         }

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::binding::any_thread::{self, AnyThread};
@@ -89,9 +90,10 @@ pub struct SharedEndpoint(Arc<Handle>);
 /// does not exist in the child may hold them.
 pub(super) struct Link {
     born: ForkGeneration,
-    job_queue: JobQueue<Job, HandleEvent>,
+    /// In lines of its own, as the alarms are: threads on several processors write both.
+    job_queue: CachePadded<JobQueue<Job, HandleEvent>>,
     /// The deadlines of calls that are awaited.
-    alarms: Alarms<Instant>,
+    alarms: CachePadded<Alarms<Instant>>,
     server: Server,
     /// True if the binding ended because its thread did.
     thread_ended: AtomicBool,
@@ -210,8 +212,8 @@ impl Link {
     ) -> Self {
         Self {
             born: ForkGeneration::now(),
-            job_queue: JobQueue::new(SHARED_QUEUE),
-            alarms: Alarms::new(),
+            job_queue: CachePadded::new(JobQueue::new(SHARED_QUEUE)),
+            alarms: CachePadded::new(Alarms::new()),
             server,
             thread_ended: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
@@ -586,7 +588,7 @@ impl SharedEndpoint {
         let request = Message::new(number, Gather { fixed, tails }, caps);
         let job = Job::Call(request, Arc::clone(&slot));
         Call(SharedCall {
-            stage: Stage::Entering(Entry::new(self, job), slot),
+            stage: Stage::UnderWay(Entry::new(self, job), slot),
             timeout: timeout.beginning_now(),
             alarm: Alarm::default(),
             reply: PhantomData,
@@ -724,6 +726,7 @@ impl fmt::Debug for SharedEndpoint {
 /// A job that waits for room in the queue. If it is dropped before, nothing is sent.
 pub struct Entry {
     handle: SharedEndpoint,
+    /// Absent once it is in the queue.
     job: Option<Job>,
     ticket: Option<u64>,
 }
@@ -901,18 +904,18 @@ impl Future for SharedSent {
 pub struct SharedCall<R> {
     stage: Stage,
     timeout: Timeout,
-    alarm: Alarm<Instant>,
+    alarm: Alarm,
     reply: PhantomData<fn() -> R>,
 }
 
 /// The alarm of a message that is sent or received.
 #[derive(Default)]
-pub struct SharedAlarm(Alarm<Instant>);
+pub struct SharedAlarm(Alarm);
 
 enum Stage {
     Failed(RpcError),
-    Entering(Entry, Arc<Slot>),
-    Waiting(SharedEndpoint, Arc<Slot>),
+    /// The call is to enter the queue, or has entered it and waits for its reply.
+    UnderWay(Entry, Arc<Slot>),
     Over,
 }
 
@@ -934,7 +937,7 @@ impl<R: Reply> SharedCall<R> {
 
     pub(super) fn wait(mut self) -> Result<R::Values, RpcError> {
         let end = self.timeout.end_of_blocking();
-        if let Stage::Entering(entry, _) = &self.stage
+        if let Stage::UnderWay(entry, _) = &self.stage
             && entry.handle.link().is_server_thread()
         {
             return Err(RpcError::WouldDeadlock);
@@ -951,34 +954,31 @@ impl<R: Reply> SharedCall<R> {
 
     fn link(&self) -> Option<Arc<Link>> {
         match &self.stage {
-            Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) => {
-                Some(Arc::clone(handle.link()))
-            }
+            Stage::UnderWay(entry, _) => Some(Arc::clone(entry.handle.link())),
             Stage::Failed(_) | Stage::Over => None,
         }
     }
 
-    /// Waits for the result; returns the error if the deadline has passed.
-    fn watch_the_clock(&mut self, waker: &Waker) -> Poll<RpcError> {
+    /// Waits for the result; returns the error if the deadline has passed. `now` is the time, where it was read already.
+    fn watch_the_clock(&mut self, now: Option<Instant>, waker: &Waker) -> Poll<RpcError> {
         let Some(end) = self.timeout.end() else { return Poll::Pending };
-        if Instant::now() >= end {
+        if now.unwrap_or_else(Instant::now) >= end {
             let error = self.link().map_or(RpcError::Deadline, |link| link.too_late());
             self.give_up();
             return Poll::Ready(error);
         }
-        if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &self.stage {
-            let link = handle.link();
+        if let Stage::UnderWay(entry, _) = &self.stage {
+            let link = entry.handle.link();
             link.notify(link.alarms.set(&mut self.alarm, end, waker));
             link.is_waited_for();
         }
         Poll::Pending
     }
 
-    fn read(&self, handle: &SharedEndpoint, mut reply: Message) -> Result<R::Values, RpcError> {
+    fn read(&self, link: &Link, mut reply: Message) -> Result<R::Values, RpcError> {
         let message = reply.lend();
         let number = message.number;
         R::Response::returned(message).map_err(|error| {
-            let link = handle.link();
             link.notify(link.job_queue.report(HandleEvent::BadReply(number, error.clone())));
             RpcError::Decode(error)
         })
@@ -990,18 +990,18 @@ impl<R: Reply> Future for SharedCall<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.timeout = this.timeout.limited_now();
-        if let Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _) = &this.stage
-            && !handle.link().born.is_here()
+        let now = this.timeout.begin_default();
+        if let Stage::UnderWay(entry, _) = &this.stage
+            && !entry.handle.link().born.is_here()
         {
-            this.stage = Stage::Failed(handle.link().call_error());
+            this.stage = Stage::Failed(entry.handle.link().call_error());
         }
-        if let Stage::Entering(entry, slot) = &mut this.stage
-            && !this.timeout.is_over()
+        if let Stage::UnderWay(entry, _) = &mut this.stage
+            && entry.job.is_some()
+            && (now.is_some() || !this.timeout.is_over())
         {
             match entry.put(Some(cx.waker())) {
-                Ok(()) => this.stage = Stage::Waiting(entry.handle.clone(), Arc::clone(slot)),
-                Err(TxError::Busy) => {}
+                Ok(()) | Err(TxError::Busy) => {}
                 Err(_) => {
                     let link = entry.handle.link();
                     link.alarms.clear(&mut this.alarm);
@@ -1010,24 +1010,24 @@ impl<R: Reply> Future for SharedCall<R> {
             }
         }
         let waits = match &this.stage {
-            Stage::Entering(..) => true,
-            Stage::Waiting(_, slot) => !slot.listen(cx.waker()),
+            Stage::UnderWay(entry, slot) => entry.job.is_some() || !slot.listen(cx.waker()),
             Stage::Failed(_) | Stage::Over => false,
         };
         if waits {
-            return this.watch_the_clock(cx.waker()).map(Err);
+            return this.watch_the_clock(now, cx.waker()).map(Err);
         }
         Poll::Ready(match core::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::Waiting(handle, slot) => {
-                handle.link().alarms.clear(&mut this.alarm);
+            Stage::UnderWay(entry, slot) => {
+                let link = entry.handle.link();
+                link.alarms.clear(&mut this.alarm);
                 match slot.take() {
-                    Some(Ok(reply)) => this.read(&handle, reply),
+                    Some(Ok(reply)) => this.read(link, reply),
                     Some(Err(error)) => Err(error),
-                    None => Err(handle.link().call_error()),
+                    None => Err(link.call_error()),
                 }
             }
             Stage::Failed(error) => Err(error),
-            Stage::Entering(..) | Stage::Over => Err(RpcError::Tx(TxError::Closed)),
+            Stage::Over => Err(RpcError::Tx(TxError::Closed)),
         })
     }
 }
@@ -1036,15 +1036,13 @@ impl<R> SharedCall<R> {
     /// Gives up what is still under way.
     fn give_up(&mut self) {
         let stage = core::mem::replace(&mut self.stage, Stage::Over);
-        let (Stage::Entering(Entry { handle, .. }, _) | Stage::Waiting(handle, _)) = &stage else {
-            return;
-        };
-        let link = handle.link();
+        let Stage::UnderWay(entry, slot) = &stage else { return };
+        let link = entry.handle.link();
         if !link.born.is_here() {
             return;
         }
         link.alarms.clear(&mut self.alarm);
-        if let Stage::Waiting(_, slot) = &stage
+        if entry.job.is_none()
             && let Some(id) = slot.give_up()
         {
             link.notify(link.job_queue.report(HandleEvent::GivenUp(id)));

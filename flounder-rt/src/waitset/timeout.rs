@@ -39,12 +39,11 @@ impl Timeout {
         }
     }
 
-    /// Converts the timeout of a call that is awaited from now on: the default becomes a deadline.
-    pub(crate) fn limited_now(self) -> Self {
-        match self {
-            Self::Default => Self::For(DEFAULT_TIMEOUT).beginning_now(),
-            limited => limited,
-        }
+    /// Makes the default a deadline of a call that is awaited from now on. Returns the time now, if that had to be read.
+    pub(crate) fn begin_default(&mut self) -> Option<Instant> {
+        let now = (*self == Self::Default).then(Instant::now)?;
+        *self = now.checked_add(DEFAULT_TIMEOUT).map_or(*self, Self::Until);
+        Some(now)
     }
 
     /// Converts a relative timeout to an absolute deadline.

@@ -5,55 +5,62 @@
 //!                 '-- notify, if look would be too late ------^ '-- wakes late futures; returns when to look again
 //! ```
 //! A future that is woken checks the clock itself. It has at most one alarm, and removes it when it ends,
-//! so there are no more alarms than futures. `tests/loom_park.rs` checks every interleaving.
+//! so there are no more alarms than futures. Most end long before their deadline: an alarm is cheap to set and
+//! to remove, and a look goes through all of them. `tests/loom_park.rs` checks every interleaving.
 
 use core::task::Waker;
-use std::collections::BTreeMap;
+
+use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicBool, Mutex, Ordering, planted};
 
 use super::job_queue::Notify;
 
+/// Most places that are kept while no alarm is set.
+const KEPT: usize = 256;
+
 /// Deadlines, with times of type `T`.
 pub(crate) struct Alarms<T> {
     state: Mutex<State<T>>,
     /// True if an alarm before the next look was set since `take_new` was called. Read without the lock.
-    has_new: AtomicBool,
+    has_new: CachePadded<AtomicBool>,
 }
 
 struct State<T> {
-    /// Alarms by time, then by number.
-    set: BTreeMap<(T, u64), Waker>,
-    last_number: u64,
+    places: Vec<Place<T>>,
+    /// Indices of the places without an alarm.
+    free: Vec<usize>,
     /// Latest time at which the server will look.
     look: Option<T>,
 }
 
-/// The alarm of a future, if it has one.
-#[derive(Debug)]
-pub(crate) struct Alarm<T>(Option<(T, u64)>);
+/// What an alarm has in the list.
+enum Place<T> {
+    Free,
+    /// The waker is woken at this time.
+    Set(T, Waker),
+    /// The waker was woken; the place still belongs to the alarm.
+    Over,
+}
+
+/// The alarm of a future, if it has one: its place in the list.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Option<usize>);
 
 impl<T: Copy + Ord> Alarms<T> {
     pub(crate) fn new() -> Self {
-        let state = State { set: BTreeMap::new(), last_number: 0, look: None };
-        Self { state: Mutex::new(state), has_new: AtomicBool::new(false) }
+        let state = State { places: Vec::new(), free: Vec::new(), look: None };
+        Self { state: Mutex::new(state), has_new: CachePadded::new(AtomicBool::new(false)) }
     }
 
     /// Sets the alarm: `waker` is woken at this time, in place of an alarm set before. Returns whether the
     /// server has to be notified.
-    pub(crate) fn set(&self, alarm: &mut Alarm<T>, at: T, waker: &Waker) -> Notify {
-        let waker = waker.clone();
+    pub(crate) fn set(&self, alarm: &mut Alarm, at: T, waker: &Waker) -> Notify {
+        let set = Place::Set(at, waker.clone());
         let (old, notify) = {
             let mut state = self.state.lock();
-            let (key, before) = match alarm.0 {
-                Some(key) if key.0 == at => (key, None),
-                before => {
-                    state.last_number += 1;
-                    ((at, state.last_number), before.and_then(|before| state.set.remove(&before)))
-                }
-            };
-            alarm.0 = Some(key);
-            let old = (before, state.set.insert(key, waker));
+            let index = *alarm.0.get_or_insert_with(|| state.take_place());
+            let old = core::mem::replace(&mut state.places[index], set);
             let too_late = if planted("alarm_of_no_use") {
                 state.look.is_none()
             } else {
@@ -71,10 +78,10 @@ impl<T: Copy + Ord> Alarms<T> {
     }
 
     /// Removes an alarm.
-    pub(crate) fn clear(&self, alarm: &mut Alarm<T>) {
-        if let Some(key) = alarm.0.take() {
-            let waker = self.state.lock().set.remove(&key);
-            drop(waker);
+    pub(crate) fn clear(&self, alarm: &mut Alarm) {
+        if let Some(index) = alarm.0.take() {
+            let old = self.state.lock().free_place(index);
+            drop(old);
         }
     }
 
@@ -87,22 +94,43 @@ impl<T: Copy + Ord> Alarms<T> {
     pub(crate) fn look(&self, now: T) -> Option<T> {
         let (late, next) = {
             let mut state = self.state.lock();
-            let mut late = Vec::new();
-            while let Some(first) = state.set.first_entry()
-                && first.key().0 <= now
-            {
-                late.push(first.remove());
+            let (mut late, mut next) = (Vec::new(), None::<T>);
+            for place in &mut state.places {
+                match place {
+                    Place::Set(at, _) if *at <= now => {
+                        late.push(core::mem::replace(place, Place::Over));
+                    }
+                    Place::Set(at, _) => next = Some(next.map_or(*at, |next| next.min(*at))),
+                    Place::Free | Place::Over => {}
+                }
             }
-            state.look = state.set.first_key_value().map(|((at, _), _)| *at);
-            (late, state.look)
+            state.look = next;
+            (late, next)
         };
-        late.into_iter().for_each(Waker::wake);
+        for place in late {
+            if let Place::Set(_, waker) = place {
+                waker.wake();
+            }
+        }
         next
     }
 }
 
-impl<T> Default for Alarm<T> {
-    fn default() -> Self {
-        Self(None)
+impl<T> State<T> {
+    fn take_place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::Free);
+            self.places.len() - 1
+        })
+    }
+
+    /// Returns what was there; its drop is code of the program.
+    fn free_place(&mut self, index: usize) -> Place<T> {
+        let old = core::mem::replace(&mut self.places[index], Place::Free);
+        self.free.push(index);
+        if self.free.len() == self.places.len() && self.places.len() > KEPT {
+            (self.places, self.free) = (Vec::new(), Vec::new());
+        }
+        old
     }
 }

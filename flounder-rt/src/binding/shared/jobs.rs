@@ -1,6 +1,7 @@
 //! What is done for the handles of a binding in the thread that serves them: jobs are sent in order, replies are
 //! distributed. The same for a binding of one thread and for one that any thread serves.
 
+use core::hash::{BuildHasherDefault, Hasher};
 use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,28 @@ use super::{HandleEvent, Job, Link, Slot};
 /// Most jobs of one step, so that a busy queue does not delay the other sources of the waitset.
 const JOBS: usize = 16;
 
+/// Calls by id. Ids count upwards, and are this end's own: they need no hash that an attacker cannot foresee.
+type CallsById = HashMap<u32, Arc<Slot>, BuildHasherDefault<OwnHash>>;
+
+/// The hash of a number that no one else chooses.
+#[derive(Default)]
+struct OwnHash(u64);
+
+impl Hasher for OwnHash {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The table uses the highest bits and the lowest ones. The factor is 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The jobs of the handles of one binding.
 pub(in crate::binding) struct Jobs<T: Threading> {
     pub(super) link: Arc<Link>,
@@ -27,7 +50,7 @@ pub(in crate::binding) struct Jobs<T: Threading> {
     held: T::Lock<VecDeque<Job>>,
     handle_events: T::Lock<Vec<HandleEvent>>,
     /// Calls that are sent, by id.
-    calls: T::Lock<HashMap<u32, Arc<Slot>>>,
+    calls: T::Lock<CallsById>,
     /// Positions in the lines for the slot of the binding, and for a place in the call window.
     turn: T::Lock<Position>,
     place: T::Lock<Position>,
@@ -57,7 +80,7 @@ impl<T: Threading> Jobs<T> {
             link,
             held: Lock::new(VecDeque::new()),
             handle_events: Lock::new(Vec::new()),
-            calls: Lock::new(HashMap::new()),
+            calls: Lock::new(CallsById::default()),
             turn: Lock::new(Position::default()),
             place: Lock::new(Position::default()),
             waker,
