@@ -1,6 +1,6 @@
 //! What a call costs through a shared binding, beside the binding alone: `cargo bench --bench threads`.
 //!
-//! The service has a thread of its own, and so has the shared binding, except in the last row.
+//! `-- tokio` runs the rows with this word in their names only. The service has a thread of its own, and so has the shared binding, except in the last row.
 
 #[path = "../tests/support/waitset_thread.rs"]
 mod waitset_thread;
@@ -30,23 +30,23 @@ fn main() {
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     println!("calls over {DRIVER}, ns a call, {cores} processors");
-    let alone = best(alone);
-    row("binding alone, one call at a time", alone, alone);
-    let window = best(alone_in_flight);
-    row("binding alone, 64 tasks of its waitset", window, alone);
+    let base = best(alone);
+    let row = |what: &str, run: &dyn Fn() -> f64| row(what, run, base);
+    row("binding alone, one call at a time", &alone);
+    row("binding alone, 64 tasks of its waitset", &alone_in_flight);
     for threads in [1, 2, 4] {
         let what = format!("alone, to handlers on {threads} threads");
-        row(&what, best(|| any_thread(threads)), alone);
+        row(&what, &|| any_thread(threads));
     }
     for threads in [1, 4] {
-        row(&format!("shared, {threads} blocking threads"), best(|| shared(threads)), alone);
+        row(&format!("shared, {threads} blocking threads"), &|| shared(threads));
     }
-    row("connect, 1 blocking thread", best(connected), alone);
-    row("connect to serve, 1 blocking thread", best(served), alone);
-    row("shared, 64 tasks of tokio", best(tasks), alone);
-    row("connect, 64 tasks of tokio", best(connected_tasks), alone);
-    row("connect to serve, 64 tasks of tokio", best(served_tasks), alone);
-    row("shared, 64 tasks of its own waitset", best(at_home), alone);
+    row("connect, 1 blocking thread", &connected);
+    row("connect to serve, 1 blocking thread", &served);
+    row("shared, 64 tasks of tokio", &tasks);
+    row("connect, 64 tasks of tokio", &connected_tasks);
+    row("connect to serve, 64 tasks of tokio", &served_tasks);
+    row("shared, 64 tasks of its own waitset", &at_home);
 }
 
 /// Runs this program again, where its names are its own.
@@ -61,8 +61,13 @@ fn in_own_directory() {
     assert!(again.status().expect("start this program").success());
 }
 
-fn row(what: &str, ns: f64, base: f64) {
-    println!("{what:<44} {ns:>9.0} {:>7.2}", ns / base);
+/// Prints a row, unless the command line names others by parts of their names.
+fn row(what: &str, run: &dyn Fn() -> f64, base: f64) {
+    let mut names = std::env::args().skip(1).filter(|name| !name.starts_with('-')).peekable();
+    if names.peek().is_none() || names.any(|name| what.contains(&name)) {
+        let ns = best(run);
+        println!("{what:<44} {ns:>9.0} {:>7.2}", ns / base);
+    }
 }
 
 /// The best of three: what the machine does beside only adds.
