@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `work` | the kinds of work that are measured, and their names |
 //! | `over` | measurements through a generated interface and a waitset |
+//! | `shared` | calls through a shared binding |
 //! | `limits`, `ring` | measurements of hardware and kernel at the same work |
 //! | `process`, `worker` | services in other threads and processes; the command line of such a process |
 //! | `usage`, `memory` | memory and descriptors of a process, and of a binding |
@@ -40,6 +41,7 @@ mod process;
 mod report;
 mod ring;
 mod sample;
+mod shared;
 mod usage;
 mod work;
 pub mod worker;

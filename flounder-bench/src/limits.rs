@@ -129,7 +129,7 @@ impl Limit {
                 | Work::Blob(_),
             )
             | ("loopback", Work::FrameRoundTrip(_) | Work::Frames(_))
-            | (_, Work::Bind | Work::FanIn(_))
+            | (_, Work::Bind | Work::FanIn(_) | Work::SharedTasks(_))
             | ("loopback", Work::Rpc | Work::RpcAsync | Work::Cap) => return Vec::new(),
             ("loopback", Work::RoundTrip(size) | Work::Stream(size)) => {
                 if size < 64 << 10 {
@@ -158,6 +158,7 @@ impl Limit {
                 return Style::STREAMS.map(|style| Self::FragmentStream(size, style)).into();
             }
             (_, Work::Wake | Work::Paced | Work::Blocking) => Self::Eventfd,
+            (_, Work::SharedRpc) => Self::Futex,
             (_, Work::Cap) => Self::SeqpacketDescriptor,
         };
         vec![one]
@@ -772,6 +773,7 @@ mod tests {
                 work,
                 Work::Bind
                     | Work::FanIn(_)
+                    | Work::SharedTasks(_)
                     // Bulk data is compared with messages.
                     | Work::Glance(_)
                     | Work::Untouched(_)

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use flounder::bulk::{Blob, BufferMut, Bulk, Pool, PoolError, Slots};
 use flounder::error::ConnectError;
 use flounder::limits::DEFAULT_SPIN;
-use flounder::{BindError, BindingError, Cap, Iref, Rejected, TxError, Waitset, flounder};
+use flounder::{BindError, BindingError, Cap, Iref, Rejected, Shared, TxError, Waitset, flounder};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Result;
 use crate::sample::{Amount, Cpu, Probe, Sample};
+use crate::shared::SharedClient;
 use crate::usage::Usage;
 use crate::work::{OUTSTANDING, Work};
 
@@ -400,11 +401,34 @@ impl Client {
                 let mut bindings = Vec::new();
                 Box::new(move |amount| client.fan_in(amount, clients, &mut bindings))
             }
+            Work::SharedRpc => {
+                let mut shared = None;
+                Box::new(move |amount| client.through_shared(&mut shared)?.calls(amount))
+            }
+            Work::SharedTasks(tasks) => {
+                let mut shared = None;
+                Box::new(move |amount| {
+                    client.through_shared(&mut shared)?.calls_of_tasks(amount, tasks)
+                })
+            }
             Work::Bind => Box::new(move |amount| client.binds(amount)),
             Work::Wake => Box::new(move |amount| client.wake_ups(amount)),
             Work::Paced => Box::new(move |amount| client.paced(amount)),
             Work::Cap => Box::new(move |amount| client.capabilities(amount)),
         }
+    }
+
+    /// Returns a handle for other threads.
+    pub(crate) fn shared(&self) -> bench::Binding<Shared> {
+        self.binding.shared()
+    }
+
+    /// Returns a client whose binding has a thread of its own, which is made at first.
+    fn through_shared<'a>(&self, shared: &'a mut Option<SharedClient>) -> Result<&'a SharedClient> {
+        Ok(match shared {
+            Some(shared) => shared,
+            none => none.insert(SharedClient::bind(self.iref, self.driver)?),
+        })
     }
 
     /// Returns handlers that record what they receive in this client.

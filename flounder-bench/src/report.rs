@@ -304,7 +304,7 @@ impl Report {
                 vec![row.name.clone(), time(median), time(p99), samples(&row.figure)]
             })
         });
-        for title in [THERE_AND_BACK, ONE_WAY, FAN_IN, OTHER] {
+        for title in [THERE_AND_BACK, ONE_WAY, FAN_IN, SHARED, OTHER] {
             let rows = self.figures.iter().filter(|row| table_of(row.kind) == title);
             let header = [
                 "what", "driver", "between", "median", "p99", "ratio", "to", "floor", "besides",
@@ -341,6 +341,7 @@ const DISTURBED: f64 = 0.1;
 const THERE_AND_BACK: &str = "There and back";
 const ONE_WAY: &str = "One way";
 const FAN_IN: &str = "Many clients of one service, 4 calls each; p99 of single calls";
+const SHARED: &str = "Through a binding that threads share, which has a thread of its own";
 const OTHER: &str = "Asleep, with capabilities, from nothing";
 
 /// Returns the fastest of these limits.
@@ -365,6 +366,7 @@ const fn table_of(work: Work) -> &'static str {
         Work::Stream(_) | Work::Frames(_) | Work::FramesInline(_) | Work::Blob(_) => ONE_WAY,
         Work::Untouched(_) => ONE_WAY,
         Work::FanIn(_) => FAN_IN,
+        Work::SharedRpc | Work::SharedTasks(_) => SHARED,
         Work::Wake | Work::Paced | Work::Cap | Work::Bind => OTHER,
     }
 }

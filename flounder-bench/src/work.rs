@@ -41,6 +41,10 @@ pub(crate) enum Work {
     Cap,
     /// Calls by this many bindings of one client to one service, each with [`OUTSTANDING`] outstanding calls.
     FanIn(usize),
+    /// A call by a thread that blocks, through a shared binding.
+    SharedRpc,
+    /// Calls by this many tasks of one thread through a shared binding.
+    SharedTasks(usize),
 }
 
 /// Outstanding calls of each binding of [`Work::FanIn`].
@@ -51,7 +55,7 @@ const FEW: usize = 8;
 
 impl Work {
     /// All kinds, in the order of the report.
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::RoundTrip(8),
         Self::RoundTrip(56),
         Self::RoundTrip(64),
@@ -88,6 +92,8 @@ impl Work {
         Self::FanIn(8),
         Self::FanIn(32),
         Self::FanIn(128),
+        Self::SharedRpc,
+        Self::SharedTasks(64),
         Self::Bind,
     ];
 
@@ -102,6 +108,8 @@ impl Work {
             }
             // The other drivers have fewer channels, or reach no other thread.
             Self::FanIn(_) => ["ump", "lmp"].contains(&driver),
+            // The thread of the binding is neither end's: it costs the same over each driver.
+            Self::SharedRpc | Self::SharedTasks(_) => driver == "ump",
             _ => true,
         }
     }
@@ -140,6 +148,8 @@ impl Work {
             Self::Paced => "paced",
             Self::Cap => "capability",
             Self::FanIn(_) => "fan-in",
+            Self::SharedRpc => "rpc, shared",
+            Self::SharedTasks(_) => "rpc, shared",
         }
     }
 
@@ -166,6 +176,7 @@ impl fmt::Display for Work {
         f.write_str(self.name())?;
         match self {
             Self::FanIn(clients) => write!(f, ", {clients} clients"),
+            Self::SharedTasks(tasks) => write!(f, ", {tasks} tasks"),
             _ => self.size().map_or(Ok(()), |size| write!(f, ", {}", Size(size))),
         }
     }
