@@ -9,6 +9,7 @@ crates='
 flounder-wire:
 flounder-idl:
 flounder-codegen:     flounder-idl
+flounder-build:       flounder-idl flounder-codegen
 flounder-macros:      flounder-idl flounder-codegen
 flounder-rt:          flounder-wire
 flounder-conformance: flounder-wire flounder-rt

@@ -73,7 +73,7 @@ pub mod tokio;
 
 // `tests/facade.rs` lists the names of the root: a new one is added there, on purpose.
 pub use any_error::Error;
-pub use flounder_macros::{FlounderMessage, flounder};
+pub use flounder_macros::{FlounderMessage, flounder, include_flounder};
 pub use flounder_monitor::{nameservice, service};
 pub use flounder_rt::policy;
 pub use flounder_rt::{

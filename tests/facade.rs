@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// What a program of a user names. Everything else has a module.
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "Async",
     "BindError",
     "BindingError",
@@ -36,6 +36,7 @@ const NAMES: [&str; 30] = [
     "TxError",
     "Waitset",
     "flounder",
+    "include_flounder",
 ];
 
 const MODULES: [&str; 14] = [

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod derive;
+mod include;
 mod input;
 
 use proc_macro::TokenStream;
@@ -24,6 +25,13 @@ use proc_macro::TokenStream;
 #[proc_macro]
 pub fn flounder(input: TokenStream) -> TokenStream {
     input::expand(input.into()).into()
+}
+
+/// Includes what a build script has generated from an interface file (crate `flounder-build`): `include_flounder!("test");`
+/// becomes the modules of `test.if`, as `flounder! { file = ".."; }` does.
+#[proc_macro]
+pub fn include_flounder(input: TokenStream) -> TokenStream {
+    include::expand(input.into()).into()
 }
 
 /// Makes a struct or an enumeration a type that messages can carry: an interface names it with `use path::Type as name;`.

@@ -1,0 +1,3 @@
+flounder::include_flounder!(test);
+
+fn main() {}
