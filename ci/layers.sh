@@ -14,6 +14,7 @@ flounder-macros:      flounder-idl flounder-codegen
 flounder-rt:          flounder-wire
 flounder-conformance: flounder-wire flounder-rt
 flounder-drivers:     flounder-wire flounder-rt
+flounder-ata:         flounder-rt
 flounder-monitor:     flounder-wire flounder-rt flounder-drivers flounder-macros
 flounder:             flounder-wire flounder-rt flounder-drivers flounder-macros flounder-monitor
 flounder-bench:       *
