@@ -31,6 +31,8 @@ if timeout 30 "$bin/record_replay" --differ >/dev/null; then
     echo "record_replay does not see a wrong answer" >&2
     exit 1
 fi
+timeout 60 "$bin/disk"
+timeout 30 "$bin/disk" --model
 for driver in loopback lmp ump scc beehive; do
     timeout 30 "$bin/idctest" --driver "$driver"
     timeout 30 "$bin/idctest" --driver "$driver" --threads
