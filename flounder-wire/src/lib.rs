@@ -35,6 +35,7 @@ mod gather;
 pub mod interface;
 pub mod iref;
 mod limits;
+pub mod schema;
 mod shape;
 
 pub use bounded::{Bounded, TakeBounded};
