@@ -1,0 +1,49 @@
+//! Random interfaces with their generated decoders: what `tests/comparison.rs` compares with `flounder_wire::schema`.
+//!
+//! The build script writes the interfaces: 200 of the writer that `flounder-idl` tests its parser with, each with types from
+//! Rust; and those whose expansions are reviewed in `flounder-codegen/tests/golden`.
+
+use flounder::message::{Interface, MessageBuffer, MessageValue};
+
+/// An interface, and what its generated code makes of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// Descriptor of the interface.
+    pub interface: &'static Interface,
+    /// Reads a message, and writes it again.
+    pub again: fn(MessageBuffer) -> Result<MessageBuffer, DecodeError>,
+}
+
+/// Why a generated decoder refuses a message.
+pub type DecodeError = flounder_wire::DecodeError;
+
+fn case<M: MessageValue>() -> Case {
+    Case { interface: M::INTERFACE, again: again::<M> }
+}
+
+fn again<M: MessageValue>(message: MessageBuffer) -> Result<MessageBuffer, DecodeError> {
+    let message = message.decode::<M>()?;
+    Ok(MessageBuffer::encode(&message).expect("what was read is within its bounds"))
+}
+
+#[allow(missing_docs, dead_code, unreachable_pub, clippy::all)]
+mod random {
+    include!(concat!(env!("OUT_DIR"), "/random.rs"));
+}
+
+#[allow(missing_docs, dead_code, unreachable_pub, clippy::all)]
+mod golden {
+    include!(concat!(env!("OUT_DIR"), "/golden.rs"));
+}
+
+/// Returns the random interfaces.
+#[must_use]
+pub fn random() -> Vec<Case> {
+    random::cases()
+}
+
+/// Returns the interfaces whose expansions are reviewed.
+#[must_use]
+pub fn golden() -> Vec<Case> {
+    golden::cases()
+}
