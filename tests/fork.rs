@@ -141,6 +141,8 @@ struct Inherited {
     shared: SharedWaitset,
     binding: forked::Binding,
     handle: forked::Binding<flounder::Shared>,
+    /// Served by whoever dispatches `shared`; loopback does not reach one.
+    pooled: Option<forked::Binding<flounder::Shared>>,
     timer: Rc<Cell<bool>>,
     signals: Rc<Cell<u32>>,
 }
@@ -174,7 +176,12 @@ impl Inherited {
         shared.after(Duration::ZERO, |_| Ok(()));
         shared.dispatch().expect("no callback fails");
         let handle = binding.shared();
-        Self { ws, shared, binding, handle, timer, signals }
+        let pooled = (driver != "loopback").then(|| {
+            let iref = nameservice::lookup("service").wait().expect("it is registered");
+            let bind = forked::bind(iref, &shared, ()).timeout(PATIENCE);
+            bind.driver(driver).wait().expect("it can be bound to")
+        });
+        Self { ws, shared, binding, handle, pooled, timer, signals }
     }
 
     fn misuse(self, deed: &str) {
@@ -208,6 +215,13 @@ impl Inherited {
                 let shared = forked::RpcClient::new(&self.handle).timeout(PATIENCE);
                 assert!(shared.say(2).is_err());
                 assert!(self.handle.send_stop().wait().is_err());
+                for end in self.pooled.iter().chain([&self.handle]) {
+                    assert!(!end.can_send());
+                    assert!(end.register_send(&self.shared, |_| Ok(())).is_err());
+                    assert!(end.change_waitset(&SharedWaitset::new()).is_err());
+                    end.set_priority(flounder::Priority::High);
+                    assert!(end.close().timeout(PATIENCE).wait().is_err());
+                }
                 // Sent over a channel of the parent's it would end the parent's service.
                 let _ = self.binding.tx_stop();
             }

@@ -194,8 +194,9 @@ impl Threading for AnyThread {
 
     fn set_priority(shell: &Shell<Self>, priority: Priority) {
         // Locked until it is done: a place that the binding moves to takes the priority over.
-        let home = Mutex::lock(&shell.own.home);
-        if let Some(place) = home.place.upgrade() {
+        if let Some(home) = shell.home()
+            && let Some(place) = home.place.upgrade()
+        {
             place.set_priority(priority);
         }
     }
@@ -266,7 +267,9 @@ impl Threading for AnyThread {
         if let Some(bulk) = shell.own.jobs.link().bulk() {
             bulk.ended();
         }
-        Mutex::lock(&shell.own.home).alarm.cancel();
+        if let Some(mut home) = shell.home() {
+            home.alarm.cancel();
+        }
         left
     }
 
@@ -275,7 +278,7 @@ impl Threading for AnyThread {
     }
 
     fn begin_closing(shell: &Shell<Self>, words: usize) {
-        let Some(waitset) = shell.waitset().upgrade() else { return };
+        let Some(waitset) = shell.waitset().and_then(|waitset| waitset.upgrade()) else { return };
         let closings = waitset.extension::<Closings>();
         let cut = Mutex::lock(&closings.0).add(Weak::clone(&shell.myself), words);
         for shell in cut {
@@ -288,7 +291,7 @@ impl Threading for AnyThread {
     fn closed(shell: &Shell<Self>) -> Option<Arc<Shell<Self>>> {
         shell.own.jobs.link().note_closed(shell.close_result());
         shell.notifier.detach();
-        if let Some(waitset) = shell.waitset().upgrade() {
+        if let Some(waitset) = shell.waitset().and_then(|waitset| waitset.upgrade()) {
             let closings = waitset.extension::<Closings>();
             Mutex::lock(&closings.0).remove(|other| other.ptr_eq(&shell.myself));
         }
@@ -399,7 +402,7 @@ fn serve_now(shell: &Arc<Shell<AnyThread>>) {
 /// Wakes the calls whose deadline has passed, and sets a timer for the next deadline.
 fn look_at_the_clock(shell: &Arc<Shell<AnyThread>>) {
     let next = shell.own.jobs.link().look_at_alarms(Instant::now());
-    let home = &mut *Mutex::lock(&shell.own.home);
+    let Some(mut home) = shell.home() else { return };
     let Some(next) = next else { return home.alarm.cancel() };
     let weak = Arc::downgrade(shell);
     let look = move |_: &SharedWaitset| {
@@ -408,6 +411,7 @@ fn look_at_the_clock(shell: &Arc<Shell<AnyThread>>) {
         }
         Ok(())
     };
+    let home = &mut *home;
     home.alarm.set(&home.waitset, next, Box::new(look));
 }
 
@@ -424,19 +428,24 @@ impl Wake for Nudge {
 }
 
 impl Shell<AnyThread> {
+    /// Returns where the binding is served; `None` in a forked child, where a thread that is not there may hold the lock.
+    fn home(&self) -> Option<impl DerefMut<Target = Home>> {
+        AnyThread::may_lock(self).then(|| Mutex::lock(&self.own.home))
+    }
+
     /// Returns the waitset that serves the binding.
-    fn waitset(&self) -> WeakSharedWaitset {
-        Mutex::lock(&self.own.home).waitset.clone()
+    fn waitset(&self) -> Option<WeakSharedWaitset> {
+        self.home().map(|home| home.waitset.clone())
     }
 
     /// Returns the place of the binding in its waitset, unless the waitset is gone.
     fn place(&self) -> Option<Arc<Place>> {
-        Mutex::lock(&self.own.home).place.upgrade()
+        self.home()?.place.upgrade()
     }
 
     /// Runs `task` from the waitset; drops it if the waitset is gone.
     pub(super) fn post(&self, task: Callback) {
-        if let Some(waitset) = self.waitset().upgrade() {
+        if let Some(waitset) = self.waitset().and_then(|waitset| waitset.upgrade()) {
             waitset.post(task);
         }
     }
@@ -456,18 +465,17 @@ impl Shell<AnyThread> {
             }
             Ok(())
         };
-        let home = &mut *Mutex::lock(&self.own.home);
+        let Some(mut home) = self.home() else { return };
+        let home = &mut *home;
         home.memory.set(&home.waitset, Instant::now() + KEEP_LARGE, Box::new(look));
     }
 
     /// Moves the binding to `waitset`. A thread of the other waitset that runs an event of the binding finishes that one.
     pub(super) fn change_waitset(&self, waitset: &SharedWaitset) -> Result<(), ControlError> {
-        let Some(me) = self.myself.upgrade().filter(|me| me.notifier.is_here()) else {
-            return Err(ControlError::Closed);
-        };
+        let me = self.myself.upgrade().ok_or(ControlError::Closed)?;
         waitset.usable().map_err(|_| ControlError::Closed)?;
         {
-            let mut home = Mutex::lock(&self.own.home);
+            let mut home = self.home().ok_or(ControlError::Closed)?;
             // An end that comes later finds the new place.
             if self.has_ended() {
                 return Err(ControlError::Closed);
