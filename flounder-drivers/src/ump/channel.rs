@@ -237,6 +237,10 @@ impl<W: OwnMemory, R: LineMemory> Channel for UmpChannel<W, R> {
         Readiness::Polled
     }
 
+    fn wants_pauses(&self) -> bool {
+        true
+    }
+
     fn attached(&mut self, waitset: &dyn Watcher) -> io::Result<()> {
         match &self.resources {
             None => Ok(()),

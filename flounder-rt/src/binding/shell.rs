@@ -46,6 +46,8 @@ pub(crate) struct Shell<T: Threading = OneThread> {
     pub(super) notifier: Notifier,
     /// True if the channel has no descriptor that reports its events.
     pub(super) polled: bool,
+    /// What [`Channel::wants_pauses`] returns.
+    wants_pauses: bool,
     pub(super) io: T::Lock<Io<T>>,
     /// Handler and incoming message; absent while a handler runs, and at the end.
     pub(super) receiver: T::Slot<Box<Receiver<T>>>,
@@ -266,6 +268,7 @@ impl<T: Threading> Shell<T> {
             driver: channel.driver(),
             notifier,
             polled: matches!(channel.readiness(), Readiness::Polled),
+            wants_pauses: channel.wants_pauses(),
             io: Lock::new(Io::new(interface, channel, account)),
             receiver: Slot::empty(),
             own,
@@ -613,6 +616,10 @@ impl Source for Shell {
 
     fn is_polled(&self) -> bool {
         self.polled
+    }
+
+    fn wants_pauses(&self) -> bool {
+        self.wants_pauses
     }
 
     fn peer_gone(&self, gone: Gone) {

@@ -233,6 +233,12 @@ pub trait Channel {
     /// Returns how the waitset learns of events.
     fn readiness(&self) -> Readiness<'_>;
 
+    /// Returns true if a waitset that polls in vain should pause between two polls: they read a line into which the peer is
+    /// about to store, and each read between two of its stores has the line travel once more. The default is false.
+    fn wants_pauses(&self) -> bool {
+        false
+    }
+
     /// Returns the notifier of this end's [`End`], if the driver wakes one.
     fn notifier(&self) -> Option<Notifier> {
         None

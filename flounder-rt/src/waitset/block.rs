@@ -19,7 +19,8 @@ pub(super) const MAX_BACK_OFF: u32 = 3;
 const SPINS_PER_LOOK: usize = 32;
 
 /// Visits to polled sources between two looks at everything else while spinning. A visit in vain is
-/// cheap; the loop around it is not.
+/// cheap; the loop around it is not. As many come first without pauses between them: a peer on a near processor answers
+/// within them.
 const VISITS: usize = 8;
 
 /// Cost of a look at a source with a descriptor, in looks at polled ones: it is a system call.
@@ -86,15 +87,15 @@ impl Waitset {
         let spun = if self.0.one_core.blocks() && must_block() {
             Spun::InVain(None)
         } else if let Some(source) = &source {
-            let look = || match self.look(visit) {
+            let look = |pace| match self.look(visit, pace) {
                 // It may not be the one that comes first.
                 Found::Nothing if self.0.turns.has_priorities() => self.look_at_descriptors(),
                 Found::Nothing => self.look_at_last_ready(last_ready, &**source, visit),
                 found => found,
             };
-            self.spin(polled + FD_VISIT, must_block, look)
+            self.spin(polled + FD_VISIT, 1, must_block, look)
         } else if polled > 0 {
-            self.spin(polled, must_block, || self.look(visit))
+            self.spin(polled, 1, must_block, |pace| self.look(visit, pace))
         } else {
             Spun::InVain(None)
         };
@@ -144,7 +145,7 @@ impl Waitset {
                 can_sleep = resting.iter().fold(true, |all, (_, source)| source.arm() && all);
             });
         }
-        let rest = match self.look(&mut Visit::Find) {
+        let rest = match self.look(&mut Visit::Find, Pace::Eager) {
             Found::Nothing if can_sleep => Rest::Asleep(self.make_all_idle(&resting)),
             _ if can_sleep => Rest::News,
             _ => Rest::Never,
@@ -169,14 +170,15 @@ impl Waitset {
         limit
     }
 
-    /// Looks until something is found or the spin time is over. `visits` is the cost of one look. Stops early if `must_block`,
-    /// which is asked once, returns true.
+    /// Looks until something is found or the spin time is over. `visits` is the cost of one look; the first `eager` looks are
+    /// without pauses. Stops early if `must_block`, which is asked once, returns true.
     #[inline]
     fn spin(
         &self,
         visits: usize,
+        mut eager: usize,
         must_block: impl FnOnce() -> bool,
-        mut look: impl FnMut() -> Found,
+        mut look: impl FnMut(Pace) -> Found,
     ) -> Spun {
         let one_core = &self.0.one_core;
         let mut must_block = Some(must_block);
@@ -184,7 +186,9 @@ impl Waitset {
         let mut looks = if one_core.blocks() { 1 } else { SPINS_PER_LOOK.div_ceil(visits) };
         loop {
             for _ in 0..looks {
-                let found = look();
+                let pace = if eager > 0 { Pace::Eager } else { Pace::Pausing };
+                eager = eager.saturating_sub(1);
+                let found = look(pace);
                 if found != Found::Nothing {
                     self.0.backed_off.set(0);
                     if started.is_some() {
@@ -192,8 +196,7 @@ impl Waitset {
                     }
                     return Spun::Found(found);
                 }
-                // A peer that answers at once does so in the first looks: they use neither a pause
-                // nor the clock.
+                // A peer that answers at once does so in the first looks, which do not use the clock.
                 if started.is_some() {
                     core::hint::spin_loop();
                 }
@@ -214,15 +217,15 @@ impl Waitset {
 
     /// Checks for pending work, and visits the polled sources until one has something to do.
     #[inline]
-    fn look(&self, visit: &mut Visit<'_>) -> Found {
+    fn look(&self, visit: &mut Visit<'_>, pace: Pace) -> Found {
         if self.0.remote.is_pending() {
             return Found::Something;
         }
         if !self.0.turns.has_priorities() {
-            return self.look_at(Priority::Normal, visit);
+            return self.look_at(Priority::Normal, visit, pace);
         }
         for priority in Priority::ALL {
-            let found = self.look_at(priority, visit);
+            let found = self.look_at(priority, visit, pace);
             if found != Found::Nothing {
                 return found;
             }
@@ -232,7 +235,7 @@ impl Waitset {
 
     /// Checks for pending work of one priority, and visits its polled sources until one has something to do.
     #[inline]
-    fn look_at(&self, priority: Priority, visit: &mut Visit<'_>) -> Found {
+    fn look_at(&self, priority: Priority, visit: &mut Visit<'_>, pace: Pace) -> Found {
         let mut queues = self.0.queues.borrow_mut();
         let mut left = queues.polled_len_at(priority);
         let times = if left < VISITS { VISITS / left.max(1) } else { 1 };
@@ -245,6 +248,12 @@ impl Waitset {
             drop(queues);
             match visit {
                 Visit::Run(done) => {
+                    // Among many sources each is visited seldom.
+                    let pauses = pace == Pace::Pausing && times > 1 && source.wants_pauses();
+                    if pauses {
+                        core::hint::spin_loop();
+                    }
+                    let times = if pauses { 1 } else { times };
                     if (0..times).any(|_| self.turn(&*source, run::again(done))) {
                         return Found::Event;
                     }
@@ -393,9 +402,14 @@ impl Waitset {
                     continue;
                 }
             }
-            let visit = || if turn() { Found::Event } else { Found::Nothing };
+            let visit = |pace: Pace| {
+                if pace == Pace::Pausing {
+                    core::hint::spin_loop();
+                }
+                if turn() { Found::Event } else { Found::Nothing }
+            };
             let visits = if source.is_polled() { 1 } else { FD_VISIT };
-            let spun = self.spin(visits, || self.must_block_for(source), visit);
+            let spun = self.spin(visits, VISITS, || self.must_block_for(source), visit);
             // A quick answer needs no clock; under a flood of other messages the deadline still
             // counts.
             if let Spun::Found(_) = spun {
@@ -457,6 +471,15 @@ pub(super) enum Visit<'a> {
     Run(Done<'a>),
     /// Asks only; a source that is ready is visited next.
     Find,
+}
+
+/// How a waitset that polls visits a source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// At once.
+    Eager,
+    /// After a pause, if it wants one.
+    Pausing,
 }
 
 /// Result of a look for something to do.

@@ -63,6 +63,11 @@ pub trait Source {
     /// descriptors or its driver report them.
     fn is_polled(&self) -> bool;
 
+    /// Returns true if a waitset that polls should pause between two turns in vain: `Channel::wants_pauses`.
+    fn wants_pauses(&self) -> bool {
+        false
+    }
+
     /// Called when the peer is gone.
     fn peer_gone(&self, gone: Gone);
 
