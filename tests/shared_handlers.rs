@@ -246,13 +246,20 @@ struct Noted {
 
 impl Noted {
     /// Binds on `here`. The handlers of the client run `hook` on each note; the service is served by `there`.
-    fn new(here: &SharedWaitset, there: &Threads, hook: impl FnMut(u64) + Send + 'static) -> Self {
+    fn new(
+        driver: &'static str,
+        here: &SharedWaitset,
+        there: &Threads,
+        mut hook: impl FnMut(u64) + Send + 'static,
+    ) -> Self {
         let seen = Arc::<Seen>::default();
         let (send, ends) = mpsc::channel();
         let connect = move |_: &Peer| Ok(Keeper(send.clone()));
         let exported = doubler::export(&there.pool, connect).wait().expect("export the service");
-        let handlers = Hooked(Handlers::new(&seen), hook);
-        let client = doubler::bind(exported.iref(), here, handlers).wait().expect("bind");
+        let handlers =
+            Hooked(Handlers::new(&seen), move |_: &doubler::Binding<Shared>, value| hook(value));
+        let bind = doubler::bind(exported.iref(), here, handlers).driver(driver);
+        let client = bind.wait().expect("bind");
         client.tx_note(0).expect("there is room").wait().expect("it is sent");
         let service = ends.recv_timeout(PATIENCE).expect("the service gets the note");
         Self { client, service, seen }
@@ -282,12 +289,15 @@ impl doubler::Rx<Shared> for Keeper {
     }
 }
 
-/// Handlers that run a closure on each note.
+/// Handlers that run a closure on each note and call.
 struct Hooked<F>(Handlers, F);
 
-impl<F: FnMut(u64) + Send + 'static> doubler::Rx<Shared> for Hooked<F> {
+impl<F> doubler::Rx<Shared> for Hooked<F>
+where
+    F: FnMut(&doubler::Binding<Shared>, u64) + Send + 'static,
+{
     fn note(&mut self, binding: &doubler::Binding<Shared>, value: u64) {
-        (self.1)(value);
+        (self.1)(binding, value);
         self.0.note(binding, value);
     }
 
@@ -297,6 +307,7 @@ impl<F: FnMut(u64) + Send + 'static> doubler::Rx<Shared> for Hooked<F> {
         a: u64,
         reply: doubler::DoubleReply<Shared>,
     ) {
+        (self.1)(binding, a);
         self.0.double(binding, a, reply);
     }
 
@@ -308,7 +319,7 @@ impl<F: FnMut(u64) + Send + 'static> doubler::Rx<Shared> for Hooked<F> {
 #[test]
 fn binding_moves_to_another_shared_waitset() {
     let (idle, there, here) = (SharedWaitset::new(), Threads::new(1), Threads::new(2));
-    let noted = Noted::new(&idle, &there, |_| {});
+    let noted = Noted::new("ump", &idle, &there, |_| {});
     let client = doubler::RpcClient::new(&noted.client);
     let limited = client.timeout(Duration::from_millis(20)).double(1);
     assert_eq!(limited, Err(RpcError::Deadline), "no thread dispatches its waitset");
@@ -328,7 +339,7 @@ fn handler_under_way_ends_before_the_new_waitset_runs_the_next() {
     let (old, there, new) = (Threads::new(1), Threads::new(1), Threads::new(1));
     let (entered, is_in) = mpsc::channel();
     let (release, released) = mpsc::channel();
-    let noted = Noted::new(&old.pool, &there, move |value| {
+    let noted = Noted::new("ump", &old.pool, &there, move |value| {
         if value == 0 {
             entered.send(thread::current().id()).expect("the test waits");
             released.recv().expect("the test goes on");
@@ -357,9 +368,15 @@ fn handler_under_way_ends_before_the_new_waitset_runs_the_next() {
 
 #[test]
 fn binding_that_moves_again_and_again_loses_nothing() {
+    for driver in ["ump", "lmp"] {
+        moves_again_and_again(driver);
+    }
+}
+
+fn moves_again_and_again(driver: &'static str) {
     const NOTES: u64 = 20_000;
     let (first, second, there) = (Threads::new(2), Threads::new(2), Threads::new(1));
-    let noted = Noted::new(&first.pool, &there, |_| {});
+    let noted = Noted::new(driver, &first.pool, &there, |_| {});
     let client = doubler::RpcClient::new(&noted.client);
     let moves = thread::scope(|scope| {
         scope.spawn(|| {
@@ -377,7 +394,7 @@ fn binding_that_moves_again_and_again_loses_nothing() {
         }
         moves
     });
-    assert!(moves > 1, "it has moved {moves} times");
+    assert!(moves > 1, "{driver}: it has moved {moves} times");
     noted.wait_for(NOTES);
 }
 
@@ -385,7 +402,7 @@ fn binding_that_moves_again_and_again_loses_nothing() {
 fn shared_end_reports_room_and_the_end_of_what_it_sends() {
     let (here, there) = (Threads::new(1), Threads::new(1));
     let (release, released) = mpsc::channel::<()>();
-    let noted = Noted::new(&here.pool, &there, move |value| {
+    let noted = Noted::new("ump", &here.pool, &there, move |value| {
         if value == 0 {
             // The peer of the service reads nothing until then.
             let _ = released.recv();
@@ -475,13 +492,28 @@ fn part_of_a_test() {
     let driver = std::env::var(DRIVER).expect("the test sets it");
     match part.as_str() {
         "service" => {
-            let service = Service::new(3);
-            nameservice::register("doubler", service.exported.iref()).wait().expect("register");
+            let (first, second, seen) = (Threads::new(2), Threads::new(2), Arc::<Seen>::default());
+            let (theirs, pools) = (Arc::clone(&seen), [second.pool.clone(), first.pool.clone()]);
+            // Each binding moves to the other threads now and then, from a handler.
+            let connect = move |_: &Peer| {
+                let (pools, mut events) = (pools.clone(), 0);
+                let hook = move |binding: &doubler::Binding<Shared>, _| {
+                    events += 1;
+                    if events % 7 == 0 {
+                        let moved = binding.change_waitset(&pools[events % 2]);
+                        moved.expect("it can be watched");
+                    }
+                };
+                Ok(Hooked(Handlers::new(&theirs), hook))
+            };
+            let exported = doubler::export(&first.pool, connect).wait().expect("export");
+            nameservice::register("doubler", exported.iref()).wait().expect("register");
             println!("\nready");
             eventually(PATIENCE, "the end of all clients", || {
-                service.seen.ends.load(Ordering::Relaxed) == 3
+                seen.ends.load(Ordering::Relaxed) == 3
             });
-            assert!(service.seen.notes.load(Ordering::Relaxed) > 0);
+            assert!(seen.notes.load(Ordering::Relaxed) > 0);
+            assert!(seen.threads.lock().expect("nobody panics").len() > 2, "no binding moved");
             println!("\nall ended");
             thread::sleep(PATIENCE);
         }
