@@ -31,6 +31,9 @@ use crate::work::Work;
 /// Maximum length of a datagram in bytes; longer data is sent in several.
 const DATAGRAM: usize = 32 << 10;
 
+/// Length of a message that fits in a line, in bytes.
+const LINE_BYTES: usize = 8;
+
 /// Operations of the ping-pong that measures the distance of the cores.
 const GUARD: Amount = Amount { warm: 50, batches: 8, each: 25, singles: 0 };
 
@@ -104,6 +107,7 @@ impl Limit {
         let floor = Self::floor(driver, work, one_core);
         let is_plain = |limit: &Self| match limit {
             Self::Ring(_, style) => *style == Style::PLAIN,
+            Self::Fragments(LINE_BYTES, _) => false,
             Self::Fragments(_, style) | Self::FragmentStream(_, style) => style.has_default_size(),
             Self::Frames(_, buffers) => *buffers == FRAME_SLOTS,
             _ => true,
@@ -147,7 +151,11 @@ impl Limit {
             ("lmp", Work::Stream(size)) => Self::SeqpacketStream(size),
             ("lmp", Work::Blocking) => Self::SeqpacketBlocking,
             ("lmp", Work::Wake | Work::Paced) => Self::SeqpacketWake,
-            (_, Work::RoundTrip(8 | 56) | Work::Rpc | Work::RpcAsync) => Self::Line,
+            (_, Work::RoundTrip(8 | 56) | Work::Rpc | Work::RpcAsync) => {
+                // A ring uses another line each time, which on far processors is faster than the same two.
+                let rings = Style::ROUND_TRIPS.map(|style| Self::Fragments(LINE_BYTES, style));
+                return [Self::Line].into_iter().chain(rings).collect();
+            }
             (_, Work::RoundTrip(size)) => {
                 return Style::ROUND_TRIPS.map(|style| Self::Fragments(size, style)).into();
             }
