@@ -14,6 +14,7 @@ use flounder_rt::account::OverLimit;
 use flounder_rt::bind::BrokerError;
 use flounder_rt::bulk::PoolError;
 use flounder_rt::channel::{CapRefusal, ChannelError, ConnectError, ProtocolError};
+use flounder_rt::schema::{SchemaError, ValueError};
 use flounder_rt::waitset::{Elapsed, EventError};
 use flounder_rt::wire::{DecodeError, TooLong};
 use flounder_rt::{
@@ -121,12 +122,16 @@ any_error! {
     Refused(Refusal),
     /// Of a call.
     Rpc(RpcError),
+    /// Of a text that is no form of a message or type.
+    Schema(SchemaError),
     /// Of a service or a client without a waitset.
     Service(ServiceError),
     /// Of a value that is too long.
     TooLong(TooLong),
     /// Of a message that was not accepted.
     Tx(TxError),
+    /// Of a value that its schema has not.
+    Value(ValueError),
 }
 
 flounder_rt::debug_as_chain!(Error);

@@ -2,13 +2,20 @@
 //!
 //! ```
 //! use flounder::message::MessageBuffer;
+//! use flounder::message::schema::{Schema, Value};
 //! use flounder::flounder;
 //!
 //! flounder! { interface clock { message tick(uint64 ns); }; }
 //!
 //! let buffer = MessageBuffer::encode(&clock::Message::Tick { ns: 7 })?;
+//! let words = buffer.words.clone();
 //! assert_eq!(buffer.decode::<clock::Message>()?, clock::Message::Tick { ns: 7 });
-//! assert_eq!(clock::INTERFACE.messages[0].name, "tick");
+//!
+//! // Without the generated code, by the form of the message.
+//! let tick = &clock::INTERFACE.messages[0];
+//! assert_eq!((tick.name, tick.form), ("tick", "message tick(ns:uint64)"));
+//! let value = Schema::of(tick)?.decode(&words, 0)?;
+//! assert_eq!(value, Value::Struct(vec![Value::Unsigned(7)]));
 //! # Ok::<(), flounder::Error>(())
 //! ```
 
@@ -16,4 +23,5 @@ pub use flounder_rt::interface::{
     AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
 };
 pub use flounder_rt::message::{MessageBuffer, MessageValue};
+pub use flounder_rt::schema;
 pub use flounder_rt::wire::{Decode, Encode, TypeForm};

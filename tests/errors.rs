@@ -11,6 +11,7 @@ use flounder::error::{
     EventError, Lacking, OverLimit, ProtocolError, Side, TooLong,
 };
 use flounder::limits::{Resource, Scope};
+use flounder::message::schema::{SchemaError, ValueError, ValueFault};
 use flounder::monitor::daemon::DaemonError;
 use flounder::monitor::snapshot::SnapshotError;
 use flounder::monitor::{DirProblem, MonitorError, RootLocation};
@@ -91,6 +92,13 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
         holds(BindingError::Decode { message: "m", error: error.clone() }, &error);
         holds(RpcError::Decode(error.clone()), &error);
         check(error);
+    }
+    for error in schemas() {
+        check(error);
+    }
+    for fault in faults() {
+        check(ValueError::new("", fault.clone()));
+        check(ValueError::new("a", fault));
     }
     for error in protocols() {
         holds(ChannelError::Protocol(error.clone()), &error);
@@ -271,6 +279,27 @@ fn decodings() -> Vec<DecodeError> {
         DecodeError::MissingCap,
         DecodeError::ExtraCaps,
         DecodeError::Number(99),
+    ]
+}
+
+fn schemas() -> Vec<SchemaError> {
+    vec![
+        SchemaError::Expected { what: "a type", at: 3 },
+        SchemaError::NoExtern(1),
+        SchemaError::TooDeep,
+        SchemaError::TooLarge,
+        SchemaError::TooSparse,
+    ]
+}
+
+fn faults() -> Vec<ValueFault> {
+    vec![
+        ValueFault::Kind("a string"),
+        ValueFault::Range { bits: 8 },
+        ValueFault::Count { expected: 2, found: 1 },
+        ValueFault::TooLong { len: 9, max: 8 },
+        ValueFault::Variant(3),
+        ValueFault::CapPosition { expected: 0, found: 1 },
     ]
 }
 

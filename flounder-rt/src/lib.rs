@@ -25,7 +25,7 @@ pub mod wire;
 pub mod __private;
 
 pub use broker::{any_waitset, bind, export, shared};
-pub use flounder_wire::{debug_as_chain, error, escape, interface, iref};
+pub use flounder_wire::{debug_as_chain, error, escape, interface, iref, schema};
 pub use message::bulk;
 pub use process::{account, barrier, cap, closer, fork, log_rate, peer};
 pub(crate) use process::{errno, exit, pages, sync};

@@ -76,7 +76,7 @@ fn golden() -> String {
 }
 
 fn cases(text: &mut String, names: impl Iterator<Item = String>) {
-    let cases: Vec<_> = names.map(|name| format!("crate::case::<{name}::Message>()")).collect();
+    let cases: Vec<_> = names.map(|name| format!("case!({name})")).collect();
     let cases = cases.join(",\n");
     write!(text, "pub(crate) fn cases() -> Vec<crate::Case> {{\nvec![{cases}]\n}}\n")
         .expect("strings take it");

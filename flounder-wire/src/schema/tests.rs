@@ -113,8 +113,8 @@ fn values_of_another_type_are_not_written() {
     };
     assert!(schema.encode(&value(-128, "ab", 0, 0, 2)).is_ok());
     let cases = [
-        (value(128, "", 0, 0, 2), "argument n: number does not fit into 1 bytes"),
-        (value(-129, "", 0, 0, 2), "argument n: number does not fit into 1 bytes"),
+        (value(128, "", 0, 0, 2), "argument n: number does not fit into 8 bits"),
+        (value(-129, "", 0, 0, 2), "argument n: number does not fit into 8 bits"),
         (value(0, "abc", 0, 0, 2), "argument s: length 3 is over the maximum of 2"),
         (value(0, "", 1, 0, 2), "argument e: enumeration has no element 1"),
         (value(0, "", 0, 1, 2), "argument c: capability has position 1 in place of 0"),

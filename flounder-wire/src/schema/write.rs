@@ -11,14 +11,15 @@ pub(super) fn message(schema: &Schema, value: &Value) -> Result<Vec<u64>, ValueE
     let members = match (&schema.root, value) {
         (Root::Type(_), value) => core::slice::from_ref(value),
         (Root::Message { .. }, Value::Struct(members)) => members,
-        _ => return Err(error("", ValueFault::Kind("the members of the message"))),
+        _ => return Err(ValueError::new("", ValueFault::Kind("the members of the message"))),
     };
-    count(record.members.len() as u64, members.len() as u64).map_err(|fault| error("", fault))?;
+    count(record.members.len() as u64, members.len() as u64)
+        .map_err(|fault| ValueError::new("", fault))?;
     let mut writer = Writer { types: &schema.types, words: Vec::new(), caps: 0 };
     let at = writer.block(record.used);
     for (member, value) in record.members.iter().zip(members) {
         let put = writer.value(member.ty, value, at + member.at as usize);
-        put.map_err(|fault| error(&member.name, fault))?;
+        put.map_err(|fault| ValueError::new(&member.name, fault))?;
     }
     Ok(writer.words)
 }
@@ -26,10 +27,28 @@ pub(super) fn message(schema: &Schema, value: &Value) -> Result<Vec<u64>, ValueE
 /// A value that a message does not have.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValueError {
-    /// Name of the argument; empty if it is the value as a whole.
-    pub argument: String,
-    /// What is wrong with it.
-    pub fault: ValueFault,
+    argument: String,
+    fault: ValueFault,
+}
+
+impl ValueError {
+    /// Creates the error for an argument; its name is empty for the value as a whole.
+    #[must_use]
+    pub fn new(argument: &str, fault: ValueFault) -> Self {
+        Self { argument: argument.into(), fault }
+    }
+
+    /// Returns the name of the argument; the empty string for the value as a whole.
+    #[must_use]
+    pub fn argument(&self) -> &str {
+        &self.argument
+    }
+
+    /// Returns what is wrong with it.
+    #[must_use]
+    pub const fn fault(&self) -> &ValueFault {
+        &self.fault
+    }
 }
 
 /// What is wrong with a value.
@@ -38,10 +57,10 @@ pub struct ValueError {
 pub enum ValueFault {
     /// It is of another kind than this.
     Kind(&'static str),
-    /// A number does not fit into the bytes of its type.
+    /// A number does not fit into its type.
     Range {
-        /// Number of bytes.
-        bytes: u8,
+        /// Number of bits of its type.
+        bits: u8,
     },
     /// An array, a struct or a variant has another number of elements or fields.
     Count {
@@ -78,7 +97,7 @@ impl fmt::Display for ValueError {
         }
         match fault {
             ValueFault::Kind(expected) => write!(f, "value is not {expected}"),
-            ValueFault::Range { bytes } => write!(f, "number does not fit into {bytes} bytes"),
+            ValueFault::Range { bits } => write!(f, "number does not fit into {bits} bits"),
             ValueFault::Count { expected, found } => {
                 write!(f, "{found} elements or fields in place of {expected}")
             }
@@ -94,10 +113,6 @@ impl fmt::Display for ValueError {
 }
 
 impl core::error::Error for ValueError {}
-
-fn error(argument: &str, fault: ValueFault) -> ValueError {
-    ValueError { argument: argument.into(), fault }
-}
 
 struct Writer<'a> {
     types: &'a [Type],
@@ -159,20 +174,21 @@ impl Writer<'_> {
 
     fn value(&mut self, ty: usize, value: &Value, at: usize) -> Result<(), ValueFault> {
         let Type { layout, size, .. } = &self.types[ty];
-        let bytes = *size as u8;
+        // Of a number: 8, 16, 32 or 64.
+        let bits = (*size * 8) as u8;
         match (layout, value) {
             (Layout::Unit, Value::Unit) => {}
             (Layout::Bool, Value::Bool(value)) => self.number(at, 1, u64::from(*value)),
             (Layout::Unsigned, Value::Unsigned(number)) => {
-                if number.checked_shr(u32::from(bytes) * 8).unwrap_or(0) != 0 {
-                    return Err(ValueFault::Range { bytes });
+                if number.checked_shr(bits.into()).unwrap_or(0) != 0 {
+                    return Err(ValueFault::Range { bits });
                 }
                 self.number(at, *size, *number);
             }
             (Layout::Signed, Value::Signed(number)) => {
-                let sign = number >> (u32::from(bytes) * 8 - 1);
+                let sign = number >> (bits - 1);
                 if sign != 0 && sign != -1 {
-                    return Err(ValueFault::Range { bytes });
+                    return Err(ValueFault::Range { bits });
                 }
                 self.number(at, *size, number.cast_unsigned());
             }

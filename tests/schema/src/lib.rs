@@ -3,7 +3,13 @@
 //! The build script writes the interfaces: 200 of the writer that `flounder-idl` tests its parser with, each with types from
 //! Rust; and those whose expansions are reviewed in `flounder-codegen/tests/golden`.
 
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use flounder::driver::channel::Channel;
 use flounder::message::{Interface, MessageBuffer, MessageValue};
+use flounder::{BindingError, Waitset};
 
 /// An interface, and what its generated code makes of a message.
 #[derive(Debug, Clone, Copy)]
@@ -12,13 +18,32 @@ pub struct Case {
     pub interface: &'static Interface,
     /// Reads a message, and writes it again.
     pub again: fn(MessageBuffer) -> Result<MessageBuffer, DecodeError>,
+    /// Makes a binding without handlers, which reports what it receives as errors.
+    pub bind: Bind,
 }
+
+/// Makes a binding over a channel.
+pub type Bind = fn(Box<dyn Channel>, &Waitset, Errors) -> std::io::Result<Box<dyn Any>>;
+
+/// What the error handler of a binding was given.
+pub type Errors = Rc<RefCell<Vec<BindingError>>>;
 
 /// Why a generated decoder refuses a message.
 pub type DecodeError = flounder_wire::DecodeError;
 
-fn case<M: MessageValue>() -> Case {
-    Case { interface: M::INTERFACE, again: again::<M> }
+/// The case of an interface whose module is in scope.
+macro_rules! case {
+    ($interface:ident) => {
+        crate::Case {
+            interface: $interface::INTERFACE,
+            again: crate::again::<$interface::Message>,
+            bind: |channel, waitset, errors| {
+                let error = move |_: &_, error| errors.borrow_mut().push(error);
+                let rx = $interface::RxVtbl { error: Some(Box::new(error)), ..Default::default() };
+                Ok(Box::new($interface::over(channel, waitset, rx)?))
+            },
+        }
+    };
 }
 
 fn again<M: MessageValue>(message: MessageBuffer) -> Result<MessageBuffer, DecodeError> {

@@ -2,7 +2,8 @@
 //! written from `docs/wire.md`.
 //!
 //! Both get the same words: those of random values, and the same with bits, words and capabilities changed. Both accept them or
-//! both refuse them; if they accept, both write the same words again.
+//! both refuse them; if they accept, both write the same words again. There are two generated decoders: one makes a `Message`,
+//! the other calls handlers with borrowed values, and is tried with a binding that has none.
 //!
 //! `FLOUNDER_SCHEMA_MESSAGES` is the number of messages, 400,000 by default. From 10,000,000 on, every pair of bits of each
 //! golden message of up to 1,024 bits is flipped, and 1,000,000 pairs of each longer one; otherwise one pair for 400
@@ -12,13 +13,17 @@
 //! FLOUNDER_SCHEMA_MESSAGES=10000000 cargo test --release -p flounder-schema-comparison -- --nocapture
 //! ```
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::env;
 use std::fs::File;
+use std::rc::Rc;
 use std::time::Instant;
 
-use flounder::message::MessageBuffer;
-use flounder::{Cap, Errval, Iref};
-use flounder_schema_comparison::{Case, golden, random};
+use flounder::message::{MessageBuffer, MessageKind};
+use flounder::{BindingError, Cap, Errval, Iref, Waitset};
+use flounder_conformance::fake::{self, Pipe};
+use flounder_schema_comparison::{Case, Errors, golden, random};
 use flounder_wire::schema::{BulkPlace, InterfaceSchema, Kind, Schema, TypeRef, Value};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
@@ -123,21 +128,70 @@ struct Compared {
     case: Case,
     schema: InterfaceSchema,
     file: Cap,
+    waitset: Waitset,
+    /// The binding of the last message, unless the message ended it.
+    bound: RefCell<Option<Bound>>,
+}
+
+/// A binding without handlers.
+struct Bound {
+    _binding: Box<dyn Any>,
+    errors: Errors,
+    there: Rc<Pipe>,
+    back: Rc<Pipe>,
 }
 
 impl Compared {
     fn new(case: Case) -> Self {
         let schema = InterfaceSchema::of(case.interface).expect("its forms are within the limits");
         let file: File = tempfile::tempfile().expect("a file can be made");
-        Self { case, schema, file: Cap::from(file) }
+        let (waitset, bound) = (Waitset::new(), RefCell::default());
+        Self { case, schema, file: Cap::from(file), waitset, bound }
+    }
+
+    fn caps(&self, count: usize) -> Vec<Cap> {
+        (0..count).map(|_| self.file.try_clone().expect("there are descriptors")).collect()
+    }
+
+    /// Returns true if the dispatcher of the interface accepts a message for a handler.
+    fn is_delivered(&self, number: u16, words: &[u64], caps: usize) -> bool {
+        let bound = self.bound.take().unwrap_or_else(|| {
+            let (_, end, there, back) = fake::pair(usize::MAX);
+            let errors = Errors::default();
+            let binding = (self.case.bind)(Box::new(end), &self.waitset, Rc::clone(&errors));
+            Bound { _binding: binding.expect("nothing is watched"), errors, there, back }
+        });
+        let message = fake::Message { number, words: words.to_vec(), caps: self.caps(caps) };
+        bound.there.messages.borrow_mut().push_back(message);
+        while self.waitset.try_dispatch().expect("no callback fails") {}
+        // The notices that calls get no reply.
+        bound.back.messages.borrow_mut().clear();
+        match &bound.errors.take()[..] {
+            [BindingError::NoHandler { .. }] => {
+                self.bound.replace(Some(bound));
+                true
+            }
+            [_] => false,
+            errors => panic!("{errors:?} for {}, {words:x?}", self.shown(number)),
+        }
     }
 
     /// Has both decoders read a message.
     fn compare(&self, number: u16, words: &[u64], caps: usize, tally: &mut Tally) -> Verdict {
         let schema = self.schema.message(number).expect("the interface has it");
-        let copies = (0..caps).map(|_| self.file.try_clone().expect("there are descriptors"));
-        let buffer = MessageBuffer { number, words: words.to_vec(), caps: copies.collect() };
+        let buffer = MessageBuffer { number, words: words.to_vec(), caps: self.caps(caps) };
         let generated = (self.case.again)(buffer);
+        let message = self.case.interface.message(number).expect("the interface has it");
+        // The response to no open call is not read.
+        if !matches!(message.kind, MessageKind::RpcResponse { .. }) {
+            let is_delivered = self.is_delivered(number, words, caps);
+            assert_eq!(
+                is_delivered,
+                generated.is_ok(),
+                "{}, {words:#x?}, {caps}",
+                self.shown(number)
+            );
+        }
         let read = schema.decode(words, caps);
         assert_eq!(schema.validate(words, caps), read.clone().map(drop));
         let verdict = match (&read, &generated) {
