@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use flounder_rt::notify::Notifier;
 
-use crate::hba::{GONE, Hba, host, port};
+use crate::hba::{GONE, Hba, port};
 
 mod device;
 mod registers;
@@ -44,7 +44,8 @@ pub struct Model(Rc<RefCell<State>>);
 pub struct Behaviour {
     /// Determines every choice.
     pub seed: u64,
-    /// Most looks at the model before it ends the next command.
+    /// Most looks at the model before it ends the next command. With another number than 0, it may also end one whenever a
+    /// register is read.
     pub max_delay: u32,
     /// True if slots are worked off in any order, else from the lowest.
     pub is_out_of_order: bool,
@@ -82,6 +83,8 @@ struct State {
     /// True if the HBA was removed.
     is_gone: bool,
     interrupt: bool,
+    /// True while the line of interrupts is raised.
+    line: bool,
     is_armed: bool,
     notifier: Option<Notifier>,
     commands: u64,
@@ -111,6 +114,7 @@ impl Model {
             is_halted: false,
             is_gone: false,
             interrupt: false,
+            line: false,
             is_armed: false,
             notifier: None,
             commands: 0,
@@ -254,14 +258,16 @@ impl State {
         }
     }
 
-    /// Sets causes of an interrupt, and sends it if they are enabled.
+    /// Sets causes of an interrupt, and sends it if they are enabled and the line was not raised before: as long as it is, no
+    /// other interrupt comes.
     fn raise(&mut self, causes: u32) {
         self.registers.causes |= causes;
-        let is_enabled = self.registers.control & host::GHC_INTERRUPTS != 0;
-        if is_enabled && self.registers.causes & self.registers.enabled != 0 {
+        let is_raised = self.registers.is_raised();
+        if is_raised {
             self.registers.host_causes |= 1;
-            self.interrupt = true;
         }
+        let was_raised = core::mem::replace(&mut self.line, is_raised);
+        self.interrupt |= is_raised && !was_raised;
     }
 
     fn is_running(&self) -> bool {

@@ -57,6 +57,13 @@ impl Default for Registers {
     }
 }
 
+impl Registers {
+    /// Returns true if the HBA asks for an interrupt.
+    pub(super) const fn is_raised(&self) -> bool {
+        self.control & host::GHC_INTERRUPTS != 0 && self.causes & self.enabled != 0
+    }
+}
+
 /// Returns a register of 64 bits with one half replaced.
 fn with_half(old: u64, value: u32, is_upper: bool) -> u64 {
     if is_upper {
@@ -83,6 +90,10 @@ impl State {
     }
 
     fn read_port(&mut self, register: u32) -> u32 {
+        // Nothing waits until a driver has read what it wants to.
+        if self.behaviour.max_delay > 0 && self.below(4) == 0 {
+            self.step();
+        }
         let registers = &mut self.registers;
         match register {
             port::CLB => registers.list as u32,
@@ -165,7 +176,7 @@ impl State {
             }
             port::IS => {
                 self.registers.causes &= !value;
-                // The line is still raised if a cause is left; a driver gets no new edge.
+                self.raise(0);
             }
             port::IE => {
                 self.check(value & ENABLE_RESERVED == 0, "reserved bits of PxIE are written");
