@@ -45,7 +45,7 @@ pub struct Behaviour {
     /// Determines every choice.
     pub seed: u64,
     /// Most looks at the model before it ends the next command. With another number than 0, it may also end one whenever a
-    /// register is read.
+    /// register is read, or the causes of interrupts are cleared.
     pub max_delay: u32,
     /// True if slots are worked off in any order, else from the lowest.
     pub is_out_of_order: bool,
@@ -320,7 +320,10 @@ impl State {
         }
         self.decided &= !(1 << slot);
         self.commands += 1;
-        let (result, transferred) = device::execute(self, slot);
+        let (result, mut transferred) = device::execute(self, slot);
+        if self.behaviour.is_hostile && self.below(4) == 0 {
+            transferred = self.below(u32::MAX);
+        }
         let header = self.header_of(slot);
         if let Some(place) = self.memory.get_mut(header + 4..header + 8) {
             place.copy_from_slice(&transferred.to_le_bytes());

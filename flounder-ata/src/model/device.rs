@@ -142,7 +142,9 @@ pub(super) fn execute(state: &mut State, slot: u32) -> (Result<u32, u8>, u32) {
                 if short { 2 * state.below(expected as u32 / 2) as usize } else { expected };
             let data = state.device.bytes[range][..bytes].to_vec();
             state.put(&regions, &data);
-            (Ok(port::IS_REGISTERS), bytes as u32)
+            // Which FIS comes last is up to the device.
+            let causes = [port::IS_REGISTERS, port::IS_PIO_SETUP];
+            (Ok(causes[state.below(2) as usize]), bytes as u32)
         }
         Kind::Identify => {
             let data = state.device.identify();

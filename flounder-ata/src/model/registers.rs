@@ -89,11 +89,15 @@ impl State {
         }
     }
 
-    fn read_port(&mut self, register: u32) -> u32 {
-        // Nothing waits until a driver has read what it wants to.
+    /// May end a command: nothing waits until a driver has read and written what it wants to.
+    fn go_on(&mut self) {
         if self.behaviour.max_delay > 0 && self.below(4) == 0 {
             self.step();
         }
+    }
+
+    fn read_port(&mut self, register: u32) -> u32 {
+        self.go_on();
         let registers = &mut self.registers;
         match register {
             port::CLB => registers.list as u32,
@@ -175,6 +179,7 @@ impl State {
                 self.registers.received = with_half(self.registers.received, value, is_upper);
             }
             port::IS => {
+                self.go_on();
                 self.registers.causes &= !value;
                 self.raise(0);
             }

@@ -1,15 +1,16 @@
 //! The clauses of the driver contract that a channel with one end has to keep: the other end is a disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use flounder::Cap;
 use flounder::driver::channel::{
     Channel, ChannelError, Incoming, Outgoing, Progress, RUNTIME_MESSAGE, Readiness, Recv,
 };
-use flounder::driver::notify::{Gone, Wake};
+use flounder::driver::notify::{Gone, Notifier, Wake};
 use flounder::driver::wire::Gather;
-use flounder_ata::Port;
 use flounder_ata::model::{Behaviour, Model};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use flounder_ata::{Hba, Port};
 
 use crate::ata_rw48::INTERFACE;
 
@@ -176,6 +177,56 @@ fn clause_8_armed_end_is_ready_or_woken() {
     assert_eq!(it.read(2, 0, 7), Ok(Progress::Done));
     assert!(woken() && it.channel.ready());
     it.channel.disarm();
+}
+
+/// A model that wakes nobody.
+struct Silent(Model);
+
+impl Hba for Silent {
+    fn read(&mut self, offset: u32) -> u32 {
+        self.0.read(offset)
+    }
+
+    fn write(&mut self, offset: u32, value: u32) {
+        self.0.write(offset, value);
+    }
+
+    fn dma_memory(&self) -> (u64, usize) {
+        self.0.dma_memory()
+    }
+
+    fn dma_read(&mut self, offset: usize, bytes: &mut [u8]) {
+        self.0.dma_read(offset, bytes);
+    }
+
+    fn dma_write(&mut self, offset: usize, bytes: &[u8]) {
+        self.0.dma_write(offset, bytes);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.0.interrupted()
+    }
+
+    fn set_notifier(&mut self, _: Notifier) {}
+
+    fn arm(&mut self) {}
+}
+
+#[test]
+fn clause_8_send_of_an_end_that_sleeps_without_a_limit_wakes_it() {
+    let port = Port::open(Silent(Model::new(64)), 0).expect("there is a disk");
+    let mut channel = port.channel(INTERFACE).expect("the port is free");
+    let count = Arc::new(Count(AtomicU64::new(0)));
+    let notifier = channel.notifier().expect("it has one");
+    notifier.retarget(Arc::clone(&count) as Arc<dyn Wake>, 0);
+    channel.arm();
+    assert_eq!((channel.sleep_limit(), count.0.load(Ordering::SeqCst)), (None, 0));
+    let body = Gather::words_only(&[0, 512 << 32]);
+    let mut read = Outgoing { number: READ, body, caps: &mut Vec::new(), cap_count: 0 };
+    assert_eq!(channel.send(&mut read, 0), Ok(Progress::Done));
+    // The time in which the command has to end is a limit from now on.
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    assert!(channel.sleep_limit().is_some());
 }
 
 #[test]
