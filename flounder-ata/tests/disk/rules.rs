@@ -25,6 +25,8 @@ enum Mistake {
     Control(u32),
     /// A register is written before the port is stopped.
     WhileItRuns(u32, u32),
+    /// No mistake of the driver: the HBA claims to have transferred this much.
+    Claim(u32),
 }
 
 /// A model that makes a mistake once it is told to.
@@ -62,6 +64,11 @@ impl Hba for Clumsy {
 
     fn dma_read(&mut self, offset: usize, bytes: &mut [u8]) {
         self.model.dma_read(offset, bytes);
+        if let (Some(Mistake::Claim(claim)), Ok(bytes)) =
+            (self.mistake.get(), <&mut [u8; 4]>::try_from(bytes))
+        {
+            *bytes = claim.to_le_bytes();
+        }
     }
 
     fn dma_write(&mut self, offset: usize, bytes: &[u8]) {
@@ -105,6 +112,24 @@ fn complaints(mistake: Option<Mistake>) -> Vec<String> {
         let _ = ata_rw48::RpcClient::new(&disk).timeout(PATIENCE).write_dma_ext(1, &[7; 8192]);
     }
     model.complaints()
+}
+
+#[test]
+fn claim_of_more_bytes_than_asked_for_gives_no_more() {
+    for claim in [513, 4096, 1 << 20, u32::MAX] {
+        let hba = Clumsy { model: Model::new(64), mistake: Rc::new(Cell::new(None)) };
+        let mistake = Rc::clone(&hba.mistake);
+        let port = Port::open(hba, 0).expect("there is a disk");
+        mistake.set(Some(Mistake::Claim(claim)));
+        let ws = flounder::Waitset::new();
+        let channel = port.channel(ata_rw48::INTERFACE).expect("the port is free");
+        let disk = ata_rw48::over(channel, &ws, ()).expect("it can be watched");
+        let disk = ata_rw48::RpcClient::new(&disk).timeout(PATIENCE);
+        let (data, status) = disk.read_dma_ext(1, 512).expect("a reply");
+        assert_eq!((data.len(), flounder_ata::check(status)), (512, Ok(())), "{claim}");
+        let (data, status) = disk.read_block(1).expect("a reply");
+        assert_eq!((data, flounder_ata::check(status)), ([0; 512], Ok(())), "{claim}");
+    }
 }
 
 #[test]
