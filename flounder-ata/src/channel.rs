@@ -195,7 +195,7 @@ impl<H: Hba> Channel for AtaChannel<H> {
         let Some((record, rest)) = message.body.fixed.split_at_checked(command.call.words) else {
             return Err(short_call());
         };
-        let call = Number::Argument(command.call.id_at, 4).value(record) as u32;
+        let call = Number::argument(command.call.id_at, 4).value(record) as u32;
         let task = match command.task(record, self.sector) {
             Ok(task) => task,
             Err(_) if !engine.may_refuse() => {

@@ -75,12 +75,14 @@ pub(crate) enum Size {
     Asked(Number, u32),
 }
 
-/// A number of a command.
+/// A number of a command: a literal, or bits of a word of the call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Number {
-    Literal(u64),
-    /// At this offset in the record of the call, with this many bytes: 1, 2, 4 or 8.
-    Argument(usize, usize),
+pub(crate) struct Number {
+    literal: u64,
+    word: usize,
+    shift: u32,
+    /// 0 for a literal.
+    mask: u64,
 }
 
 /// What is to be issued for one call.
@@ -198,10 +200,10 @@ impl Command {
         };
         let number = |name| match param(name) {
             None => Some(None),
-            Some(AnnotationValue::Number(value)) => Some(Some(Number::Literal(value))),
+            Some(AnnotationValue::Number(value)) => Some(Some(Number::literal(value))),
             Some(AnnotationValue::Ident(argument)) => match ins.field(argument)? {
                 Field { ty: FieldType::Number(bytes), at, .. } => {
-                    Some(Some(Number::Argument(*at, *bytes)))
+                    Some(Some(Number::argument(*at, *bytes)))
                 }
                 _ => None,
             },
@@ -236,7 +238,7 @@ impl Command {
         Some(Self {
             name: call.name,
             command: number("command")??,
-            feature: number("feature")?.unwrap_or(Number::Literal(0)),
+            feature: number("feature")?.unwrap_or(Number::literal(0)),
             count: number("count")?,
             lba: number("lba")?,
             is_lba48,
@@ -292,7 +294,7 @@ impl Command {
     fn bytes(&self, data: &Data, words: &[u64]) -> Result<u32, Refusal> {
         let (bytes, max) = match data.size {
             Size::Fixed(bytes) => (u64::from(bytes), bytes),
-            Size::Length(max) => (Number::Argument(data.at, 4).value(words), max),
+            Size::Length(max) => (Number::argument(data.at, 4).value(words), max),
             Size::Asked(number, max) => (number.value(words), max),
         };
         match u32::try_from(bytes) {
@@ -304,15 +306,20 @@ impl Command {
 }
 
 impl Number {
+    const fn literal(literal: u64) -> Self {
+        Self { literal, word: 0, shift: 0, mask: 0 }
+    }
+
+    /// Returns the number at this offset in the record of a call, with this many bytes: 1, 2, 4 or 8.
+    pub(crate) const fn argument(at: usize, bytes: usize) -> Self {
+        let (shift, mask) = ((at % 8 * 8) as u32, u64::MAX >> (64 - 8 * bytes));
+        Self { literal: 0, word: at / 8, shift, mask }
+    }
+
     /// Returns the number, of a call whose record is `words`; 0 if it is not there.
     #[inline]
     pub(crate) fn value(self, words: &[u64]) -> u64 {
-        match self {
-            Self::Literal(value) => value,
-            Self::Argument(at, bytes) => {
-                let word = words.get(at / 8).copied().unwrap_or(0);
-                word >> (at % 8 * 8) & u64::MAX >> (64 - 8 * bytes)
-            }
-        }
+        let word = words.get(self.word).copied().unwrap_or(0);
+        self.literal | word >> self.shift & self.mask
     }
 }

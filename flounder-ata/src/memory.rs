@@ -64,8 +64,10 @@ impl FreeBlocks {
     /// Moves `count` blocks to `to`, which is empty. There have to be as many.
     #[inline]
     pub(crate) fn take(&mut self, count: usize, to: &mut Vec<u16>) {
-        if count == 1 {
-            to.extend(self.0.pop());
+        if count == 1
+            && let Some(block) = self.0.pop()
+        {
+            to.push(block);
         } else {
             to.extend(self.0.drain(self.0.len() - count..).rev());
         }
