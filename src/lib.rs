@@ -51,6 +51,7 @@
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send large data without copies | [`bulk`] |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |
+//! | compile interface files in a build script | [`include_flounder!`] |
 //! | store messages, inspect interfaces | [`message`] |
 //! | name the type of a bind, a call or a send | [`binding`] |
 //! | know what can go wrong | [`Error`] for all of it; [`TxError`], [`RpcError`], [`BindError`], [`BindingError`]; [`error`] |
