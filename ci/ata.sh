@@ -30,6 +30,6 @@ fi
 if ! command -v qemu-system-x86_64 >/dev/null; then
     echo "SKIPPED: disks are not tested over QEMU, because there is none and none can be installed" >&2
 fi
-cargo test --quiet -p flounder-ata
+FLOUNDER_ATA_COMMANDS=${FLOUNDER_ATA_COMMANDS:-10000} cargo test --quiet -p flounder-ata
 # The profile of the tests: its figures are no figures, but it fails if a command allocates.
 cargo test --quiet -p flounder-ata --bench commands

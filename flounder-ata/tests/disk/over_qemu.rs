@@ -14,7 +14,7 @@ const SECTORS: u64 = 1 << 13;
 
 /// Commands of the random run.
 fn commands() -> u64 {
-    std::env::var("FLOUNDER_ATA_COMMANDS").ok().and_then(|it| it.parse().ok()).unwrap_or(10_000)
+    std::env::var("FLOUNDER_ATA_COMMANDS").ok().and_then(|it| it.parse().ok()).unwrap_or(2_000)
 }
 
 /// An image of a disk in a folder of its own.
