@@ -19,8 +19,8 @@
 //!
 //! A thread that may hang closes everything else. There are at most [`MAX_THREADS`] such threads; they start when there is
 //! work and end after a while without. One thread does all the work, and another one takes over if a close takes longer than
-//! 5 ms. A thread that has closed everything pauses for 50 us before it can be woken again: who closes many files, one
-//! after the other, does not pay for a wake-up each time. The files of one peer are closed by one thread at a time, and
+//! 5 ms. A thread that has closed everything pauses for 500 us, or until [`MANY`] files of a peer wait: who closes many
+//! files, one after the other, does not pay for a wake-up each time. The files of one peer are closed by one thread at a time, and
 //! those of the peers of one user by all but one, so that one thread is left for other users.
 //!
 //! A peer *hangs* if none of its files has been closed for [`HANG`]. From then on, its waiting files count as
@@ -65,7 +65,10 @@ pub const MAX_WAITING: usize = 128;
 const IDLE: Duration = Duration::from_millis(100);
 
 /// Time for which a thread without work does not need to be woken.
-const PAUSE: Duration = Duration::from_micros(50);
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// Number of waiting files of one peer that ends a pause.
+const MANY: usize = 32;
 
 /// Size of a thread's stack in bytes. The thread makes one system call.
 const STACK: usize = 128 << 10;
@@ -185,6 +188,8 @@ struct Queue {
     work: Condvar,
     /// Signalled when a file was closed.
     closed: Condvar,
+    /// Signalled when many files of a peer wait.
+    many: Condvar,
 }
 
 #[derive(Default)]
@@ -194,6 +199,8 @@ struct State {
     idle: usize,
     /// Number of threads that will look for work by themselves: that were started or woken, or pause.
     coming: usize,
+    /// Number of threads that pause.
+    pausing: usize,
     /// True if a thread waits for a close to become slow.
     is_watched: bool,
     /// Number of callers that wait for a file to be closed.
@@ -240,6 +247,9 @@ impl Queue {
         }
         let exceeds = state.add(fd, &origin);
         self.have_it_closed(&mut state);
+        if state.pausing > 0 && state.has_many() {
+            self.many.notify_one();
+        }
         drop(state);
         if exceeds {
             origin.cut_off();
@@ -300,9 +310,14 @@ impl Queue {
                 }
                 Next::Nothing if has_closed => {
                     state.coming += 1;
-                    drop(state);
-                    thread::sleep(PAUSE);
-                    state = self.lock();
+                    state.pausing += 1;
+                    let until = Instant::now() + PAUSE;
+                    while let Some(time) = until.checked_duration_since(Instant::now())
+                        && !state.has_many()
+                    {
+                        state = wait(&self.many, state, time);
+                    }
+                    state.pausing -= 1;
                     state.coming = state.coming.saturating_sub(1);
                     has_closed = false;
                     continue;
@@ -362,6 +377,11 @@ impl State {
             Some(last) if last.elapsed() < SLOW => Next::Later(SLOW - last.elapsed().min(SLOW)),
             _ => Next::Now(at),
         }
+    }
+
+    /// Returns true if many files of a peer wait that is not known to block.
+    fn has_many(&self) -> bool {
+        self.peers.iter().any(|peer| peer.closing.is_none() && peer.waiting.len() >= MANY)
     }
 
     /// Takes a file out of the queue to close it.
