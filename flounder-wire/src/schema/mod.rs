@@ -203,7 +203,7 @@ pub struct TypeRef<'a> {
     at: usize,
 }
 
-/// What a type is.
+/// What a type is. No variant has the name of a type of the library: reports of rustc would then show the paths of both.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Kind<'a> {
@@ -222,13 +222,13 @@ pub enum Kind<'a> {
     /// `char` of Rust.
     Char,
     /// `iref`.
-    Iref,
+    InterfaceRef,
     /// `errval`.
-    Errval,
+    ErrorValue,
     /// A string of at most this many bytes.
     Text(u32),
-    /// A capability.
-    Cap,
+    /// `cap` or `give_away_cap`.
+    Capability,
     /// Bulk data of at most this many bytes.
     Bulk(u32),
     /// An array of fixed length: its element and its length.
@@ -236,7 +236,7 @@ pub enum Kind<'a> {
     /// A dynamic array or `Vec`: its element and its maximum.
     List(TypeRef<'a>, u32),
     /// `Option`.
-    Option(TypeRef<'a>),
+    Optional(TypeRef<'a>),
     /// A struct: names and types of its fields.
     Struct(Vec<(&'a str, TypeRef<'a>)>),
     /// An enumeration: names of its variants, with the names and types of their fields.
@@ -256,14 +256,14 @@ impl<'a> TypeRef<'a> {
             Layout::Float => Kind::Float,
             Layout::Double => Kind::Double,
             Layout::Char => Kind::Char,
-            Layout::Iref => Kind::Iref,
-            Layout::Errval => Kind::Errval,
+            Layout::Iref => Kind::InterfaceRef,
+            Layout::Errval => Kind::ErrorValue,
             Layout::Text(max) => Kind::Text(*max),
-            Layout::Cap => Kind::Cap,
+            Layout::Cap => Kind::Capability,
             Layout::Bulk(max) => Kind::Bulk(*max),
             Layout::Array(element, len) => Kind::Array(part(*element), *len),
             Layout::List(element, max) => Kind::List(part(*element), *max),
-            Layout::Option(value) => Kind::Option(part(*value)),
+            Layout::Option(value) => Kind::Optional(part(*value)),
             Layout::Struct(record) => Kind::Struct(self.named(&record.members).collect()),
             Layout::Enum(variants) => {
                 let fields = |variant: &'a Variant| self.named(&variant.record.members).collect();

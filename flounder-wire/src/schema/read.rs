@@ -134,11 +134,11 @@ impl<'a> Reader<'a> {
                 Value::Char(char::from_u32(bits).ok_or(DecodeError::Char(bits))?)
             }
             Layout::Iref => {
-                Value::Iref(Iref::from_bits(self.number(at, 8)).ok_or(DecodeError::Iref)?)
+                Value::InterfaceRef(Iref::from_bits(self.number(at, 8)).ok_or(DecodeError::Iref)?)
             }
-            Layout::Errval => Value::Errval(Errval(self.number(at, 8))),
+            Layout::Errval => Value::ErrorValue(Errval(self.number(at, 8))),
             Layout::Text(max) => self.text(at, *max)?,
-            Layout::Cap => Value::Cap(self.cap()?),
+            Layout::Cap => Value::Capability(self.cap()?),
             Layout::Bulk(max) => self.bulk(at, *max)?,
             Layout::Array(element, len) => self.elements(*element, *len, at)?,
             Layout::List(element, max) => {
@@ -175,13 +175,13 @@ impl<'a> Reader<'a> {
         match self.byte(at) {
             0 => {
                 self.zero(at, align + size)?;
-                Ok(Value::Option(None))
+                Ok(Value::Optional(None))
             }
             1 => {
                 self.zero(at + 1, align - 1)?;
                 let value = self.value(value, at + align)?;
                 let is_kept = self.keep == Keep::Values;
-                Ok(Value::Option(is_kept.then(|| Box::new(value))))
+                Ok(Value::Optional(is_kept.then(|| Box::new(value))))
             }
             other => Err(DecodeError::Bool(other)),
         }

@@ -60,8 +60,8 @@ fn parts_of_types_from_rust_lie_where_the_documentation_says() {
     reads(&schema, &[0], 0, &Value::Variant(0, vec![]));
 
     let option = Schema::of_type("uint16?[;3]").unwrap();
-    let some = Value::Option(Some(Box::new(Value::Unsigned(0xabcd))));
-    let value = Value::List(vec![some, Value::Option(None)]);
+    let some = Value::Optional(Some(Box::new(Value::Unsigned(0xabcd))));
+    let value = Value::List(vec![some, Value::Optional(None)]);
     reads(&option, &[2, 0xabcd_0001], 0, &value);
     assert_eq!(option.decode(&[1, 0x0100_0001], 0), Ok(one_option(0x0100)));
     assert_eq!(option.decode(&[1, 0x0101], 0), Err(DecodeError::Padding));
@@ -75,7 +75,7 @@ fn parts_of_types_from_rust_lie_where_the_documentation_says() {
 }
 
 fn one_option(number: u64) -> Value {
-    Value::List(vec![Value::Option(Some(Box::new(Value::Unsigned(number))))])
+    Value::List(vec![Value::Optional(Some(Box::new(Value::Unsigned(number))))])
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn capabilities_are_positions_in_the_order_of_declaration() {
     let value = Value::Struct(vec![
         Value::Bulk(BulkPlace::Sealed { cap: 0, len: 8 }),
         Value::Struct(vec![
-            Value::Cap(1),
-            Value::Option(Some(Box::new(Value::Cap(2)))),
-            Value::List(vec![Value::Cap(3), Value::Cap(4)]),
+            Value::Capability(1),
+            Value::Optional(Some(Box::new(Value::Capability(2)))),
+            Value::List(vec![Value::Capability(3), Value::Capability(4)]),
         ]),
-        Value::Cap(5),
+        Value::Capability(5),
     ]);
     reads(&schema, &words, 6, &value);
     assert_eq!(schema.decode(&words, 5), Err(DecodeError::MissingCap));
@@ -109,7 +109,13 @@ fn values_of_another_type_are_not_written() {
     let value = |n, s: &str, e, c, l: usize| {
         let list = Value::List(vec![Value::Unsigned(0); l]);
         let text = Value::Text(s.into());
-        Value::Struct(vec![Value::Signed(n), text, Value::Variant(e, vec![]), Value::Cap(c), list])
+        Value::Struct(vec![
+            Value::Signed(n),
+            text,
+            Value::Variant(e, vec![]),
+            Value::Capability(c),
+            list,
+        ])
     };
     assert!(schema.encode(&value(-128, "ab", 0, 0, 2)).is_ok());
     let cases = [
@@ -267,7 +273,7 @@ fn count(value: &Value) -> usize {
         Value::List(values) | Value::Struct(values) | Value::Variant(_, values) => {
             values.iter().map(count).sum()
         }
-        Value::Option(Some(value)) | Value::Repeated(value, _) => count(value),
+        Value::Optional(Some(value)) | Value::Repeated(value, _) => count(value),
         Value::Text(text) => text.len() / 8,
         Value::Bytes(bytes) => bytes.len() / 8,
         _ => 0,

@@ -27,9 +27,9 @@ pub enum Value {
     /// `char` of Rust.
     Char(char),
     /// `iref`.
-    Iref(Iref),
+    InterfaceRef(Iref),
     /// `errval`.
-    Errval(Errval),
+    ErrorValue(Errval),
     /// A string.
     Text(String),
     /// An array of `uint8` or `char`.
@@ -39,13 +39,13 @@ pub enum Value {
     /// An array of elements of which there is one value only, such as `()`: that value, and the length.
     Repeated(Box<Self>, u64),
     /// `Option`.
-    Option(Option<Box<Self>>),
+    Optional(Option<Box<Self>>),
     /// A struct, or the members of a message: in order of declaration.
     Struct(Vec<Self>),
     /// An element of an enumeration: its index, and its fields in order of declaration.
     Variant(u32, Vec<Self>),
     /// A capability: its position in the message.
-    Cap(usize),
+    Capability(usize),
     /// Bulk data.
     Bulk(BulkPlace),
 }

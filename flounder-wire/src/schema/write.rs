@@ -195,13 +195,13 @@ impl Writer<'_> {
             (Layout::Float, Value::Float(value)) => self.number(at, 4, value.to_bits().into()),
             (Layout::Double, Value::Double(value)) => self.number(at, 8, value.to_bits()),
             (Layout::Char, Value::Char(value)) => self.number(at, 4, u32::from(*value).into()),
-            (Layout::Iref, Value::Iref(value)) => self.number(at, 8, value.to_bits()),
-            (Layout::Errval, Value::Errval(value)) => self.number(at, 8, value.0),
+            (Layout::Iref, Value::InterfaceRef(value)) => self.number(at, 8, value.to_bits()),
+            (Layout::Errval, Value::ErrorValue(value)) => self.number(at, 8, value.0),
             (Layout::Text(max), Value::Text(text)) => {
                 self.length(at, text.len() as u64, *max)?;
                 self.tail(text.as_bytes());
             }
-            (Layout::Cap, Value::Cap(position)) => self.cap(*position)?,
+            (Layout::Cap, Value::Capability(position)) => self.cap(*position)?,
             (Layout::Bulk(max), Value::Bulk(place)) => self.bulk(*max, place, at)?,
             (Layout::Array(element, len), value) => {
                 count(*len, self.count(*element, value)?)?;
@@ -213,8 +213,8 @@ impl Writer<'_> {
                 let at = self.block(len * self.types[*element].size);
                 self.elements(*element, value, at)?;
             }
-            (Layout::Option(_), Value::Option(None)) => {}
-            (Layout::Option(ty), Value::Option(Some(value))) => {
+            (Layout::Option(_), Value::Optional(None)) => {}
+            (Layout::Option(ty), Value::Optional(Some(value))) => {
                 self.number(at, 1, 1);
                 self.value(*ty, value, at + self.types[*ty].align as usize)?;
             }

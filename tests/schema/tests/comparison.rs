@@ -246,11 +246,11 @@ fn put_inline(value: &mut Value, caps: &mut usize) {
         Value::Bulk(BulkPlace::Slot { len, .. } | BulkPlace::Sealed { len, .. }) => {
             *value = Value::Bulk(BulkPlace::Inline(vec![0; *len as usize]));
         }
-        Value::Cap(position) => *position = next(caps),
+        Value::Capability(position) => *position = next(caps),
         Value::Struct(parts) | Value::List(parts) | Value::Variant(_, parts) => {
             parts.iter_mut().for_each(|part| put_inline(part, caps));
         }
-        Value::Option(Some(value)) => put_inline(value, caps),
+        Value::Optional(Some(value)) => put_inline(value, caps),
         _ => {}
     }
 }
@@ -286,19 +286,21 @@ impl Dice {
             Kind::Float => Value::Float(f32::from_bits(self.number() as u32)),
             Kind::Double => Value::Double(f64::from_bits(self.number())),
             Kind::Char => Value::Char(self.character()),
-            Kind::Iref => Value::Iref(Iref::from_bits(self.number() | 1).expect("it is not 0")),
-            Kind::Errval => Value::Errval(Errval(self.number())),
+            Kind::InterfaceRef => {
+                Value::InterfaceRef(Iref::from_bits(self.number() | 1).expect("it is not 0"))
+            }
+            Kind::ErrorValue => Value::ErrorValue(Errval(self.number())),
             Kind::Text(max) => self.text(max),
-            Kind::Cap => Value::Cap(next(caps)),
+            Kind::Capability => Value::Capability(next(caps)),
             Kind::Bulk(max) => self.bulk(max, caps),
             Kind::Array(element, len) => self.elements(element, len, caps),
             Kind::List(element, max) => {
                 let len = [0, 1, 2, 3, 9][self.below(5)].min(u64::from(max));
                 self.elements(element, len, caps)
             }
-            Kind::Option(value) => {
+            Kind::Optional(value) => {
                 let is_some = self.below(2) == 1;
-                Value::Option(is_some.then(|| Box::new(self.value(value, caps))))
+                Value::Optional(is_some.then(|| Box::new(self.value(value, caps))))
             }
             Kind::Struct(fields) => {
                 Value::Struct(fields.into_iter().map(|(_, ty)| self.value(ty, caps)).collect())
