@@ -19,7 +19,7 @@
 //!
 //! A thread that may hang closes everything else. There are at most [`MAX_THREADS`] such threads; they start when there is
 //! work and end after a while without. One thread does all the work, and another one takes over if a close takes longer than
-//! 5 ms. A thread that has closed everything pauses for 500 us, or until [`MANY`] files of a peer wait: who closes many
+//! 5 ms. A thread that has closed everything pauses for 500 us, or until 32 files of a peer wait: who closes many
 //! files, one after the other, does not pay for a wake-up each time. The files of one peer are closed by one thread at a time, and
 //! those of the peers of one user by all but one, so that one thread is left for other users.
 //!
