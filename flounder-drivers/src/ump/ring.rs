@@ -21,7 +21,7 @@ use flounder_rt::channel::{LineMessage, MayBeWhole, ProtocolError};
 
 use crate::assembler::PeerEnd;
 use crate::caps::CAPS_AHEAD;
-use crate::mem::{Line, LineMemory, OwnLine, OwnMemory, PAYLOAD_WORDS, Payload, tag};
+use crate::mem::{Line, LineMemory, OwnLine, OwnMemory, PAYLOAD_WORDS, Payload, prefetch, tag};
 use crate::sync::{Ordering, compiler_fence, fence, planted};
 use crate::ump::line::{HEADER, LineInfo, header};
 
@@ -47,7 +47,8 @@ const EXPECTED: usize = 1;
 /// the brokers.
 const HANDED: usize = 2;
 
-/// How far ahead a reader that has seen a stream fetches lines, and how far a writer in one: `docs/performance.md`.
+/// How far ahead a reader that has seen a stream fetches lines, where that pays, and how far a writer in one:
+/// `docs/performance.md`.
 const READ_AHEAD: usize = 6;
 const WRITE_AHEAD: usize = 8;
 
@@ -143,6 +144,8 @@ struct ReceivePosition {
     acked: u64,
     /// Number of lines read between two acks; at least 1.
     quarter: u64,
+    /// True if the lines of a row are fetched ahead.
+    fetches: bool,
 }
 
 impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
@@ -170,7 +173,13 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
                 capacity,
                 caps_ready: 0,
             },
-            rx: ReceivePosition { next: start, line: DATA, acked: start, quarter },
+            rx: ReceivePosition {
+                next: start,
+                line: DATA,
+                acked: start,
+                quarter,
+                fetches: prefetch::pays_for_reading(),
+            },
             mine,
             theirs,
             fences,
@@ -418,12 +427,14 @@ impl<W: OwnMemory, R: LineMemory> Ring<W, R> {
         mut line: usize,
         messages: &mut [LineMessage],
     ) -> usize {
-        let lines = self.theirs.lines();
+        let (lines, fetches) = (self.theirs.lines(), self.rx.fetches);
         let mut alike = 0;
         for message in messages {
             message.set(number, USED);
             let there = self.theirs.line(line);
-            there.will_read(READ_AHEAD);
+            if fetches {
+                there.will_read(READ_AHEAD);
+            }
             // SYNC line-publish: Acquire, pairs with the Release in `store`. The line is copied, and what was loaded is checked.
             if there.load(HEADER, Ordering::Acquire) != header
                 || !there.copy::<USED>(message.payload())
