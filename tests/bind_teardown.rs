@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::protocol::{Driver, Event};
 use support::resources::{Resources, resident};
-use support::{DRIVERS, TestSystem, many};
+use support::{DRIVERS, TIMEOUT, TestSystem, many};
 
 /// How many cycles over each driver.
 const CYCLES: &str = "FLOUNDER_BIND_CYCLES";
@@ -55,12 +55,24 @@ fn bind_and_tear_down(driver: Driver, cycles: usize) {
     let system = TestSystem::new();
     let (mut service, mut client) = (system.spawn(), system.spawn());
     service.export_many("many");
-    // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to.
-    client.cycle_many(driver, "many", 200);
-    let accounts = [&mut service, &mut client].map(|process| {
-        process.settle_ends();
-        Resources::of(process)
-    });
+    // The first make what stays: the link, what the driver keeps for it, and what the allocator gets used to. A descriptor
+    // that the other process needs stays until that process is known to have it.
+    let (mut accounts, deadline) = (None, Instant::now() + TIMEOUT);
+    let accounts = loop {
+        client.cycle_many(driver, "many", 200);
+        let now = [&mut service, &mut client].map(|process| {
+            process.settle_ends();
+            Resources::of(process)
+        });
+        let is_same = |before: &[Resources; 2]| {
+            before.iter().zip(&now).all(|(before, now)| before.has_files_of(now))
+        };
+        if accounts.as_ref().is_some_and(is_same) {
+            break now;
+        }
+        assert!(Instant::now() < deadline, "{driver}: each 200 bindings change what is held");
+        accounts = Some(now);
+    };
     (0..10).for_each(|number| kill_one(&system, driver, number));
     accounts[0].settle(&mut service, STACKS);
     let before = [&service, &client].map(resident);

@@ -391,6 +391,7 @@ impl Waitset {
         done: &dyn Fn() -> bool,
     ) -> Result<(), DispatchError> {
         let (mut deadline, mut events) = (None, 0_u32);
+        let wants_pauses = source.wants_pauses();
         // False after a wait apart from the waitset that was in vain: the next one is with the waitset.
         let mut may_be_brief = true;
         while !done() {
@@ -403,7 +404,7 @@ impl Waitset {
                 }
             }
             let visit = |pace: Pace| {
-                if pace == Pace::Pausing {
+                if pace == Pace::Pausing && wants_pauses {
                     core::hint::spin_loop();
                 }
                 if turn() { Found::Event } else { Found::Nothing }

@@ -45,6 +45,11 @@ impl Resources {
         }
     }
 
+    /// Returns true if the descriptors and the named mappings are the same.
+    pub fn has_files_of(&self, other: &Self) -> bool {
+        (&self.descriptors, &self.mappings) == (&other.descriptors, &other.mappings)
+    }
+
     /// Waits until a test process holds exactly these resources. Its allocator may keep this many further mappings.
     #[track_caller]
     pub fn settle(&self, process: &mut TestProcess, room: usize) {
