@@ -1,11 +1,13 @@
-//! The `flounder` command: checks interface files, shows the generated Rust, measures the drivers, runs the root monitor, and
-//! lists what it knows.
+//! The `flounder` command: checks interface files, shows the generated Rust, reads and writes messages, measures the drivers,
+//! runs the root monitor, and lists what it knows.
 
 #![forbid(unsafe_code)]
 
 mod expand;
+mod json;
 mod log;
 mod ls;
+mod message;
 mod monitor;
 mod output;
 mod report;
@@ -23,8 +25,8 @@ use flounder_idl::{Failure, SourceFile, Unit};
 #[command(
     name = "flounder",
     version,
-    about = "Checks interface files, shows the Rust that they become, measures the drivers, and runs \
-             and shows the root monitor"
+    about = "Checks interface files, shows the Rust that they become, reads and writes messages, measures \
+             the drivers, and runs and shows the root monitor"
 )]
 struct Options {
     #[command(subcommand)]
@@ -43,6 +45,10 @@ enum Command {
         #[arg(short, long, value_name = "OUT.rs")]
         output: Option<PathBuf>,
     },
+    /// Prints the arguments of a message as JSON, from its words.
+    Decode(message::Decode),
+    /// Prints the words of a message, from its arguments as JSON.
+    Encode(message::Encode),
     /// Measures the cost of messages over every driver on this machine, and the least cost that its hardware permits.
     #[cfg(feature = "bench")]
     Bench(flounder_bench::Options),
@@ -85,6 +91,14 @@ fn main() -> ExitCode {
         Command::Expand { input, output } => {
             compile(&input).and_then(|unit| write(output.as_deref(), &expand::formatted(&unit)))
         }
+        Command::Decode(options) => compile(&options.which.input).and_then(|unit| {
+            let text = message::decode(&unit, &options).map_err(failed("decode"))?;
+            write(None, &text)
+        }),
+        Command::Encode(options) => compile(&options.which.input).and_then(|unit| {
+            let text = message::encode(&unit, &options).map_err(failed("encode"))?;
+            write(None, &text)
+        }),
         #[cfg(feature = "bench")]
         Command::Bench(options) => flounder_bench::run(&options)
             .and_then(|report| Ok(output::print(&report)?))

@@ -92,6 +92,45 @@ fn what_is_expanded_is_what_the_macro_expands() {
 }
 
 #[test]
+fn a_message_is_written_from_json_and_read_again() {
+    let folder = folder(&[("good.if", GOOD)]);
+    let json = r#"{"arg":7,"k":"BAR","s":"hi"}"#;
+    let encoded = flounder(folder.path(), &["encode", "good.if", "-m", "one", json]);
+    assert!(encoded.status.success(), "{}", text(&encoded.stderr));
+    let words = text(&encoded.stdout);
+    assert_eq!(words, "0000000100000007\n0000000000000002\n0000000000006968\n");
+    let mut args = vec!["decode", "good.if", "-m", "good.one"];
+    args.extend(words.lines());
+    let decoded = flounder(folder.path(), &args);
+    assert!(decoded.status.success(), "{}", text(&decoded.stderr));
+    let decoded: String = text(&decoded.stdout).split_whitespace().collect();
+    assert_eq!(decoded, json);
+}
+
+#[test]
+fn a_message_that_is_wrong_is_told_in_one_line() {
+    let folder = folder(&[("good.if", GOOD)]);
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["encode", "good.if", "-m", "three", "{}"],
+            "no message `three`; there are good.one, good.two_call",
+        ),
+        (
+            &["encode", "good.if", "-m", "one", r#"{"arg":7,"k":"OLD","s":""}"#],
+            "k is not the name of an element",
+        ),
+        (&["decode", "good.if", "-m", "one", "7"], "decode: "),
+        (&["decode", "good.if", "-m", "one", "word"], "`word` is no word"),
+    ];
+    for (args, words) in cases {
+        let output = flounder(folder.path(), args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_file_leaves_the_output_as_it_was() {
     let folder = folder(&[("bad.if", BAD), ("out.rs", "mine")]);
     let output = flounder(folder.path(), &["expand", "bad.if", "-o", "out.rs"]);
