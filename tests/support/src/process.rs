@@ -818,6 +818,7 @@ impl ProcessState {
                     return reply.fail(error.kind());
                 }
             }
+            drop_all_copies();
             reply.send(binding.send_say(KEPT, "").await);
         };
         self.waitset.spawn_local(task).detach();
@@ -829,8 +830,7 @@ impl ProcessState {
         let mut opened = self.exhausted.borrow_mut();
         loop {
             while self.waitset.try_dispatch().expect("no callback fails") {}
-            let is_quiet = flounder::driver::closer::wait_until_closed(Instant::now() + TIMEOUT);
-            assert!(is_quiet, "descriptors are not closed");
+            drop_all_copies();
             let before = opened.len();
             opened.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
             if opened.len() == before {
@@ -940,6 +940,12 @@ fn set_cap_policy(policy: CapPolicy) {
         let _: OwnedFd = transfer.cap.as_fd().try_clone_to_owned().expect("room for a descriptor");
         transfer.direction != deny
     });
+}
+
+/// Returns once everything is closed that this process has let go.
+fn drop_all_copies() {
+    let is_quiet = flounder::driver::closer::wait_until_closed(Instant::now() + TIMEOUT);
+    assert!(is_quiet, "descriptors are not closed");
 }
 
 /// Descriptors, mappings and threads of this process.
