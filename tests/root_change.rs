@@ -335,3 +335,56 @@ fn names_have_one_owner_when_a_root_stops_meanwhile() {
         }
     }
 }
+
+/// Ends processes normally, all at once.
+fn end_together<const N: usize>(processes: [TestProcess; N]) {
+    std::thread::scope(|scope| {
+        for process in processes {
+            scope.spawn(|| process.end());
+        }
+    });
+}
+
+#[test]
+fn processes_that_end_together_leave_no_file() {
+    for round in 0..roots(6) {
+        let system = TestSystem::new();
+        let mut processes = [(); 3].map(|()| system.spawn());
+        processes.iter_mut().enumerate().for_each(|(i, process)| {
+            process.export(&format!("name {i}"));
+        });
+        end_together(processes);
+        assert_eq!(system.files(), [""; 0], "round {round}");
+    }
+}
+
+#[test]
+fn name_journal_of_a_killed_root_ends_with_the_last_owner() {
+    for round in 0..roots(4) {
+        let system = TestSystem::new();
+        let mut root = system.spawn();
+        root.export("of the root");
+        let (mut first, mut second) = (system.spawn(), system.spawn());
+        first.export("first");
+        second.export("second");
+        root.kill();
+        end_together([first, second]);
+        assert!(!system.files().contains(&"names".to_owned()), "round {round}");
+    }
+}
+
+#[test]
+fn name_journal_stays_for_a_process_that_lives() {
+    let system = TestSystem::new();
+    let mut root = system.spawn();
+    root.export("of the root");
+    let (mut ends, mut lives) = (system.spawn(), system.spawn());
+    ends.export("ends");
+    lives.export("lives");
+    lives.stop();
+    end_together([root, ends]);
+    assert_eq!(system.files(), ["names"], "its owner lives");
+    lives.go_on();
+    lives.end();
+    assert_eq!(system.files(), [""; 0]);
+}

@@ -107,7 +107,7 @@ pub(crate) fn try_become_root(
     directory: RuntimeDir,
     precondition: Precondition,
 ) -> Result<Option<ElectedRoot>, MonitorError> {
-    if !directory.is_ours() {
+    if !directory.is_ours() || root_lock::process_ends() {
         return Ok(None);
     }
     let locked = directory.lock()?;

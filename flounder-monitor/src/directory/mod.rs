@@ -3,6 +3,7 @@
 pub(crate) mod choice;
 pub(crate) mod election;
 pub(crate) mod name_journal;
+mod names_at_exit;
 pub(crate) mod root_lock;
 pub(crate) mod runtime_dir;
 mod settings;

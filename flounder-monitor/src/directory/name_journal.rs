@@ -15,20 +15,22 @@
 //! killed leaves each record whole or absent. A new root writes a file of its own and renames it
 //! over the last one, so nothing that a replaced root still writes is ever read.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use flounder_rt::account::{Account, ProcessId};
 use flounder_rt::{Escaped, Iref, log_limited};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::directory::root_lock::{self, NAMES};
+use crate::directory::root_lock::NAMES;
 use crate::name::{MAX_NAME, is_name};
-use crate::process::{is_unknown_uid, random_number};
+use crate::process::{is_dead, is_unknown_uid, random_number};
 
 /// Size of a record, in bytes.
 const RECORD: usize = 512;
@@ -75,6 +77,14 @@ impl ProcessIdentity {
         Account::of(ProcessId { pid: self.pid(), uid, inode: self.inode })
     }
 
+    /// Returns a pidfd of the process; `None` if it is dead, or not visible from here.
+    pub(crate) fn open(&self) -> Option<OwnedFd> {
+        let pid = Pid::from_raw(i32::try_from(self.pid()?).ok()?)?;
+        let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let found = Self::new(&process, self.pid(), self.uid).ok()?;
+        (found.is_same(self) && !is_dead(process.as_fd())).then_some(process)
+    }
+
     /// Returns true for this process.
     fn is_own(&self) -> bool {
         self.pid == std::process::id()
@@ -97,8 +107,6 @@ pub(crate) struct NameJournal {
     file: Option<File>,
     /// Record number of each name.
     slots: HashMap<String, u64>,
-    /// Names that other processes own.
-    names_of_others: HashSet<String>,
     free: Vec<u64>,
     records: u64,
     /// True if the last [`replace`](Self::replace) failed: the file in place may be the last
@@ -130,12 +138,10 @@ impl NameJournal {
     }
 
     fn empty(directory: OwnedFd) -> Self {
-        root_lock::set_others_have_names(false);
         Self {
             directory,
             file: None,
             slots: HashMap::new(),
-            names_of_others: HashSet::new(),
             free: Vec::new(),
             records: 0,
             replace_failed: false,
@@ -193,19 +199,12 @@ impl NameJournal {
             }
             self.slots.insert(record.name.clone(), slot);
         }
-        match record.owner.is_own() {
-            true => self.names_of_others.remove(&record.name),
-            false => self.names_of_others.insert(record.name.clone()),
-        };
-        root_lock::set_others_have_names(!self.names_of_others.is_empty());
         Ok(())
     }
 
     /// Erases the record of a name that is free.
     pub(crate) fn erase(&mut self, name: &str) {
         let Some(slot) = self.slots.remove(name) else { return };
-        self.names_of_others.remove(name);
-        root_lock::set_others_have_names(!self.names_of_others.is_empty());
         let erased = match &self.file {
             Some(_) if self.slots.is_empty() => {
                 self.file = None;
@@ -240,17 +239,48 @@ impl NameJournal {
     }
 
     fn read(&mut self, file: &File) {
-        let (mut bytes, mut at) = ([0; RECORD], 0);
         let mut names = HashSet::new();
-        while file.read_exact_at(&mut bytes, at).is_ok() {
-            if let Some(record) = decode(&bytes)
-                && names.insert(record.name.clone())
-            {
-                self.previous.push(record);
-            }
-            at += RECORD as u64;
+        let new = records(file).filter(|(_, record)| names.insert(record.name.clone()));
+        self.previous.extend(new.map(|(_, record)| record));
+    }
+}
+
+/// Removes the journal of a directory if only this process and dead ones have names in it. Otherwise erases the records of
+/// this process, so that the last of the others finds none but its own. For the end of the process: the caller has the lock,
+/// and there is no root.
+pub(crate) fn leave(directory: BorrowedFd<'_>) {
+    let Ok(file) = openat(directory, NAMES, open_flags(), Mode::empty()) else { return };
+    let file = File::from(file);
+    let (mut own, mut others_live) = (Vec::new(), HashMap::new());
+    for (slot, Record { owner, .. }) in records(&file) {
+        if owner.is_own() {
+            own.push(slot);
+        } else if let Entry::Vacant(entry) = others_live.entry(owner) {
+            // The life of a process that is not visible from here is unknown.
+            entry.insert(owner.pid().is_none() || owner.open().is_some());
         }
     }
+    // A root that replaced a stopped one needs no lock, and may have put a file of its own in place.
+    let there = statat(directory, NAMES, AtFlags::SYMLINK_NOFOLLOW);
+    let in_place = match (file.metadata(), there) {
+        (Ok(read), Ok(there)) => (read.dev(), read.ino()) == (there.st_dev, there.st_ino),
+        _ => false,
+    };
+    if others_live.into_values().any(|lives| lives) {
+        // Without room on the disk a record may stay. The next root removes it.
+        own.into_iter().for_each(|slot| drop(write(&file, slot, &[0; RECORD])));
+    } else if in_place {
+        let _ = unlinkat(directory, NAMES, AtFlags::empty());
+    }
+}
+
+/// Returns the records of a file, each with its number.
+fn records(file: &File) -> impl Iterator<Item = (u64, Record)> {
+    let read = |slot| {
+        let mut bytes = [0; RECORD];
+        file.read_exact_at(&mut bytes, slot * RECORD as u64).is_ok().then_some((slot, bytes))
+    };
+    (0..).map_while(read).filter_map(|(slot, bytes)| Some((slot, decode(&bytes)?)))
 }
 
 /// Creates a file. Fails if it exists: then it is another root's.

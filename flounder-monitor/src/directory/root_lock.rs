@@ -1,5 +1,5 @@
-//! The runtime directory with its lock, which this process keeps while it is the root. When the process exits normally, the root's socket is unlinked, and so is the name
-//! journal if no other process has a name.
+//! The runtime directory with its lock, which this process keeps while it is the root. When the process exits normally, the
+//! root's socket is unlinked, and so is the name journal if no other process that lives has a name ([`names_at_exit`]).
 //!
 //! A forked child keeps nothing: its copy of the directory does not hold the lock, and it may
 //! become root itself.
@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, FlockOperation, flock, statat, unlinkat};
 
 use flounder_rt::fork::{PerProcess, ProcessFd};
 
+use crate::directory::{name_journal, names_at_exit};
 use crate::sys;
 
 /// File name of the root's socket in the runtime directory.
@@ -24,18 +25,14 @@ pub(crate) const NAMES: &str = "names";
 /// Time for which the exit handler waits for a thread that holds the mutex.
 const EXIT_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-static STATE: PerProcess<Mutex<RootState>> = PerProcess::new(|_| Mutex::default());
+static STATE: PerProcess<Mutex<Option<RootLock>>> = PerProcess::new(|_| Mutex::default());
+
+/// True once the process ends normally.
+static ENDS: PerProcess<AtomicBool> = PerProcess::new(|_| AtomicBool::new(false));
 
 /// A socket that does not have its final name yet, and its directory.
 static UNPLACED: PerProcess<Mutex<Option<(OwnedFd, String)>>> =
     PerProcess::new(|_| Mutex::default());
-
-#[derive(Default)]
-struct RootState {
-    lock: Option<RootLock>,
-    /// True if other processes have names: the journal must stay for the next root.
-    others_have_names: bool,
-}
 
 struct RootLock {
     directory: ProcessFd,
@@ -48,7 +45,7 @@ struct RootLock {
 pub(crate) fn hold(directory: OwnedFd, socket: u64) {
     register_exit_handler();
     let previous =
-        STATE.here().lock().lock.replace(RootLock { directory: ProcessFd::new(directory), socket });
+        STATE.here().lock().replace(RootLock { directory: ProcessFd::new(directory), socket });
     debug_assert!(previous.is_none(), "this process is the root already");
 }
 
@@ -72,6 +69,18 @@ impl Drop for Unplaced {
     }
 }
 
+/// Makes the process leave the runtime directory as a process with names does: see [`names_at_exit`].
+pub(crate) fn has_names() {
+    register_exit_handler();
+    names_at_exit::expect();
+}
+
+/// Returns true once the process ends normally: it must not become root.
+pub(crate) fn process_ends() -> bool {
+    // SYNC ends: a flag that publishes no data.
+    ENDS.here().load(Ordering::Relaxed)
+}
+
 fn register_exit_handler() {
     // SYNC registered: the flag is set once and never cleared; no data is published with it.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -83,19 +92,14 @@ fn register_exit_handler() {
 /// Tries to lock the directory that [`hold`] keeps. A root that replaced a stopped one has no lock
 /// until the stopped process releases it.
 pub(crate) fn retry_lock() {
-    if let Some(lock) = &STATE.here().lock().lock {
+    if let Some(lock) = &*STATE.here().lock() {
         let _ = flock(&lock.directory, FlockOperation::NonBlockingLockExclusive);
     }
 }
 
-/// Sets whether processes other than this one have names.
-pub(crate) fn set_others_have_names(have: bool) {
-    STATE.here().lock().others_have_names = have;
-}
-
 /// Removes the root's socket, then releases the lock. Does nothing if [`hold`] keeps nothing.
 pub(crate) fn release() {
-    let lock = STATE.here().lock().lock.take();
+    let lock = STATE.here().lock().take();
     if let Some(lock) = lock {
         remove_socket(lock.directory.as_fd(), lock.socket);
     }
@@ -113,16 +117,25 @@ fn remove_socket(directory: BorrowedFd<'_>, inode: u64) -> bool {
 }
 
 extern "C" fn release_at_exit() {
+    ENDS.here().store(true, Ordering::Relaxed);
     if let Some(mut unplaced) = UNPLACED.here().try_lock_for(EXIT_LOCK_TIMEOUT)
         && let Some((directory, name)) = unplaced.take()
     {
         let _ = unlinkat(&directory, &name, AtFlags::empty());
     }
-    let Some(mut state) = STATE.here().try_lock_for(EXIT_LOCK_TIMEOUT) else { return };
-    let Some(RootLock { directory, socket }) = state.lock.take() else { return };
-    if remove_socket(directory.as_fd(), socket) && !state.others_have_names {
-        let _ = unlinkat(&directory, NAMES, AtFlags::empty());
+    if !end_as_root() {
+        names_at_exit::leave(end_as_root);
+    }
+}
+
+/// Leaves the runtime directory if this process is its root. Returns false if it is not.
+fn end_as_root() -> bool {
+    let Some(mut state) = STATE.here().try_lock_for(EXIT_LOCK_TIMEOUT) else { return false };
+    let Some(RootLock { directory, socket }) = state.take() else { return false };
+    if remove_socket(directory.as_fd(), socket) {
+        name_journal::leave(directory.as_fd());
     }
     // The end of the process closes the directory and releases the lock. Until then there is no other root.
     core::mem::forget(directory);
+    true
 }

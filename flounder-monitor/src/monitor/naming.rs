@@ -1,13 +1,13 @@
 //! Publishing and naming of services, and lookups, at the root.
 
 use core::cell::Cell;
-use std::collections::hash_map;
+use std::collections::{HashSet, hash_map};
 use std::rc::Rc;
 
 use flounder_rt::{Call, Iref, RpcError, log_limited};
 
 use crate::accounts::limit_from_wire;
-use crate::directory::choice;
+use crate::directory::{choice, root_lock};
 use crate::error::MonitorError;
 use crate::limit::Progress;
 use crate::monitor::Monitor;
@@ -19,7 +19,7 @@ use crate::prefix::prefix;
 use crate::process::{id_from_wire, pid_from_wire};
 use crate::protocol::monitor::{PublishReply, RpcClient, Verdict};
 use crate::root_location::RootLocation;
-use crate::services;
+use crate::{oneshot, services};
 
 impl Monitor {
     /// Makes a service reachable from other domains, also with later roots.
@@ -81,6 +81,7 @@ impl Monitor {
     ) -> Result<(), RequestError> {
         check(name)?;
         let _claim = Claim::new(self, name, iref)?;
+        root_lock::has_names();
         self.publish(iref).await?;
         let (mut verdict, mut pid, mut limit) = self.register_at_root(name, iref).await?;
         if verdict == Verdict::Taken && self.frees(name, pid_from_wire(pid)).await? {
@@ -217,6 +218,22 @@ impl Monitor {
             }
             entries.extend(next);
         }
+    }
+
+    /// Withdraws the services that have names, for the end of the process, and completes `sender` with true once the root
+    /// has received it. They are not registered again with a later root.
+    pub(crate) fn leave(self: &Rc<Self>, sender: oneshot::Sender<bool>) {
+        let named: HashSet<_> = self.names.take().into_values().collect();
+        named.into_iter().for_each(|iref| self.withdraw(iref));
+        let me = Rc::clone(self);
+        let task = async move {
+            let received = match me.member() {
+                Some(membership) => membership.client.alive_async().await.is_ok(),
+                None => false,
+            };
+            sender.send(received);
+        };
+        self.waitset.spawn_local(task).detach();
     }
 
     /// Sends a message to the root, if there is one.

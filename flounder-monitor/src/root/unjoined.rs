@@ -21,7 +21,6 @@ use std::time::Instant;
 
 use flounder_rt::Iref;
 use flounder_rt::cap::Cap;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::directory::name_journal::{ProcessIdentity, Record};
 use crate::exit_watch::ExitWatch;
@@ -121,15 +120,11 @@ impl Root {
     /// Finds the process of a journal record. Returns a number for it, or `None` if it is dead.
     fn find_unjoined_owner(&self, identity: ProcessIdentity) -> Option<u64> {
         let number = next_number();
-        let Some(pid) = identity.pid() else {
+        if identity.pid().is_none() {
             return self.add_unjoined_owner(number, identity, None, false).then_some(number);
-        };
-        let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-        let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let found = ProcessIdentity::new(&process, identity.pid(), identity.uid).ok()?;
-        let same = found.is_same(&identity);
-        (same && self.add_unjoined_owner(number, identity, Some(process.into()), true))
-            .then_some(number)
+        }
+        let process = identity.open()?;
+        self.add_unjoined_owner(number, identity, Some(process.into()), true).then_some(number)
     }
 
     fn add_unjoined_owner(
