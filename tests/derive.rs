@@ -59,6 +59,13 @@ struct Caps {
     rest: Vec<Cap>,
 }
 
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct Wide {
+    small: u8,
+    number: u128,
+    signed: Option<i128>,
+}
+
 /// The body of a message with this value alone.
 fn encode<T: Encode>(value: &T) -> (Vec<u64>, Vec<Cap>) {
     value.check().expect("the value is within its bounds");
@@ -127,6 +134,16 @@ fn variants_with_data_lie_where_the_wire_says() {
     let words = round_trip(&Data::Tuple(7, vec![1, 2, 3], 5));
     assert_eq!(words, [1, 5, 7 << 32 | 3, 2 << 32 | 1, 3]);
     assert_eq!(round_trip(&Data::Nested(Inner::Number(9))), [3, 0, 9]);
+}
+
+#[test]
+fn numbers_of_128_bits_are_two_words_the_low_one_first() {
+    let words = round_trip(&Wide { small: 7, number: 5 << 64 | 4, signed: Some(-2) });
+    assert_eq!(words, [4, 5, 1, -2_i64 as u64, u64::MAX, 7]);
+    round_trip(&Wide { small: 0, number: u128::MAX, signed: None });
+    round_trip(&vec![i128::MIN, i128::MAX]);
+    assert_eq!(Wide::FORM.to_string(), "struct{small:uint8,number:uint128,signed:int128?}");
+    assert_eq!(decode::<Wide>(&[4, 5, 0, 0, 1, 7], vec![]), Err(DecodeError::Padding));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! | type | JSON |
 //! |---|---|
-//! | numbers, `iref`, `errval` | a number; `"NaN"`, `"inf"` and `"-inf"` for floating-point numbers that JSON has not |
+//! | numbers, `iref`, `errval` | a number; one of more than 64 bits is a string of its decimal digits; `"NaN"`, `"inf"` and `"-inf"` for floating-point numbers that JSON has not |
 //! | strings, `char` of Rust | a string |
 //! | arrays of bytes, bulk data in the message | a string of hexadecimal digits, two for each byte |
 //! | other arrays | an array; `{"repeated": VALUE, "length": N}` if there is one value only |
@@ -83,8 +83,8 @@ fn read_members<'a>(
 fn write(ty: TypeRef<'_>, value: &Value) -> Json {
     match (ty.kind(), value) {
         (_, Value::Bool(value)) => json!(value),
-        (_, Value::Unsigned(value)) => json!(value),
-        (_, Value::Signed(value)) => json!(value),
+        (_, Value::Unsigned(value)) => whole(u64::try_from(*value), value),
+        (_, Value::Signed(value)) => whole(i64::try_from(*value), value),
         (_, Value::Float(value)) => float(f64::from(*value)),
         (_, Value::Double(value)) => float(*value),
         (_, Value::Char(value)) => json!(value),
@@ -123,8 +123,10 @@ fn read(ty: TypeRef<'_>, json: &Json) -> Read<Value> {
         Kind::Unit if json.is_null() => Value::Unit,
         Kind::Unit => return not("null"),
         Kind::Bool => Value::Bool(some(json.as_bool(), "true or false")?),
-        Kind::Unsigned(_) => Value::Unsigned(unsigned(json)?),
-        Kind::Signed(_) => Value::Signed(some(json.as_i64(), "a whole number")?),
+        Kind::Unsigned(16) => Value::Unsigned(digits(json, "a whole number that is not negative")?),
+        Kind::Unsigned(_) => Value::Unsigned(unsigned(json)?.into()),
+        Kind::Signed(16) => Value::Signed(digits(json, "a whole number")?),
+        Kind::Signed(_) => Value::Signed(some(json.as_i64(), "a whole number")?.into()),
         Kind::Float => Value::Float(read_float(json)? as f32),
         Kind::Double => Value::Double(read_float(json)?),
         Kind::Char => {
@@ -170,6 +172,20 @@ fn some<T>(value: Option<T>, expected: &'static str) -> Read<T> {
 
 fn unsigned(json: &Json) -> Read<u64> {
     some(json.as_u64(), "a whole number that is not negative")
+}
+
+/// Returns a number of up to 128 bits as JSON: its decimal digits, if it does not fit into 64 bits.
+fn whole<N: Into<Json>, E>(narrow: Result<N, E>, wide: &impl fmt::Display) -> Json {
+    narrow.map_or_else(|_| json!(wide.to_string()), N::into)
+}
+
+/// Reads what [`whole`] writes.
+fn digits<N: std::str::FromStr>(json: &Json, expected: &'static str) -> Read<N> {
+    let number = match json {
+        Json::Number(number) => number.to_string(),
+        _ => some(json.as_str(), expected)?.to_owned(),
+    };
+    some(number.parse().ok(), expected)
 }
 
 fn position(json: &Json, name: &str) -> Read<usize> {
@@ -258,7 +274,11 @@ mod tests {
         let text = Value::Text("hé".into());
         round_trip("message m(s:string[64])", one(text), json!({ "s": "hé" }));
         round_trip("message m(n:int8)", one(Value::Signed(-3)), json!({ "n": -3 }));
-        round_trip("message m(n:uint64)", one(Value::Unsigned(u64::MAX)), json!({ "n": u64::MAX }));
+        round_trip("message m(n:uint64)", one(Value::Unsigned(u64::MAX.into())), json!({ "n": u64::MAX }));
+        let (least, most) = (i128::MIN.to_string(), u128::MAX.to_string());
+        round_trip("message m(n:int128)", one(Value::Signed(i128::MIN)), json!({ "n": least }));
+        round_trip("message m(n:int128)", one(Value::Signed(-3)), json!({ "n": -3 }));
+        round_trip("message m(n:uint128)", one(Value::Unsigned(u128::MAX)), json!({ "n": most }));
         round_trip("message m(b:bool)", one(Value::Bool(true)), json!({ "b": true }));
         round_trip("message m(d:double)", one(Value::Double(0.5)), json!({ "d": 0.5 }));
         let infinite = Value::Double(f64::NEG_INFINITY);

@@ -82,7 +82,7 @@ impl<'a> Types<'a> {
             }
             Ty::Builtin(builtin) => {
                 let size = size(builtin);
-                Facts { place: Some((size, size)), ..Facts::default() }
+                Facts { place: Some((size, size.min(8))), ..Facts::default() }
             }
             Ty::String { .. } => Facts { tail: true, place: Some((4, 4)), ..Facts::default() },
             Ty::Bulk { .. } => {
@@ -161,13 +161,14 @@ pub(crate) fn record(members: impl Iterator<Item = Option<Place>>) -> Option<Pla
     Some((size.next_multiple_of(align), align))
 }
 
-/// Bytes of a number on the wire, which are its alignment, too.
+/// Bytes of a number on the wire. They are its alignment, too, which is 8 at most.
 const fn size(builtin: Builtin) -> u64 {
     match builtin {
         Builtin::Bool | Builtin::Char | Builtin::U8 | Builtin::I8 => 1,
         Builtin::U16 | Builtin::I16 => 2,
         Builtin::U32 | Builtin::I32 | Builtin::F32 => 4,
         Builtin::U64 | Builtin::I64 | Builtin::F64 => 8,
+        Builtin::I128 | Builtin::U128 => 16,
         Builtin::Isize | Builtin::Usize | Builtin::Iref | Builtin::Errval => 8,
         Builtin::Cap | Builtin::GiveAwayCap => 0,
     }
@@ -184,6 +185,8 @@ fn scalar(builtin: Builtin, rt: &Rt) -> TokenStream {
         Builtin::U16 => quote!(u16),
         Builtin::U32 => quote!(u32),
         Builtin::U64 => quote!(u64),
+        Builtin::I128 => quote!(i128),
+        Builtin::U128 => quote!(u128),
         Builtin::Isize => quote!(isize),
         Builtin::Usize => quote!(usize),
         Builtin::F32 => quote!(f32),

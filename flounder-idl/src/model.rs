@@ -193,6 +193,10 @@ pub enum Builtin {
     U32,
     /// `uint64`, `u64`
     U64,
+    /// `int128`, `i128`
+    I128,
+    /// `uint128`, `u128`
+    U128,
     /// `intptr`: `isize` in Rust, 64 bits on the wire.
     Isize,
     /// `uintptr` and `size`: `usize` in Rust, 64 bits on the wire.
@@ -226,6 +230,8 @@ impl Builtin {
             Self::U16 => "uint16",
             Self::U32 => "uint32",
             Self::U64 => "uint64",
+            Self::I128 => "int128",
+            Self::U128 => "uint128",
             Self::Isize => "intptr",
             Self::Usize => "uintptr",
             Self::F32 => "float",

@@ -371,6 +371,21 @@ plain! {
     f32 as u32; f64 as u64;
 }
 
+impl Decode<'_> for u128 {
+    #[inline]
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        let (low, high) = (decoder.bits(at, 8)?, decoder.bits(at + 8, 8)?);
+        Ok(Self::from(high) << 64 | Self::from(low))
+    }
+}
+
+impl Decode<'_> for i128 {
+    #[inline]
+    fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        u128::take(decoder, at).map(u128::cast_signed)
+    }
+}
+
 impl Decode<'_> for bool {
     #[inline(always)]
     fn take(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {

@@ -207,6 +207,30 @@ via! {
     Errval as u64, "errval", |value| value.0;
 }
 
+/// Implements the traits for numbers of two words, the less significant one first.
+macro_rules! two_words {
+    ($($rust:ident, $name:literal;)*) => {$(
+        impl Shape for $rust {
+            const SIZE: usize = 16;
+            const ALIGN: usize = 8;
+            const FORM: &'static TypeForm = &TypeForm::new($name, &[]);
+        }
+
+        impl Encode for $rust {
+            #[inline]
+            fn put(&self, words: &mut [u64], at: usize) {
+                put_bits(words, at, *self as u64);
+                put_bits(words, at + 8, (*self >> 64) as u64);
+            }
+        }
+    )*};
+}
+
+two_words! {
+    u128, "uint128";
+    i128, "int128";
+}
+
 impl Shape for () {
     const SIZE: usize = 0;
     const ALIGN: usize = 1;

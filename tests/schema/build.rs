@@ -102,7 +102,7 @@ struct RustTypes {
     types: Vec<(String, usize)>,
 }
 
-const BUILTINS: [&str; 16] = [
+const BUILTINS: [&str; 18] = [
     "bool",
     "u8",
     "i8",
@@ -112,6 +112,8 @@ const BUILTINS: [&str; 16] = [
     "i32",
     "u64",
     "i64",
+    "u128",
+    "i128",
     "usize",
     "isize",
     "f32",

@@ -295,6 +295,8 @@ pub(crate) fn builtin(name: &str) -> Option<Ty> {
         "uint16" | "u16" => Builtin::U16,
         "uint32" | "u32" => Builtin::U32,
         "uint64" | "u64" => Builtin::U64,
+        "int128" | "i128" => Builtin::I128,
+        "uint128" | "u128" => Builtin::U128,
         "intptr" | "isize" => Builtin::Isize,
         "uintptr" | "size" | "usize" => Builtin::Usize,
         "float" | "f32" => Builtin::F32,
@@ -323,6 +325,8 @@ pub(crate) const BUILTIN_NAMES: &[&str] = &[
     "uint16",
     "uint32",
     "uint64",
+    "int128",
+    "uint128",
     "intptr",
     "uintptr",
     "size",
@@ -342,6 +346,8 @@ pub(crate) const BUILTIN_NAMES: &[&str] = &[
     "u16",
     "u32",
     "u64",
+    "i128",
+    "u128",
     "isize",
     "usize",
     "f32",
@@ -355,6 +361,7 @@ fn builtin_facts(builtin: Builtin) -> Facts {
         I16 | U16 => 2,
         I32 | U32 | F32 => 4,
         I64 | U64 | Isize | Usize | F64 | Iref | Errval | Cap | GiveAwayCap => 8,
+        I128 | U128 => 16,
     };
     let cap = matches!(builtin, Cap | GiveAwayCap);
     let traits = Traits {
@@ -363,5 +370,5 @@ fn builtin_facts(builtin: Builtin) -> Facts {
         gives_away: builtin == GiveAwayCap,
         eq: !cap && !matches!(builtin, F32 | F64),
     };
-    Facts { size, align: size, depth: 0, caps: u64::from(cap), canonical: 13, traits }
+    Facts { size, align: size.min(8), depth: 0, caps: u64::from(cap), canonical: 13, traits }
 }

@@ -55,7 +55,7 @@ pub(crate) struct RustType {
 
 const BUILTINS: &[&str] = &[
     "bool", "char", "int8", "uint16", "int", "uint64", "float", "double", "size", "iref", "errval",
-    "u8", "i64", "string",
+    "u8", "i64", "string", "uint128", "i128",
 ];
 const SPACES: &[&str] = &[" ", "\n", "\t", "  ", " // note\n", " /* /* */ */ ", "\r\n"];
 const DOCS: &[&str] = &["/// says\n", "/** block */", "/** two\n * lines\n */", ""];

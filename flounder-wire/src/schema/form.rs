@@ -204,10 +204,12 @@ impl<'a> Parser<'a> {
             "uint16" => scalar(Layout::Unsigned, 2),
             "uint32" => scalar(Layout::Unsigned, 4),
             "uint64" | "uintptr" | "size" => scalar(Layout::Unsigned, 8),
+            "uint128" => scalar(Layout::Unsigned, 16),
             "int8" => scalar(Layout::Signed, 1),
             "int16" => scalar(Layout::Signed, 2),
             "int32" => scalar(Layout::Signed, 4),
             "int64" | "intptr" => scalar(Layout::Signed, 8),
+            "int128" => scalar(Layout::Signed, 16),
             "float" => scalar(Layout::Float, 4),
             "double" => scalar(Layout::Double, 8),
             "rust-char" => scalar(Layout::Char, 4),
@@ -335,5 +337,5 @@ impl<'a> Parser<'a> {
 
 /// A type without parts.
 fn scalar(layout: Layout, size: u64) -> Type {
-    Type { layout, size, align: size, depth: 1, values: 1, is_empty: false }
+    Type { layout, size, align: size.min(8), depth: 1, values: 1, is_empty: false }
 }

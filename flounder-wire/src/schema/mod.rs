@@ -273,7 +273,7 @@ impl<'a> TypeRef<'a> {
     }
 
     fn bytes(self) -> u8 {
-        // Those of a number: 1, 2, 4 or 8.
+        // Those of a number: 1, 2, 4, 8 or 16.
         self.types[self.at].size as u8
     }
 

@@ -69,7 +69,12 @@ impl<'a> Reader<'a> {
 
     /// The number in `size` bytes from `at`, the least significant one first.
     fn number(&self, at: u64, size: u64) -> u64 {
-        (0..size).rev().fold(0, |number, i| number << 8 | u64::from(self.byte(at + i)))
+        self.wide_number(at, size) as u64
+    }
+
+    /// The number in up to 16 bytes.
+    fn wide_number(&self, at: u64, size: u64) -> u128 {
+        (0..size).rev().fold(0, |number, i| number << 8 | u128::from(self.byte(at + i)))
     }
 
     fn zero(&self, at: u64, len: u64) -> Result<(), DecodeError> {
@@ -122,10 +127,10 @@ impl<'a> Reader<'a> {
                 1 => Value::Bool(true),
                 other => return Err(DecodeError::Bool(other)),
             },
-            Layout::Unsigned => Value::Unsigned(self.number(at, *size)),
+            Layout::Unsigned => Value::Unsigned(self.wide_number(at, *size)),
             Layout::Signed => {
-                let unused = 64 - *size * 8;
-                Value::Signed((self.number(at, *size) << unused).cast_signed() >> unused)
+                let unused = 128 - *size * 8;
+                Value::Signed((self.wide_number(at, *size) << unused).cast_signed() >> unused)
             }
             Layout::Float => Value::Float(f32::from_bits(self.number(at, 4) as u32)),
             Layout::Double => Value::Double(f64::from_bits(self.number(at, 8))),

@@ -74,7 +74,7 @@ fn parts_of_types_from_rust_lie_where_the_documentation_says() {
     assert_eq!(padded.decode(&[1 << 40], 0), Err(DecodeError::Padding));
 }
 
-fn one_option(number: u64) -> Value {
+fn one_option(number: u128) -> Value {
     Value::List(vec![Value::Optional(Some(Box::new(Value::Unsigned(number))))])
 }
 

@@ -17,9 +17,9 @@ pub enum Value {
     /// `bool`.
     Bool(bool),
     /// An unsigned number of any width; `char` of interfaces.
-    Unsigned(u64),
+    Unsigned(u128),
     /// A signed number of any width.
-    Signed(i64),
+    Signed(i128),
     /// `float`.
     Float(f32),
     /// `double`.

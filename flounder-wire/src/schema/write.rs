@@ -142,6 +142,10 @@ impl Writer<'_> {
     }
 
     fn number(&mut self, at: usize, size: u64, number: u64) {
+        self.wide_number(at, size, number.into());
+    }
+
+    fn wide_number(&mut self, at: usize, size: u64, number: u128) {
         self.bytes(at, &number.to_le_bytes()[..size as usize]);
     }
 
@@ -174,7 +178,7 @@ impl Writer<'_> {
 
     fn value(&mut self, ty: usize, value: &Value, at: usize) -> Result<(), ValueFault> {
         let Type { layout, size, .. } = &self.types[ty];
-        // Of a number: 8, 16, 32 or 64.
+        // Of a number: 8, 16, 32, 64 or 128.
         let bits = (*size * 8) as u8;
         match (layout, value) {
             (Layout::Unit, Value::Unit) => {}
@@ -183,14 +187,14 @@ impl Writer<'_> {
                 if number.checked_shr(bits.into()).unwrap_or(0) != 0 {
                     return Err(ValueFault::Range { bits });
                 }
-                self.number(at, *size, *number);
+                self.wide_number(at, *size, *number);
             }
             (Layout::Signed, Value::Signed(number)) => {
                 let sign = number >> (bits - 1);
                 if sign != 0 && sign != -1 {
                     return Err(ValueFault::Range { bits });
                 }
-                self.number(at, *size, number.cast_unsigned());
+                self.wide_number(at, *size, number.cast_unsigned());
             }
             (Layout::Float, Value::Float(value)) => self.number(at, 4, value.to_bits().into()),
             (Layout::Double, Value::Double(value)) => self.number(at, 8, value.to_bits()),

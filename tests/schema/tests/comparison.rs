@@ -281,8 +281,8 @@ impl Dice {
         match ty.kind() {
             Kind::Unit => Value::Unit,
             Kind::Bool => Value::Bool(self.below(2) == 1),
-            Kind::Unsigned(bytes) => Value::Unsigned(self.number() >> (64 - bytes * 8)),
-            Kind::Signed(bytes) => Value::Signed(self.number().cast_signed() >> (64 - bytes * 8)),
+            Kind::Unsigned(bytes) => Value::Unsigned(self.wide_number() >> (128 - bytes * 8)),
+            Kind::Signed(bytes) => Value::Signed(self.wide_number().cast_signed() >> (128 - bytes * 8)),
             Kind::Float => Value::Float(f32::from_bits(self.number() as u32)),
             Kind::Double => Value::Double(f64::from_bits(self.number())),
             Kind::Char => Value::Char(self.character()),
@@ -321,6 +321,10 @@ impl Dice {
             1 => u64::MAX,
             _ => self.bits(),
         }
+    }
+
+    fn wide_number(&mut self) -> u128 {
+        u128::from(self.number()) << 64 | u128::from(self.number())
     }
 
     fn character(&mut self) -> char {

@@ -1,0 +1,590 @@
+/// The interface `data`.
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
+pub mod data {
+    use ::flounder::__private as __rt;
+    /// `typedef struct { .. } account;`
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
+    pub struct Account {
+        pub id: u128,
+        pub balance: i128,
+        pub kind: u8,
+    }
+    const _: () = {
+        const __REC: __rt::Record<3usize> = __rt::record([
+            <u128 as __rt::Shape>::PLACE,
+            <i128 as __rt::Shape>::PLACE,
+            <u8 as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Account {
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "struct{id,balance,kind}",
+                &[
+                    <u128 as __rt::Shape>::FORM,
+                    <i128 as __rt::Shape>::FORM,
+                    <u8 as __rt::Shape>::FORM,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Account {
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let Self { id: __0, balance: __1, kind: __2 } = self;
+                <u128 as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <i128 as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
+                <u8 as __rt::Encode>::put(__2, __words, __at + __REC.at[2]);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Account {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = __decoder.take::<u128>(__at + __REC.at[0])?;
+                let __1 = __decoder.take::<i128>(__at + __REC.at[1])?;
+                let __2 = __decoder.take::<u8>(__at + __REC.at[2])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::Ok(Self {
+                    id: __0,
+                    balance: __1,
+                    kind: __2,
+                })
+            }
+        }
+    };
+    type __Wide = __rt::MessageType<
+        1,
+        10,
+        (
+            __rt::Copied<u128>,
+            __rt::Copied<i128>,
+            __rt::Items<i128, 8>,
+            __rt::Copied<Account>,
+        ),
+    >;
+    type __FindCall = __rt::MessageType<2, 3, (__rt::Copied<u32>, __rt::Copied<u128>)>;
+    type __FindResponse = __rt::MessageType<
+        3,
+        6,
+        (__rt::Copied<u32>, __rt::Copied<Account>),
+    >;
+    const __MESSAGES: [__rt::MessageInfo; 3] = __rt::numbered(
+        [
+            __Wide::info(
+                "wide",
+                "id: uint128, delta: int128, list: int128[n, 8], a: account",
+                "message wide(id:uint128,delta:int128,list:int128[;8],a:{id:uint128,balance:int128,kind:uint8})",
+            ),
+            __FindCall::call_info(
+                "find_call",
+                "id: uint128",
+                "rpc-call find_call(id:uint128)",
+            ),
+            __FindResponse::response_info(
+                "find_response",
+                "found: account",
+                "rpc-response find_response(found:{id:uint128,balance:int128,kind:uint8})",
+            ),
+        ],
+        [
+            110791929361127120429366315248374645068,
+            277555370808811268149252555495441845397,
+            47793005445972199280851862129166095783,
+        ],
+    );
+    /// Describes the interface `data`: its messages, and the digest that two ends must agree on.
+    pub const INTERFACE: &__rt::Interface = &__rt::Interface::new(
+        "data",
+        "data",
+        &__MESSAGES,
+        &__rt::limits(&__MESSAGES),
+    );
+    /// One end of a connection that speaks `data`.
+    ///
+    /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    impl<E: __rt::End> Binding<E> {
+        /// Sends `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_wide(
+            &self,
+            id: u128,
+            delta: i128,
+            list: &[i128],
+            a: Account,
+        ) -> __sent<'_, E> {
+            __Wide::tx(&self.0, (id, delta, list, a))
+        }
+        /// Sends `wide(uint128 id, int128 delta, int128 list[n, 8], account a)` once the binding is not busy.
+        pub fn send_wide<'a>(
+            &'a self,
+            id: u128,
+            delta: i128,
+            list: &'a [i128],
+            a: Account,
+        ) -> __rt::Sending<'a, E> {
+            __Wide::sending(&self.0, (id, delta, list, a))
+        }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
+        /// Receives the next `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`; the inbox keeps others.
+        pub fn recv_wide(
+            &self,
+        ) -> __rt::Receiving<'_, (u128, i128, __rt::Vec<i128>, Account), E> {
+            __Wide::recv(&self.0)
+        }
+        /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
+        pub fn shared(&self) -> Binding<__rt::Shared> {
+            Binding(self.0.shared())
+        }
+        /// Returns the process at the other end.
+        pub fn peer(&self) -> &__rt::Peer {
+            self.0.peer()
+        }
+        /// Returns the name of the driver.
+        pub fn driver(&self) -> &'static __rt::str {
+            self.0.driver()
+        }
+        /// Returns the reason why the binding ended, if it has.
+        pub fn ended(&self) -> __rt::Option<__rt::BindingError> {
+            self.0.ended()
+        }
+        /// Tears the binding down, without blocking. The peer receives what was accepted, and then `BindingError::Closed`.
+        pub fn teardown(&self) {
+            self.0.teardown();
+        }
+        /// Tears the binding down. The future completes when everything that was accepted is sent.
+        pub fn close(&self) -> __rt::Closing<E> {
+            self.0.close()
+        }
+        /// Returns true if a message would be accepted now.
+        pub fn can_send(&self) -> __rt::bool {
+            self.0.can_send()
+        }
+        /// Gives the binding another priority among the bindings of its waitset. Does nothing once the binding has ended.
+        pub fn set_priority(&self, priority: __rt::Priority) {
+            self.0.set_priority(priority);
+        }
+    }
+    type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
+    type __controlled = __rt::Result<(), __rt::ControlError>;
+    impl Binding {
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &__rt::Waitset,
+            callback: impl __rt::FnOnce(&__rt::Waitset) -> __rt::Outcome + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+        /// Returns the waitset that serves the binding, unless it is gone.
+        pub fn waitset(&self) -> __rt::Option<__rt::Waitset> {
+            self.0.0.waitset()
+        }
+        /// Moves the binding to another waitset of this thread. Fails if that cannot watch the channel.
+        pub fn change_waitset(&self, waitset: &__rt::Waitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
+        }
+        /// Executes a control operation. A driver ignores an operation that it has no use for.
+        pub fn control(&self, control: __rt::Control) -> __controlled {
+            self.0.0.control(control)
+        }
+    }
+    impl Binding<__rt::Shared> {
+        /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
+        pub fn register_send(
+            &self,
+            waitset: &__rt::SharedWaitset,
+            callback: impl __rt::FnOnce(
+                &__rt::SharedWaitset,
+            ) -> __rt::Outcome + __rt::Send + 'static,
+        ) -> __controlled {
+            self.0.0.register_send(waitset, callback)
+        }
+        /// Moves a binding of a `SharedWaitset` to another one. Fails if that cannot watch the channel, or the binding
+        /// belongs to one thread.
+        pub fn change_waitset(&self, waitset: &__rt::SharedWaitset) -> __controlled {
+            self.0.0.change_waitset(waitset)
+        }
+    }
+    #[automatically_derived]
+    impl __rt::AsRaw for Binding {
+        fn as_raw(&self) -> &__rt::RawBinding {
+            &self.0.0
+        }
+    }
+    /// What one end of `data` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait Rx<E: __rt::End = __rt::Local> {
+        /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
+        fn wide(
+            &mut self,
+            binding: &Binding<E>,
+            id: u128,
+            delta: i128,
+            list: &[i128],
+            a: Account,
+        );
+        /// Handles `rpc find(in uint128 id, out account found)`.
+        fn find(&mut self, binding: &Binding<E>, id: u128, reply: FindReply<E>);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    /// Handlers of `data` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct RxVtbl {
+        /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
+        pub wide: __closure<dyn __rt::FnMut(&Binding, u128, i128, &[i128], Account)>,
+        /// Handles `rpc find(in uint128 id, out account found)`.
+        pub find: __closure<dyn __rt::FnMut(&Binding, u128, FindReply)>,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
+    }
+    type __closure<F> = __rt::Option<__rt::Box<F>>;
+    #[automatically_derived]
+    impl __rt::Debug for RxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl Rx for RxVtbl {
+        fn wide(
+            &mut self,
+            binding: &Binding,
+            id: u128,
+            delta: i128,
+            list: &[i128],
+            a: Account,
+        ) {
+            match &mut self.wide {
+                __rt::Some(__handler) => __handler(binding, id, delta, list, a),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("wide")),
+            }
+        }
+        fn find(&mut self, binding: &Binding, id: u128, reply: FindReply) {
+            match &mut self.find {
+                __rt::Some(__handler) => __handler(binding, id, reply),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("find")),
+            }
+        }
+        fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
+            }
+        }
+    }
+    /// What handles the messages of `data`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>()
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, Binding, __R::__deliver)
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx + 'static> Handlers for __R {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    #[automatically_derived]
+    impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver<E: __rt::End, __R: Rx<E>>(
+        __rx: &mut __R,
+        __b: &Binding<E>,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            3 => return __FindResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => {
+                __Wide::deliver(
+                    __m,
+                    |(id, delta, list, a)| Rx::wide(__rx, __b, id, delta, &list, a),
+                )
+            }
+            2 => {
+                __FindCall::deliver_call(
+                    __m,
+                    &__b.0,
+                    3,
+                    |__reply, (__id, id)| Rx::find(__rx, __b, id, FindReply(__reply)),
+                )
+            }
+            __number => __rt::unknown_message(__number),
+        }
+    }
+    /// What one end of `data` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncRx {
+        /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
+        async fn wide(
+            &self,
+            binding: &Binding,
+            id: u128,
+            delta: i128,
+            list: __rt::Vec<i128>,
+            a: Account,
+        );
+        /// Handles `rpc find(in uint128 id, out account found)`.
+        async fn find(
+            &self,
+            binding: &Binding,
+            id: u128,
+        ) -> __rt::Result<Account, __rt::CallbackError>;
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &Binding, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+        }
+    }
+    fn __deliver_async<__R: AsyncRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &Binding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            3 => return __FindResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Wide::spawn(__m, __rx, __b, __R::wide),
+            2 => {
+                __FindCall::serve(
+                    __m,
+                    __rx,
+                    __b,
+                    __R::find,
+                    3,
+                    |__reply, found| { FindReply(__reply).send(found) },
+                )
+            }
+            __number => __rt::unknown_message(__number),
+        }
+    }
+    /// The reply that a caller of `rpc find(in uint128 id, out account found)` waits for.
+    ///
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    #[must_use = "a caller waits for the reply"]
+    #[__rt::derive(__rt::Debug)]
+    pub struct FindReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
+    impl<E: __rt::End> FindReply<E> {
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
+        /// that no reply will come, and the error handler of this end why.
+        #[inline]
+        pub fn send(self, found: Account) {
+            __FindResponse::reply((self.0.id(), found), self.0);
+        }
+        /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
+        #[must_use]
+        pub fn is_cancelled(&self) -> bool {
+            self.0.is_cancelled()
+        }
+        /// Completes when nobody waits for the reply any more.
+        pub fn cancelled(&mut self) -> __rt::Cancelled<'_, E> {
+            self.0.cancelled()
+        }
+    }
+    #[automatically_derived]
+    impl __rt::Reply for FindReply {
+        type Values = Account;
+        type Response = __FindResponse;
+    }
+    /// Calls the remote procedures of `data`.
+    ///
+    /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    impl<E: __rt::End> RpcClient<E> {
+        /// Calls `rpc find(in uint128 id, out account found)` and blocks until the reply has come.
+        ///
+        /// # Errors
+        /// If the call cannot be sent, or no reply will come; through a shared end, always in the thread of the binding's waitset. Capabilities that are given away with a call that fails are closed.
+        pub fn find(&self, id: u128) -> __rt::Result<Account, __rt::RpcError> {
+            let __id = self.0.0.next_call();
+            __FindCall::call::<E, FindReply>(&self.0.0, __id, (__id, id), self.1)
+        }
+        /// Makes the call of `find`: the result is a future.
+        pub fn find_async(&self, id: u128) -> __rt::Call<FindReply, E> {
+            let __id = self.0.0.next_call();
+            __FindCall::call_async(&self.0.0, __id, (__id, id), self.1)
+        }
+        /// Returns a client over a binding.
+        pub fn new(binding: &Binding<E>) -> Self {
+            Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
+        }
+        /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
+        #[must_use]
+        pub fn timeout(&self, timeout: __rt::Duration) -> Self {
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::For(timeout))
+        }
+        /// Returns a client whose calls end with an error if they are not done by then.
+        #[must_use]
+        pub fn deadline(&self, deadline: __rt::Instant) -> Self {
+            Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
+        }
+        /// Returns the binding.
+        pub fn binding(&self) -> &Binding<E> {
+            &self.0
+        }
+        /// Returns a client for any thread, which is `Send` and `Sync`.
+        pub fn shared(&self) -> RpcClient<__rt::Shared> {
+            RpcClient(self.0.shared(), self.1)
+        }
+    }
+    /// Any message of `data`, with all that it carries.
+    ///
+    /// Two messages are equal if they are the same words. A message with a capability equals none.
+    #[__rt::derive(__rt::Debug)]
+    pub enum Message {
+        /// `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`
+        Wide { id: u128, delta: i128, list: __rt::Vec<i128>, a: Account },
+        /// `find_call(uint128 id)`: the call of the rpc.
+        FindCall {
+            /// The number of the call.
+            __id: u32,
+            id: u128,
+        },
+        /// `find_response(account found)`: the response of the rpc.
+        FindResponse {
+            /// The number of the call.
+            id: u32,
+            found: Account,
+        },
+    }
+    #[automatically_derived]
+    impl __rt::MessageValue for Message {
+        const INTERFACE: &'static __rt::Interface = INTERFACE;
+        #[inline]
+        fn marshal(&self) -> __rt::Result<__rt::MessageBuffer, __rt::EncodeError> {
+            match self {
+                Self::Wide { id, delta, list, a } => {
+                    __Wide::encode(INTERFACE, (*id, *delta, list, *a))
+                }
+                Self::FindCall { __id, id } => {
+                    __FindCall::encode(INTERFACE, (*__id, *id))
+                }
+                Self::FindResponse { id, found } => {
+                    __FindResponse::encode(INTERFACE, (*id, *found))
+                }
+            }
+        }
+        #[inline]
+        fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
+            match __m.number {
+                1 => {
+                    __Wide::read(
+                        __m,
+                        |(id, delta, list, a)| Self::Wide { id, delta, list, a },
+                    )
+                }
+                2 => __FindCall::read(__m, |(__id, id)| Self::FindCall { __id, id }),
+                3 => {
+                    __FindResponse::read(
+                        __m,
+                        |(id, found)| Self::FindResponse { id, found },
+                    )
+                }
+                __number => __rt::unknown_message(__number),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl __rt::PartialEq for Message {
+        #[inline]
+        fn eq(&self, __other: &Self) -> bool {
+            __rt::same(self, __other)
+        }
+    }
+    /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
+    pub fn export<W: __rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
+    where
+        C: __rt::FnMut(&__rt::Peer) -> __rt::Result<X, __rt::Refusal>
+            + __rt::Connects<W::End, X>,
+        X: Handlers<W::End>,
+    {
+        __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
+    }
+    /// Connects to the service that `iref` names; `rx` handles what it sends.
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+        iref: __rt::Iref,
+        waitset: &W,
+        rx: X,
+    ) -> W::Bind<Binding<W::End>> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    }
+    /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
+    /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
+    pub fn over(
+        channel: __rt::Box<dyn __rt::Channel>,
+        waitset: &__rt::Waitset,
+        rx: impl Handlers,
+    ) -> __rt::io::Result<Binding> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+    }
+    /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
+    pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
+    where
+        S: __rt::FnMut() -> X + __rt::Send + 'static,
+        X: Handlers,
+    {
+        __rt::serve(name, INTERFACE, move || handlers().__deliver())
+    }
+    /// Connects to the service called `name`, once there is one, for any thread.
+    #[inline]
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+    }
+}
