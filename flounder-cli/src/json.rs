@@ -274,7 +274,11 @@ mod tests {
         let text = Value::Text("hé".into());
         round_trip("message m(s:string[64])", one(text), json!({ "s": "hé" }));
         round_trip("message m(n:int8)", one(Value::Signed(-3)), json!({ "n": -3 }));
-        round_trip("message m(n:uint64)", one(Value::Unsigned(u64::MAX.into())), json!({ "n": u64::MAX }));
+        round_trip(
+            "message m(n:uint64)",
+            one(Value::Unsigned(u64::MAX.into())),
+            json!({ "n": u64::MAX }),
+        );
         let (least, most) = (i128::MIN.to_string(), u128::MAX.to_string());
         round_trip("message m(n:int128)", one(Value::Signed(i128::MIN)), json!({ "n": least }));
         round_trip("message m(n:int128)", one(Value::Signed(-3)), json!({ "n": -3 }));

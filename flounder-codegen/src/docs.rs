@@ -88,7 +88,8 @@ pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
     }
 }
 
-fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
+/// The name of a type, as an interface spells it.
+pub(crate) fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
     match ty {
         Ty::Builtin(builtin) => builtin.name(),
         Ty::String { .. } => "string",

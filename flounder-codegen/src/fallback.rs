@@ -37,11 +37,13 @@ pub fn fallback(failure: Failure) -> TokenStream {
 fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
     let (allow, visibility, name) = (allow(), &module.visibility, &module.name.rust);
     let (broken, types) = (error_type(error), module.types.iter().map(unknown_type));
+    let constants = module.constants.iter().map(|name| unknown_constant(&name.rust, error));
     quote! {
         #allow
         #[allow(missing_docs)]
         #visibility mod #name {
             #broken
+            #(#constants)*
             #(#types)*
         }
     }
@@ -50,6 +52,8 @@ fn types(module: &SalvagedModule, error: &TokenStream) -> TokenStream {
 fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream {
     let (allow, visibility, name) = (allow(), &interface.visibility, &interface.name.rust);
     let (broken, types) = (error_type(error), interface.types.iter().map(unknown_type));
+    let constants = interface.constants.iter().filter(|name| name.rust != "INTERFACE");
+    let constants = constants.map(|name| unknown_constant(&name.rust, error));
     // A name that is taken is one of the errors.
     let own = ["RpcClient", "RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
     // With their parameter; that of `RpcClient` could not be found for a call of `new`.
@@ -78,6 +82,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
         #[allow(missing_docs)]
         #visibility mod #name {
             #broken
+            #(#constants)*
             #(#types)*
             #(#own)*
             pub trait Rx<E = ()> {
@@ -92,6 +97,10 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             pub fn connect<N>(_: N) -> __Unknown { loop {} }
         }
     }
+}
+
+fn unknown_constant(name: &Ident, error: &TokenStream) -> TokenStream {
+    quote!(pub const #name: __Unknown = #error;)
 }
 
 /// `__Unknown`: the projection of a trait over a constant that cannot be computed.

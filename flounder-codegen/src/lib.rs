@@ -77,12 +77,14 @@ fn type_module(module: &TypeModule, rt: &Rt) -> TokenStream {
     let (visibility, name) = (&module.visibility, &module.name.rust);
     let doc = docs::of(&[], &format!("Types shared by interfaces: `{}`.", module.name.idl));
     let (allow, import) = (allow(), rt.import());
+    let constants = types::constants(&module.constants, &types);
     let items = types::items(&types, rt);
     quote! {
         #doc
         #allow
         #visibility mod #name {
             #import
+            #constants
             #items
         }
     }
@@ -96,6 +98,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let attributes = &interface.attributes;
     let doc = docs::of(&interface.docs, &describe(interface));
     let (allow, import) = (allow(), rt.import());
+    let constants = types::constants(&interface.constants, &types);
     let types = types::items(&types, rt);
     let descriptor = descriptor::items(&messages);
     let binding = binding::items(&messages);
@@ -109,6 +112,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
         #allow
         #visibility mod #name {
             #import
+            #constants
             #types
             #descriptor
             #binding

@@ -1,6 +1,8 @@
 //! The declared types: structs, enumerations, arrays and aliases, each with its wire traits.
 
-use flounder_idl::model::{Builtin, DeclaredIn, Element, Field, Ty, TypeDef, TypeId, TypeKind};
+use flounder_idl::model::{
+    Builtin, Constant, DeclaredIn, Element, Field, Ty, TypeDef, TypeId, TypeKind,
+};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
@@ -213,6 +215,26 @@ pub(crate) fn items(types: &Types<'_>, rt: &Rt) -> TokenStream {
         }
     };
     types.defs.iter().zip(&types.facts).map(item).collect()
+}
+
+/// Every constant that the module declares or brings in.
+pub(crate) fn constants(constants: &[Constant], types: &Types<'_>) -> TokenStream {
+    let item = |constant: &Constant| {
+        let name = &constant.name.rust;
+        let (idl, value) = (&constant.name.idl, constant.value);
+        let written = docs::type_name(constant.ty, types.defs);
+        let doc = docs::of(&constant.docs, &format!("`const {written} {idl} = {value};`"));
+        match &constant.declared_in {
+            DeclaredIn::Module(path) => quote!(#doc pub use #path::#name;),
+            _ => {
+                let (doc, ty) = (head(doc, &constant.name), types.owned(constant.ty));
+                let minus = (value < 0).then(|| quote!(-));
+                let value = proc_macro2::Literal::u128_unsuffixed(value.unsigned_abs());
+                quote!(#doc pub const #name: #ty = #minus #value;)
+            }
+        }
+    };
+    constants.iter().map(item).collect()
 }
 
 fn declared(def: &TypeDef, facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStream {

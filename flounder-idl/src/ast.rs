@@ -143,8 +143,32 @@ pub enum Decl {
     Import(Import),
     /// `alias`, `typedef`, `use`
     Type(TypeDecl),
+    /// `const`
+    Const(Const),
     /// `message`, `call`, `response`, `rpc`
     Message(Message),
+}
+
+/// `const type name = value;`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Const {
+    /// Doc comments, attributes and visibility.
+    pub attrs: Attrs,
+    /// Name of the type.
+    pub ty: Name,
+    /// The name.
+    pub name: Name,
+    /// The value.
+    pub value: Int,
+}
+
+/// A length or a maximum in brackets: a number, or the name of a constant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Size {
+    /// A number.
+    Int(Int),
+    /// The name of a constant.
+    Const(Name),
 }
 
 /// The declaration of a type.
@@ -168,7 +192,7 @@ pub enum TypeDeclKind {
     /// `typedef enum { .. } name;`
     Enum(Vec<Element>),
     /// `typedef element name[length];`
-    Array(Name, Int),
+    Array(Name, Size),
     /// `typedef old name;`
     Named(Name),
     /// `use path as name;`
@@ -215,8 +239,8 @@ pub enum Suffix {
     None,
     /// `[bound]`
     Bound(Int),
-    /// `[length]` or `[length, max]`
-    Dynamic(Name, Option<Int>),
+    /// `[length]` or `[length, max]`; `[bound]` if the name is that of a constant.
+    Dynamic(Name, Option<Size>),
 }
 
 /// A message or an rpc.

@@ -9,7 +9,9 @@ use std::collections::hash_map::Entry as MapEntry;
 use crate::ast::{Decl, Direction, Suffix, TypeDeclKind, Word};
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
 use crate::model::{self, MAX_MESSAGES};
-use crate::names::{self, GENERATED_CLIENT, GENERATED_HANDLERS, GENERATED_TYPES};
+use crate::names::{
+    self, GENERATED_CLIENT, GENERATED_CONSTANTS, GENERATED_HANDLERS, GENERATED_TYPES,
+};
 use crate::resolve::{Interface, Meaning, Message, Resolved};
 use crate::{ast, model::Ty};
 
@@ -164,7 +166,7 @@ fn check_modules(unit: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Types must precede messages.
+/// Types and constants must precede messages.
 fn check_order(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut message = None;
     for decl in &interface.ast.body {
@@ -174,6 +176,7 @@ fn check_order(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
                 continue;
             }
             (Decl::Type(decl), Some(_)) => (decl.name.place, "a type"),
+            (Decl::Const(decl), Some(_)) => (decl.name.place, "a constant"),
             (Decl::Import(import), Some(_)) => (import.place, "an import"),
             _ => continue,
         };
@@ -298,7 +301,9 @@ fn check_args(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
             for arg in args.filter(|arg| arg.direction.unwrap_or(Direction::In) == direction) {
                 let rust = names::value_text(&arg.name, &arg.attrs).to_owned();
                 names.add(Code::DuplicateArgument, "the argument", &arg.name, rust);
-                if let Suffix::Dynamic(length, _) = &arg.suffix {
+                if let Suffix::Dynamic(length, _) = &arg.suffix
+                    && interface.scope.constant(&length.text).is_none()
+                {
                     names.add(Code::DuplicateArgument, "the argument", length, length.text.clone());
                 }
             }
@@ -377,7 +382,7 @@ fn canonical_length(interface: &Interface<'_>, message: &Message<'_>) -> u64 {
         .fold(64, u64::saturating_add)
 }
 
-/// Types must not have the names of generated items.
+/// Types and constants must not have the names of generated items.
 fn check_type_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut replies: HashMap<String, &ast::Name> = HashMap::new();
     for message in interface
@@ -388,6 +393,14 @@ fn check_type_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     {
         let rust = names::camel(names::value_text(&message.name, &message.attrs));
         replies.insert(format!("{rust}Reply"), &message.name);
+    }
+    for (_, constant) in &interface.scope.constants {
+        let (idl, rust) = (&constant.name.idl, constant.name.rust.to_string());
+        if GENERATED_CONSTANTS.contains(&rust.as_str()) {
+            let place = interface.scope.entries[idl].place;
+            let name = ast::Name { text: idl.clone(), place };
+            diagnostics.push(generated(&name, &rust, "a constant"));
+        }
     }
     for idl in &interface.scope.order {
         let entry = interface.scope.entries[idl];

@@ -109,7 +109,7 @@ codes! {
     /// Two interfaces or modules with one name.
     DuplicateModule = "duplicate-module",
 
-    /// Two types of one name.
+    /// Two types or constants of one name.
     DuplicateType = "duplicate-type",
     /// Two fields of one name.
     DuplicateField = "duplicate-field",
@@ -128,6 +128,16 @@ codes! {
     UnknownType = "unknown-type",
     /// A type that is declared after its use.
     UseBeforeDeclaration = "use-before-declaration",
+    /// A constant of another type than an integer.
+    ConstantType = "constant-type",
+    /// A constant whose value its type does not have.
+    ConstantRange = "constant-range",
+    /// A constant that is not called in capitals.
+    ConstantName = "constant-name",
+    /// A name in brackets that is that of no constant.
+    UnknownConstant = "unknown-constant",
+    /// The length of a dynamic array is called as a constant.
+    LengthIsConstant = "length-is-constant",
     /// A type that contains itself.
     RecursiveType = "recursive-type",
     /// `alias` of something other than a builtin type.

@@ -42,6 +42,7 @@ fn half(message: &ast::Message, suffix: &str) -> Name {
 
 fn interface(interface: resolve::Interface<'_>) -> Interface {
     let resolve::Interface { ast, scope, messages: declared } = interface;
+    let constants = scope.constants.into_iter().map(|(_, constant)| constant).collect();
     let types = scope.types;
     let (mut messages, mut rpcs) = (Vec::new(), Vec::new());
     for declared in &declared {
@@ -92,6 +93,7 @@ fn interface(interface: resolve::Interface<'_>) -> Interface {
         description: ast.description.clone().unwrap_or_else(|| ast.name.text.clone()),
         docs: ast.attrs.docs.clone(),
         types,
+        constants,
         messages,
         rpcs,
     }

@@ -32,6 +32,8 @@ pub struct TypeModule {
     pub visibility: TokenStream,
     /// Types in order of declaration.
     pub types: Vec<TypeDef>,
+    /// Constants in order of declaration.
+    pub constants: Vec<Constant>,
 }
 
 /// One interface.
@@ -50,6 +52,8 @@ pub struct Interface {
     /// Every type the interface can name, in declaration order. A [`TypeId`] indexes it. Types that come from
     /// elsewhere ([`TypeDef::declared_in`]) are referred to and not generated here.
     pub types: Vec<TypeDef>,
+    /// Every constant the interface can name, in declaration order; those that come from elsewhere are referred to.
+    pub constants: Vec<Constant>,
     /// Messages on the wire after expansion of rpcs; `messages[i].number == i + 1`.
     pub messages: Vec<Message>,
     /// Remote procedures, in declaration order.
@@ -87,7 +91,22 @@ pub struct TypeDef {
     pub traits: Traits,
 }
 
-/// Module that declares the Rust type of a [`TypeDef`].
+/// `const ty name = value;`
+#[derive(Debug, Clone)]
+pub struct Constant {
+    /// `name.rust` is as written.
+    pub name: Name,
+    /// Doc comment lines.
+    pub docs: Vec<String>,
+    /// Type of the value: a builtin integer, or a name for one.
+    pub ty: Ty,
+    /// The value, which its type can hold.
+    pub value: i128,
+    /// Module that declares the Rust constant.
+    pub declared_in: DeclaredIn,
+}
+
+/// Module that declares the Rust type of a [`TypeDef`], or a [`Constant`].
 #[derive(Debug, Clone)]
 pub enum DeclaredIn {
     /// The module of this interface (or of this [`TypeModule`]).
@@ -216,6 +235,25 @@ pub enum Builtin {
 }
 
 impl Builtin {
+    /// Returns the least and the most value of an integer, as far as an `i128` holds them; `None` for other types.
+    #[must_use]
+    pub const fn range(self) -> Option<(i128, i128)> {
+        Some(match self {
+            Self::Char | Self::U8 => (0, u8::MAX as i128),
+            Self::U16 => (0, u16::MAX as i128),
+            Self::U32 => (0, u32::MAX as i128),
+            Self::U64 | Self::Usize => (0, u64::MAX as i128),
+            Self::U128 => (0, i128::MAX),
+            Self::I8 => (i8::MIN as i128, i8::MAX as i128),
+            Self::I16 => (i16::MIN as i128, i16::MAX as i128),
+            Self::I32 => (i32::MIN as i128, i32::MAX as i128),
+            Self::I64 | Self::Isize => (i64::MIN as i128, i64::MAX as i128),
+            Self::I128 => (i128::MIN, i128::MAX),
+            Self::Bool | Self::F32 | Self::F64 => return None,
+            Self::Iref | Self::Errval | Self::Cap | Self::GiveAwayCap => return None,
+        })
+    }
+
     /// Returns the name that canonical forms and documentation use, one of the type's names in the language.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -10,6 +10,9 @@ use crate::{model, token};
 pub const GENERATED_TYPES: &[&str] =
     &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message", "AsyncRx", "Handlers"];
 
+/// Names of the constants in every generated module.
+pub const GENERATED_CONSTANTS: &[&str] = &["INTERFACE"];
+
 /// Names of the methods that every generated receive trait has.
 pub const GENERATED_HANDLERS: &[&str] = &["error"];
 

@@ -96,6 +96,11 @@ impl Printer {
         match decl {
             Decl::Import(import) => self.import(import),
             Decl::Type(decl) => self.type_decl(decl),
+            Decl::Const(constant) => {
+                self.attrs(&constant.attrs);
+                let Const { ty, name, value, .. } = constant;
+                self.line(format_args!("const {} {} = {};", ty.text, name.text, int(value)));
+            }
             Decl::Message(message) => self.message(message),
         }
     }
@@ -115,7 +120,7 @@ impl Printer {
             TypeDeclKind::Alias(target) => self.line(format_args!("alias {name} {};", target.text)),
             TypeDeclKind::Named(old) => self.line(format_args!("typedef {} {name};", old.text)),
             TypeDeclKind::Array(elem, length) => {
-                self.line(format_args!("typedef {} {name}[{}];", elem.text, int(length)));
+                self.line(format_args!("typedef {} {name}[{}];", elem.text, size(length)));
             }
             TypeDeclKind::Use(path) => self.line(format_args!("use {} as {name};", path.stream)),
             TypeDeclKind::Struct(fields) => {
@@ -184,7 +189,7 @@ fn arg(arg: &Arg) -> String {
         Suffix::None => String::new(),
         Suffix::Bound(bound) => format!("[{}]", int(bound)),
         Suffix::Dynamic(length, None) => format!("[{}]", length.text),
-        Suffix::Dynamic(length, Some(max)) => format!("[{}, {}]", length.text, int(max)),
+        Suffix::Dynamic(length, Some(max)) => format!("[{}, {}]", length.text, size(max)),
     };
     format!("{direction}{} {}{suffix}", arg.ty.text, arg.name.text)
 }
@@ -198,6 +203,13 @@ fn param((name, value): &(Name, Value)) -> String {
 
 fn int(int: &Int) -> String {
     format!("{}{}", if int.negative { "-" } else { "" }, int.value.unwrap_or(0))
+}
+
+fn size(size: &Size) -> String {
+    match size {
+        Size::Int(number) => int(number),
+        Size::Const(name) => name.text.clone(),
+    }
 }
 
 /// Returns a string literal with the escapes that the lexer reads.

@@ -32,6 +32,8 @@ pub struct SalvagedInterface {
     pub messages: Vec<SalvagedMessage>,
     /// Types declared in the interface, without aliases.
     pub types: Vec<SalvagedType>,
+    /// Constants declared in the interface.
+    pub constants: Vec<Name>,
 }
 
 /// The parsed part of a module of types.
@@ -43,6 +45,8 @@ pub struct SalvagedModule {
     pub visibility: TokenStream,
     /// The types.
     pub types: Vec<SalvagedType>,
+    /// The constants.
+    pub constants: Vec<Name>,
 }
 
 /// A type whose name is known.
@@ -80,6 +84,7 @@ pub(crate) fn salvage(unit: &Unit, files: Vec<PathBuf>) -> Salvage {
                         name,
                         visibility,
                         types: declared(&types.body),
+                        constants: constants(&types.body),
                     });
                 }
             }
@@ -92,6 +97,7 @@ pub(crate) fn salvage(unit: &Unit, files: Vec<PathBuf>) -> Salvage {
                         visibility,
                         messages,
                         types,
+                        constants: constants(&interface.body),
                     });
                 }
             }
@@ -114,7 +120,7 @@ fn messages(body: &[Decl]) -> Vec<SalvagedMessage> {
     let mut seen = HashSet::new();
     let messages = body.iter().filter_map(|decl| match decl {
         Decl::Message(message) => Some(message),
-        Decl::Import(_) | Decl::Type(_) => None,
+        Decl::Import(_) | Decl::Type(_) | Decl::Const(_) => None,
     });
     messages
         .filter_map(|message| {
@@ -138,6 +144,15 @@ fn declared(body: &[Decl]) -> Vec<SalvagedType> {
         _ => None,
     });
     types.filter_map(|decl| declared_type(decl, &mut seen)).collect()
+}
+
+fn constants(body: &[Decl]) -> Vec<Name> {
+    let mut seen = HashSet::new();
+    let names = body.iter().filter_map(|decl| match decl {
+        Decl::Const(decl) => usable(&names::value(&decl.name, &decl.attrs)),
+        _ => None,
+    });
+    names.filter(|name| seen.insert(name.rust.to_string())).collect()
 }
 
 fn declared_type(decl: &TypeDecl, seen: &mut HashSet<String>) -> Option<SalvagedType> {

@@ -203,6 +203,38 @@ fn types_of_every_form() {
 }
 
 #[test]
+fn constants_are_lengths_and_maxima() {
+    let unit = compile(
+        "types limits { typedef uint32 count; const count MOST = 0x10; };
+         interface t {
+            const i64 LEAST = -3;
+            #[rust_name = \"CELLS\"] const uint8 cells = 4;
+            typedef uint8 row[cells];
+            typedef struct { string name[MOST]; row r; } s;
+            message m(string a[cells], uint32 b[n, MOST], s c, uint8 MOST, bulk d[MOST]);
+            message n(uint32 const, uint32 LEAST);
+         };",
+    );
+    let interface = &unit.interfaces[0];
+    assert_eq!(
+        canonical(interface),
+        [
+            "message m(a:string[4],b:uint32[;16],c:{name:string[16],r:[uint8;4]},MOST:uint8,d:bulk[16])",
+            "message n(const:uint32,LEAST:uint32)",
+        ]
+    );
+    let constants: Vec<_> = interface
+        .constants
+        .iter()
+        .map(|constant| (constant.name.rust.to_string(), constant.value))
+        .collect();
+    assert_eq!(constants, [("MOST".into(), 16), ("LEAST".into(), -3), ("CELLS".into(), 4)]);
+    assert!(matches!(interface.constants[0].declared_in, DeclaredIn::Module(_)));
+    assert!(matches!(interface.constants[1].declared_in, DeclaredIn::Here));
+    assert_eq!(unit.modules[0].constants.len(), 1);
+}
+
+#[test]
 fn words_of_the_language_and_of_rust_are_names() {
     let interface = interface(
         "interface type {

@@ -316,7 +316,7 @@ error[unknown-declaration]: expected a declaration, found `event`
   |
 1 | interface t { event m(); message n(); };
   |               ^^^^^
-  = help: a declaration begins with `import`, `alias`, `typedef`, `message`, `call`, `response` or `rpc`
+  = help: a declaration begins with `import`, `alias`, `typedef`, `const`, `message`, `call`, `response` or `rpc`
 ",
     ),
     (
@@ -514,7 +514,7 @@ error[not-a-type]: expected the declaration of a type, found `message`
   |
 2 | message m();
   | ^^^^^^^
-  = help: shared types are declared with `alias`, `typedef` and `import` only
+  = help: shared types are declared with `alias`, `typedef`, `const` and `import` only
 ",
     ),
     (
@@ -526,7 +526,7 @@ error[not-a-type]: expected the declaration of a type, found `message`
   |
 1 | types x { message m(); }; interface t { message m(); };
   |           ^^^^^^^
-  = help: shared types are declared with `alias`, `typedef` and `import` only
+  = help: shared types are declared with `alias`, `typedef`, `const` and `import` only
 ",
     ),
     (
@@ -1096,6 +1096,172 @@ error[alias-of-type]: `a` is not a builtin type
   |                                      ^
   = note: `alias` renames builtin types only
   = help: write `typedef a b;`
+",
+    ),
+    (
+        "constant-type",
+        r"interface t { const double HALF = 1; message m(); };",
+        r"
+error[constant-type]: a constant of the type `double`
+  --> t.if:1:21
+  |
+1 | interface t { const double HALF = 1; message m(); };
+  |                     ^^^^^^
+  = help: constants are integers: `uint8`, `int32`, `size`, ..
+
+",
+    ),
+    (
+        "constant-range",
+        r"interface t { const uint8 MANY = 256; message m(); };",
+        r"
+error[constant-range]: 256 does not fit into `uint8`
+  --> t.if:1:34
+  |
+1 | interface t { const uint8 MANY = 256; message m(); };
+  |                                  ^^^
+  = help: choose a number from 0 to 255, or another type
+
+",
+    ),
+    (
+        "constant-range",
+        r"interface t { const int8 FEW = -129; message m(); };",
+        r"
+error[constant-range]: -129 does not fit into `int8`
+  --> t.if:1:33
+  |
+1 | interface t { const int8 FEW = -129; message m(); };
+  |                                 ^^^
+  = help: choose a number from -128 to 127, or another type
+
+",
+    ),
+    (
+        "constant-name",
+        r"interface t { const uint8 many = 3; message m(uint8 x[n, many]); };",
+        r"
+error[constant-name]: the constant `many` is not in capitals
+  --> t.if:1:27
+  |
+1 | interface t { const uint8 many = 3; message m(uint8 x[n, many]); };
+  |                           ^^^^
+  = help: call it `MANY`
+
+",
+    ),
+    (
+        "unknown-constant",
+        r"interface t { message m(uint8 x[n, MOST]); };",
+        r"
+error[unknown-constant]: `MOST` is no constant
+  --> t.if:1:36
+  |
+1 | interface t { message m(uint8 x[n, MOST]); };
+  |                                    ^^^^
+  = help: write a number, or declare `const uint32 MOST = ..;` above
+
+",
+    ),
+    (
+        "length-is-constant",
+        r"interface t { const size MOST = 3; message m(uint8 x[MOST, 9]); };",
+        r"
+error[length-is-constant]: the length `MOST` is called as a constant
+  --> t.if:1:54
+  |
+1 | interface t { const size MOST = 3; message m(uint8 x[MOST, 9]); };
+  |                                                      ^^^^ expected a name for the length
+  = help: a dynamic array of at most `MOST` elements is `[n, MOST]`
+
+",
+    ),
+    (
+        "unknown-type",
+        r"interface t { const size MOST = 3; message m(MOST x); };",
+        r"
+error[unknown-type]: `MOST` is a constant, not a type
+  --> t.if:1:46
+  |
+1 | interface t { const size MOST = 3; message m(MOST x); };
+  |                                              ^^^^
+  = help: name a type
+
+",
+    ),
+    (
+        "bad-bound",
+        r"interface t { const size MOST = 0; message m(string x[MOST]); };",
+        r"
+error[bad-bound]: the maximum number of bytes of a string is out of range
+  --> t.if:1:55
+  |
+1 | interface t { const size MOST = 0; message m(string x[MOST]); };
+  |                                                       ^^^^
+  = help: choose a number from 1 to 16777216
+
+",
+    ),
+    (
+        "generated-name",
+        r"interface t { const size INTERFACE = 0; message m(); };",
+        r#"
+error[generated-name]: `INTERFACE` would be `INTERFACE` in Rust, which is a constant of the generated module
+  --> t.if:1:26
+  |
+1 | interface t { const size INTERFACE = 0; message m(); };
+  |                          ^^^^^^^^^
+  = help: write `#[rust_name = ".."]` before it, or rename it
+
+"#,
+    ),
+    (
+        "duplicate-type",
+        r"interface t { typedef uint8 MOST; const size MOST = 1; message m(); };",
+        r"
+error[duplicate-type]: `MOST` is declared twice
+  --> t.if:1:46
+  |
+1 | interface t { typedef uint8 MOST; const size MOST = 1; message m(); };
+  |                                              ^^^^ declared again
+note: first declared here
+  --> t.if:1:29
+  |
+1 | interface t { typedef uint8 MOST; const size MOST = 1; message m(); };
+  |                             ----
+  = help: rename one of them
+
+",
+    ),
+    (
+        "name-collision",
+        r#"interface t { const size A = 1; #[rust_name = "A"] const size B = 1; message m(); };"#,
+        r#"
+error[name-collision]: `A` and `B` are both `A` in Rust
+  --> t.if:1:63
+  |
+1 | terface t { const size A = 1; #[rust_name = "A"] const size B = 1; message m(); };
+  |                                                             ^
+  = help: write `#[rust_name = ".."]` before one of them
+
+"#,
+    ),
+    (
+        "type-after-message",
+        r"interface t { message m(); const size MOST = 1; };",
+        r"
+error[type-after-message]: a constant after a message
+  --> t.if:1:39
+  |
+1 | interface t { message m(); const size MOST = 1; };
+  |                                       ^^^^
+note: the first message
+  --> t.if:1:23
+  |
+1 | interface t { message m(); const size MOST = 1; };
+  |                       -
+  = help: move it above the first message
+
 ",
     ),
     (

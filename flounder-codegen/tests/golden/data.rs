@@ -1,9 +1,25 @@
+/// Types shared by interfaces: `limits`.
+#[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
+#[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
+#[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
+pub mod limits {
+    use ::flounder::__private as __rt;
+    /// The most entries of a list.
+    pub const MAX_LIST: usize = 8;
+}
 /// The interface `data`.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
 #[allow(private_interfaces, async_fn_in_trait, non_camel_case_types, non_snake_case)]
 #[allow(long_running_const_eval, missing_docs, unused_imports, unused_qualifications)]
 pub mod data {
     use ::flounder::__private as __rt;
+    /// The most entries of a list.
+    pub use super::limits::MAX_LIST;
+    /// `const uint8 ROW = 4;`
+    pub const ROW: u8 = 4;
+    /// `const int64 LEAST = -1000;`
+    #[doc(alias = "LEAST")]
+    pub const LEAST_BALANCE: i64 = -1000;
     /// `typedef struct { .. } account;`
     #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
     #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
@@ -60,6 +76,8 @@ pub mod data {
             }
         }
     };
+    /// `typedef .. row[4];`
+    pub type Row = [u32; 4];
     type __Wide = __rt::MessageType<
         1,
         10,
@@ -70,18 +88,24 @@ pub mod data {
             __rt::Copied<Account>,
         ),
     >;
-    type __FindCall = __rt::MessageType<2, 3, (__rt::Copied<u32>, __rt::Copied<u128>)>;
+    type __Limited = __rt::MessageType<2, 3, (__rt::Text<4>, __rt::Lent<Row>)>;
+    type __FindCall = __rt::MessageType<3, 3, (__rt::Copied<u32>, __rt::Copied<u128>)>;
     type __FindResponse = __rt::MessageType<
-        3,
+        4,
         6,
         (__rt::Copied<u32>, __rt::Copied<Account>),
     >;
-    const __MESSAGES: [__rt::MessageInfo; 3] = __rt::numbered(
+    const __MESSAGES: [__rt::MessageInfo; 4] = __rt::numbered(
         [
             __Wide::info(
                 "wide",
                 "id: uint128, delta: int128, list: int128[n, 8], a: account",
                 "message wide(id:uint128,delta:int128,list:int128[;8],a:{id:uint128,balance:int128,kind:uint8})",
+            ),
+            __Limited::info(
+                "limited",
+                "name: string[4], r: row",
+                "message limited(name:string[4],r:[uint32;4])",
             ),
             __FindCall::call_info(
                 "find_call",
@@ -96,6 +120,7 @@ pub mod data {
         ],
         [
             110791929361127120429366315248374645068,
+            218313110226348063869052350542922587405,
             277555370808811268149252555495441845397,
             47793005445972199280851862129166095783,
         ],
@@ -136,6 +161,21 @@ pub mod data {
         ) -> __rt::Sending<'a, E> {
             __Wide::sending(&self.0, (id, delta, list, a))
         }
+        /// Sends `limited(string name, row r)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_limited(&self, name: &str, r: &Row) -> __sent<'_, E> {
+            __Limited::tx(&self.0, (name, r))
+        }
+        /// Sends `limited(string name, row r)` once the binding is not busy.
+        pub fn send_limited<'a>(
+            &'a self,
+            name: &'a str,
+            r: &'a Row,
+        ) -> __rt::Sending<'a, E> {
+            __Limited::sending(&self.0, (name, r))
+        }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
             self.0.send_message(message)
@@ -153,6 +193,10 @@ pub mod data {
             &self,
         ) -> __rt::Receiving<'_, (u128, i128, __rt::Vec<i128>, Account), E> {
             __Wide::recv(&self.0)
+        }
+        /// Receives the next `limited(string name, row r)`; the inbox keeps others.
+        pub fn recv_limited(&self) -> __rt::Receiving<'_, (__rt::String, Row), E> {
+            __Limited::recv(&self.0)
         }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
         pub fn shared(&self) -> Binding<__rt::Shared> {
@@ -247,6 +291,8 @@ pub mod data {
             list: &[i128],
             a: Account,
         );
+        /// Handles `limited(string name, row r)`.
+        fn limited(&mut self, binding: &Binding<E>, name: &str, r: Row);
         /// Handles `rpc find(in uint128 id, out account found)`.
         fn find(&mut self, binding: &Binding<E>, id: u128, reply: FindReply<E>);
         /// Something went wrong with the binding. Left alone, it is logged.
@@ -261,6 +307,8 @@ pub mod data {
     pub struct RxVtbl {
         /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
         pub wide: __closure<dyn __rt::FnMut(&Binding, u128, i128, &[i128], Account)>,
+        /// Handles `limited(string name, row r)`.
+        pub limited: __closure<dyn __rt::FnMut(&Binding, &str, Row)>,
         /// Handles `rpc find(in uint128 id, out account found)`.
         pub find: __closure<dyn __rt::FnMut(&Binding, u128, FindReply)>,
         /// Something went wrong with the binding. Without it, the error is logged.
@@ -286,6 +334,12 @@ pub mod data {
             match &mut self.wide {
                 __rt::Some(__handler) => __handler(binding, id, delta, list, a),
                 __rt::None => Rx::error(self, binding, __rt::no_handler("wide")),
+            }
+        }
+        fn limited(&mut self, binding: &Binding, name: &str, r: Row) {
+            match &mut self.limited {
+                __rt::Some(__handler) => __handler(binding, name, r),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("limited")),
             }
         }
         fn find(&mut self, binding: &Binding, id: u128, reply: FindReply) {
@@ -337,7 +391,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            3 => return __FindResponse::answer(&__b.0, __m),
+            4 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -347,11 +401,12 @@ pub mod data {
                     |(id, delta, list, a)| Rx::wide(__rx, __b, id, delta, &list, a),
                 )
             }
-            2 => {
+            2 => __Limited::deliver(__m, |(name, r)| Rx::limited(__rx, __b, name, r)),
+            3 => {
                 __FindCall::deliver_call(
                     __m,
                     &__b.0,
-                    3,
+                    4,
                     |__reply, (__id, id)| Rx::find(__rx, __b, id, FindReply(__reply)),
                 )
             }
@@ -373,6 +428,8 @@ pub mod data {
             list: __rt::Vec<i128>,
             a: Account,
         );
+        /// Handles `limited(string name, row r)`.
+        async fn limited(&self, binding: &Binding, name: __rt::String, r: Row);
         /// Handles `rpc find(in uint128 id, out account found)`.
         async fn find(
             &self,
@@ -396,18 +453,19 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            3 => return __FindResponse::answer(&__b.0, __m),
+            4 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => __Wide::spawn(__m, __rx, __b, __R::wide),
-            2 => {
+            2 => __Limited::spawn(__m, __rx, __b, __R::limited),
+            3 => {
                 __FindCall::serve(
                     __m,
                     __rx,
                     __b,
                     __R::find,
-                    3,
+                    4,
                     |__reply, found| { FindReply(__reply).send(found) },
                 )
             }
@@ -491,6 +549,8 @@ pub mod data {
     pub enum Message {
         /// `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`
         Wide { id: u128, delta: i128, list: __rt::Vec<i128>, a: Account },
+        /// `limited(string name, row r)`
+        Limited { name: __rt::String, r: Row },
         /// `find_call(uint128 id)`: the call of the rpc.
         FindCall {
             /// The number of the call.
@@ -513,6 +573,7 @@ pub mod data {
                 Self::Wide { id, delta, list, a } => {
                     __Wide::encode(INTERFACE, (*id, *delta, list, *a))
                 }
+                Self::Limited { name, r } => __Limited::encode(INTERFACE, (name, r)),
                 Self::FindCall { __id, id } => {
                     __FindCall::encode(INTERFACE, (*__id, *id))
                 }
@@ -530,8 +591,9 @@ pub mod data {
                         |(id, delta, list, a)| Self::Wide { id, delta, list, a },
                     )
                 }
-                2 => __FindCall::read(__m, |(__id, id)| Self::FindCall { __id, id }),
-                3 => {
+                2 => __Limited::read(__m, |(name, r)| Self::Limited { name, r }),
+                3 => __FindCall::read(__m, |(__id, id)| Self::FindCall { __id, id }),
+                4 => {
                     __FindResponse::read(
                         __m,
                         |(id, found)| Self::FindResponse { id, found },

@@ -223,14 +223,7 @@ impl<'a> Check<'a, '_> {
 
     /// Returns the builtin type that a type is a name for.
     fn builtin(&self, ty: Ty) -> Option<Builtin> {
-        match ty {
-            Ty::Builtin(builtin) => Some(builtin),
-            Ty::Named(id) => match self.scope.types[id.0].kind {
-                TypeKind::Alias(old) => self.builtin(old),
-                _ => None,
-            },
-            Ty::String { .. } | Ty::Bulk { .. } => None,
-        }
+        self.scope.builtin(ty)
     }
 
     fn unknown_argument(&mut self, name: &Name) {

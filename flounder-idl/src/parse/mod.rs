@@ -181,7 +181,14 @@ impl<'a> Parser<'a> {
             Kind::Ident(word) => {
                 matches!(
                     word.as_str(),
-                    "import" | "alias" | "typedef" | "use" | "interface" | "types" | "pub"
+                    "import"
+                        | "alias"
+                        | "typedef"
+                        | "const"
+                        | "use"
+                        | "interface"
+                        | "types"
+                        | "pub"
                 ) || message::word(word).is_some()
             }
             _ => false,
@@ -379,6 +386,7 @@ impl<'a> Parser<'a> {
             "import",
             "alias",
             "typedef",
+            "const",
             "use",
             "message",
             "call",
@@ -400,6 +408,7 @@ impl<'a> Parser<'a> {
             }
             "alias" => self.alias(attrs).map(|alias| Some(Decl::Type(alias))),
             "typedef" => self.typedef(attrs).map(|typedef| typedef.map(Decl::Type)),
+            "const" => self.constant(attrs).map(|constant| Some(Decl::Const(constant))),
             "use" => self.use_type(attrs).map(|used| used.map(Decl::Type)),
             word if message::word(word).is_some() => self.message(attrs, scope),
             _ => Err(self.unknown_declaration(scope)),
@@ -415,12 +424,12 @@ impl<'a> Parser<'a> {
             Scope::Interface => (
                 Code::UnknownDeclaration,
                 format!("expected a declaration, found {found}"),
-                "a declaration begins with `import`, `alias`, `typedef`, `message`, `call`, `response` or `rpc`",
+                "a declaration begins with `import`, `alias`, `typedef`, `const`, `message`, `call`, `response` or `rpc`",
             ),
             Scope::Types | Scope::File => (
                 Code::NotAType,
                 format!("expected the declaration of a type, found {found}"),
-                "shared types are declared with `alias`, `typedef` and `import` only",
+                "shared types are declared with `alias`, `typedef`, `const` and `import` only",
             ),
         };
         let diagnostic = Diagnostic::new(code, self.place(), message).help(help);

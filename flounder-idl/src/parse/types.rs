@@ -21,6 +21,17 @@ impl Parser<'_> {
         })
     }
 
+    /// `const type name = value;`
+    pub(super) fn constant(&mut self, attrs: Attrs) -> Parse<Const> {
+        self.next();
+        let ty = self.reference("the type of the constant")?;
+        let name = self.name("the name of the constant")?;
+        self.expect(&Kind::Punct('='))?;
+        let value = self.int("a number")?;
+        self.semicolon("the constant")?;
+        Ok(Const { attrs, ty, name, value })
+    }
+
     /// `typedef ..;`
     pub(super) fn typedef(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
         self.next();
@@ -125,7 +136,7 @@ impl Parser<'_> {
         let old = self.reference("a type")?;
         let name = self.name("the new name")?;
         let kind = if self.eat(&Kind::Open('[')) {
-            let length = self.int("the length of the array")?;
+            let length = self.size("the length of the array")?;
             self.expect(&Kind::Close(']'))?;
             TypeDeclKind::Array(old, length)
         } else {
@@ -190,7 +201,7 @@ impl Parser<'_> {
                 Kind::Ident(_) => {
                     let length = self.name("the name of the length")?;
                     let max = if self.eat(&Kind::Punct(',')) {
-                        Some(self.int("the maximum")?)
+                        Some(self.size("the maximum")?)
                     } else {
                         None
                     };
@@ -203,6 +214,14 @@ impl Parser<'_> {
             self.expect(&Kind::Close(']'))?;
         }
         Ok(Arg { attrs, direction, ty, name, suffix })
+    }
+
+    /// Parses a number or the name of a constant.
+    fn size(&mut self, what: &str) -> Parse<Size> {
+        match self.kind() {
+            Kind::Ident(_) => self.reference(what).map(Size::Const),
+            _ => self.int(what).map(Size::Int),
+        }
     }
 
     /// Parses a number. A negative one is accepted here and refused by the checker.

@@ -134,10 +134,10 @@ impl<'a> Resolver<'a> {
         (Resolved { modules, interfaces }, self.files)
     }
 
-    /// Counts the types that are about to be copied from `scope`; reports a sum over the maximum.
+    /// Counts the types and constants that are about to be copied from `scope`; reports a sum over the maximum.
     fn affordable(&mut self, scope: &Scope, place: Place) -> bool {
         let before = self.visible;
-        self.visible += scope.types.len() + scope.visible_modules.len();
+        self.visible += scope.types.len() + scope.constants.len() + scope.visible_modules.len();
         if before <= MAX_VISIBLE && self.visible > MAX_VISIBLE {
             self.diagnostics.push(
                 Diagnostic::new(
@@ -352,22 +352,31 @@ impl<'a> Resolver<'a> {
     fn finish(&mut self, id: ModuleId, place: Place) -> Module {
         let loaded = &mut self.modules[id.0];
         let types = std::mem::take(&mut loaded.scope.types);
+        let constants = std::mem::take(&mut loaded.scope.constants);
+        let constants = constants.into_iter().map(|(_, constant)| constant).collect();
         debug_assert!(
             types.iter().all(
                 |def| !matches!(&def.declared_in, DeclaredIn::Module(path) if path.is_empty())
             )
         );
-        let model =
-            TypeModule { name: loaded.name.clone(), visibility: loaded.visibility.clone(), types };
+        let model = TypeModule {
+            name: loaded.name.clone(),
+            visibility: loaded.visibility.clone(),
+            types,
+            constants,
+        };
         Module { model, place }
     }
 }
 
-/// Removes modules without types whose name another module or interface has. No code refers to them, and files with one
+/// Removes modules without types and constants whose name another module or interface has. No code refers to them, and files with one
 /// stem in several folders often declare aliases only.
 fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]) {
     let is_empty = |module: &Module| {
-        module.model.types.iter().all(|def| matches!(def.declared_in, DeclaredIn::Module(_)))
+        let TypeModule { types, constants, .. } = &module.model;
+        let mut places = types.iter().map(|def| &def.declared_in);
+        places.all(|place| matches!(place, DeclaredIn::Module(_)))
+            && constants.iter().all(|it| matches!(it.declared_in, DeclaredIn::Module(_)))
     };
     let mut taken: HashSet<String> = interfaces
         .iter()

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
-use crate::model::{Builtin, DEFAULT_MAX, DeclaredIn, Traits, Ty, TypeDef, TypeId, TypeKind};
+use crate::model::{
+    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Traits, Ty, TypeDef, TypeId, TypeKind,
+};
 
 use super::path::ModPath;
 
@@ -21,6 +23,8 @@ pub(crate) enum Meaning {
     Alias(Ty),
     /// A type.
     Type(TypeId),
+    /// A constant of this value.
+    Const(i128),
     /// A refused declaration: its uses are not reported.
     Broken,
 }
@@ -59,11 +63,15 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) types: Vec<TypeDef>,
+    /// Constants with the modules that declare them.
+    pub(crate) constants: Vec<(ModuleId, Constant)>,
     facts: Vec<Facts>,
     origins: Vec<Origin>,
     by_origin: HashMap<Origin, TypeId>,
     /// Rust names of the types, with their names and places in the source.
     rust: HashMap<String, (ModuleId, String, Place)>,
+    /// Rust names of the constants, with the modules that declare them and their names in the source.
+    rust_constants: HashMap<String, (ModuleId, String)>,
     pub(crate) entries: HashMap<String, Entry>,
     /// Names of `entries` in order of declaration.
     pub(crate) order: Vec<String>,
@@ -88,7 +96,10 @@ impl Scope {
             let mut diagnostic = Diagnostic::new(
                 Code::DuplicateType,
                 entry.place,
-                format!("the type `{name}` is declared twice"),
+                match entry.meaning {
+                    Meaning::Const(_) => format!("`{name}` is declared twice"),
+                    _ => format!("the type `{name}` is declared twice"),
+                },
             )
             .label("declared again")
             .also(first.place, "first declared here");
@@ -149,6 +160,58 @@ impl Scope {
                 .help("write `#[rust_name = \"..\"]` before one of them"),
             ),
             Some(_) => {}
+        }
+    }
+
+    /// Returns the builtin type that a type is a name for.
+    pub(crate) fn builtin(&self, ty: Ty) -> Option<Builtin> {
+        match ty {
+            Ty::Builtin(builtin) => Some(builtin),
+            Ty::Named(id) => match self.types[id.0].kind {
+                TypeKind::Alias(old) => self.builtin(old),
+                _ => None,
+            },
+            Ty::String { .. } | Ty::Bulk { .. } => None,
+        }
+    }
+
+    /// Returns the value of a constant.
+    pub(crate) fn constant(&self, name: &str) -> Option<i128> {
+        match self.entries.get(name)?.meaning {
+            Meaning::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the declaration of a name was refused.
+    pub(crate) fn is_broken(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.meaning == Meaning::Broken)
+    }
+
+    /// Adds a constant, and reserves its Rust name.
+    pub(crate) fn add_constant(
+        &mut self,
+        constant: Constant,
+        module: ModuleId,
+        place: Place,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let idl = &constant.name.idl;
+        let rust = constant.name.rust.to_string();
+        match self.rust_constants.get(&rust) {
+            Some((_, other)) if other != idl => {
+                let text = format!("`{other}` and `{idl}` are both `{rust}` in Rust");
+                diagnostics.push(
+                    Diagnostic::new(Code::NameCollision, place, text)
+                        .help("write `#[rust_name = \"..\"]` before one of them"),
+                );
+            }
+            // Two constants with one name are reported as duplicates elsewhere.
+            Some(_) => {}
+            None => {
+                self.rust_constants.insert(rust, (module, idl.clone()));
+                self.constants.push((module, constant));
+            }
         }
     }
 
@@ -222,6 +285,15 @@ impl Scope {
             };
             map.push(id);
         }
+        for (origin, constant) in &other.constants {
+            let known = self.rust_constants.get(&constant.name.rust.to_string());
+            if known.is_none_or(|(module, idl)| (module, idl) != (origin, &constant.name.idl)) {
+                let ty = mapped_ty(constant.ty, &map);
+                let declared_in = DeclaredIn::Module(self.path_to(*origin));
+                let constant = Constant { ty, declared_in, ..constant.clone() };
+                self.add_constant(constant, *origin, place, diagnostics);
+            }
+        }
         for name in &other.order {
             let entry = other.entries[name];
             let meaning = match entry.meaning {
@@ -264,11 +336,15 @@ impl Scope {
     }
 }
 
-fn mapped(kind: &TypeKind, map: &[TypeId]) -> TypeKind {
-    let ty = |ty: Ty| match ty {
+fn mapped_ty(ty: Ty, map: &[TypeId]) -> Ty {
+    match ty {
         Ty::Named(id) => Ty::Named(map[id.0]),
         other => other,
-    };
+    }
+}
+
+fn mapped(kind: &TypeKind, map: &[TypeId]) -> TypeKind {
+    let ty = |ty| mapped_ty(ty, map);
     match kind {
         TypeKind::Struct(fields) => {
             let fields = fields.iter().cloned();

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::ast::{self, Decl, Suffix, TypeDecl, TypeDeclKind};
+use crate::ast::{self, Decl, Size, Suffix, TypeDecl, TypeDeclKind};
 use crate::check::check_members;
-use crate::diag::{Code, Diagnostic};
-use crate::model::{DEFAULT_MAX, DeclaredIn, Element, Field, Traits, Ty, TypeDef, TypeKind};
+use crate::diag::{Code, Diagnostic, Place};
+use crate::model::{
+    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Element, Field, Traits, Ty, TypeDef, TypeKind,
+};
 use crate::names;
 use crate::source::SourceFile;
 
@@ -63,6 +65,7 @@ impl Resolver<'_> {
                     later.name = &decl.name.text;
                     self.type_decl(scope, module, decl, &later);
                 }
+                Decl::Const(decl) => self.constant(scope, module, decl, &later),
                 Decl::Message(_) => {}
             }
         }
@@ -76,7 +79,7 @@ impl Resolver<'_> {
     pub(super) fn messages<'a>(&mut self, scope: &Scope, body: &'a [Decl]) -> Vec<Message<'a>> {
         let messages = body.iter().filter_map(|decl| match decl {
             Decl::Message(message) => Some(message),
-            Decl::Import(_) | Decl::Type(_) => None,
+            Decl::Import(_) | Decl::Type(_) | Decl::Const(_) => None,
         });
         messages
             .map(|ast| Message {
@@ -89,14 +92,14 @@ impl Resolver<'_> {
     fn arg<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let ty = self.reference(scope, &ast.ty, None);
         if let Some(Ty::Bulk { .. }) = ty {
-            return self.bulk(ast);
+            return self.bulk(scope, ast);
         }
-        match &ast.suffix {
-            Suffix::None => Some(Arg { ast, ty: ty?, array: None }),
-            Suffix::Bound(bound) => {
+        match self.brackets(scope, &ast.suffix)? {
+            Brackets::None => Some(Arg { ast, ty: ty?, array: None }),
+            Brackets::Bound(bound) => {
                 Some(Arg { ast, ty: self.bounded(ty, &ast.ty, &ast.name, bound)?, array: None })
             }
-            Suffix::Dynamic(length, max) => {
+            Brackets::Dynamic(length, max) => {
                 let max = match max {
                     Some(max) => self.bound(max, MAX_ELEMENTS, "elements of a dynamic array"),
                     None => Some(DEFAULT_MAX),
@@ -109,15 +112,15 @@ impl Resolver<'_> {
     }
 
     /// Returns the argument `bulk name[max]`.
-    fn bulk<'a>(&mut self, ast: &'a ast::Arg) -> Option<Arg<'a>> {
+    fn bulk<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let name = &ast.name.text;
-        let (place, help) = match &ast.suffix {
-            Suffix::Bound(max) => {
+        let (place, help) = match self.brackets(scope, &ast.suffix)? {
+            Brackets::Bound(max) => {
                 let max = self.bound(max, MAX_BULK, "bytes of a bulk argument")?;
                 return Some(Arg { ast, ty: Ty::Bulk { max }, array: None });
             }
-            Suffix::None => (ast.name.place, format!("write `bulk {name}[1048576]`")),
-            Suffix::Dynamic(length, _) => (
+            Brackets::None => (ast.name.place, format!("write `bulk {name}[1048576]`")),
+            Brackets::Dynamic(length, _) => (
                 length.place,
                 format!("write `bulk {name}[1048576]`: what is received knows its length"),
             ),
@@ -145,7 +148,7 @@ impl Resolver<'_> {
         ty: Option<Ty>,
         written: &ast::Name,
         name: &ast::Name,
-        bound: &ast::Int,
+        bound: Number,
     ) -> Option<Ty> {
         match ty? {
             Ty::String { .. } => {
@@ -163,16 +166,137 @@ impl Resolver<'_> {
         }
     }
 
-    fn bound(&mut self, int: &ast::Int, most: u64, what: &str) -> Option<u32> {
-        let value = int.value?;
-        if !int.negative && (1..=most).contains(&value) {
+    /// Returns what stands in the brackets of an argument or a field.
+    fn brackets<'a>(&mut self, scope: &Scope, suffix: &'a Suffix) -> Option<Brackets<'a>> {
+        Some(match suffix {
+            Suffix::None => Brackets::None,
+            Suffix::Bound(int) => Brackets::Bound(number(int)?),
+            Suffix::Dynamic(name, max) => {
+                if scope.is_broken(&name.text) {
+                    return None;
+                }
+                let value = scope.constant(&name.text);
+                match (value, max) {
+                    (Some(value), None) => Brackets::Bound(Number { value, place: name.place }),
+                    (Some(_), Some(_)) => {
+                        let (name, place) = (&name.text, name.place);
+                        self.diagnostics.push(
+                            Diagnostic::new(
+                                Code::LengthIsConstant,
+                                place,
+                                format!("the length `{name}` is called as a constant"),
+                            )
+                            .label("expected a name for the length")
+                            .help(format!(
+                                "a dynamic array of at most `{name}` elements is `[n, {name}]`"
+                            )),
+                        );
+                        return None;
+                    }
+                    (None, None) => Brackets::Dynamic(name, None),
+                    (None, Some(max)) => Brackets::Dynamic(name, Some(self.size(scope, max)?)),
+                }
+            }
+        })
+    }
+
+    /// Returns a number in brackets; `None` if it was malformed, or is the name of no constant.
+    fn size(&mut self, scope: &Scope, size: &Size) -> Option<Number> {
+        let name = match size {
+            Size::Int(int) => return number(int),
+            Size::Const(name) => name,
+        };
+        if let Some(value) = scope.constant(&name.text) {
+            return Some(Number { value, place: name.place });
+        }
+        if !scope.damaged && !scope.is_broken(&name.text) {
+            let text = format!("`{}` is no constant", name.text);
+            self.diagnostics.push(Diagnostic::new(Code::UnknownConstant, name.place, text).help(
+                format!("write a number, or declare `const uint32 {} = ..;` above", name.text),
+            ));
+        }
+        None
+    }
+
+    /// `const type name = value;`
+    fn constant(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        decl: &ast::Const,
+        later: &Later<'_>,
+    ) {
+        let meaning = match self.constant_value(scope, decl, later) {
+            None => Meaning::Broken,
+            Some((ty, value)) => {
+                let name = names::value(&decl.name, &decl.attrs);
+                if !scope.entries.contains_key(&decl.name.text) {
+                    let docs = decl.attrs.docs.clone();
+                    let constant =
+                        Constant { name, docs, ty, value, declared_in: DeclaredIn::Here };
+                    scope.add_constant(constant, module, decl.name.place, self.diagnostics);
+                }
+                Meaning::Const(value)
+            }
+        };
+        let entry = Entry { meaning, place: decl.name.place, module };
+        scope.declare(&decl.name.text, entry, self.diagnostics);
+    }
+
+    /// Returns the type and the value of a constant, after the rules of its declaration.
+    fn constant_value(
+        &mut self,
+        scope: &Scope,
+        decl: &ast::Const,
+        later: &Later<'_>,
+    ) -> Option<(Ty, i128)> {
+        let place = decl.name.place;
+        if builtin(&decl.name.text).is_some() {
+            let text = format!("`{}` is a builtin type", decl.name.text);
+            self.diagnostics.push(
+                Diagnostic::new(Code::DuplicateType, place, text).help("choose another name"),
+            );
+            return None;
+        }
+        let rust = names::value_text(&decl.name, &decl.attrs);
+        // Rust would take an argument of the same name for the constant; those that begin with a capital are renamed.
+        let in_capitals = rust.starts_with(|c: char| c.is_ascii_uppercase())
+            && !rust.contains(|c: char| c.is_ascii_lowercase());
+        if !in_capitals {
+            let text = format!("the constant `{rust}` is not in capitals");
+            let help = format!("call it `{}`", rust.trim_start_matches('_').to_ascii_uppercase());
+            self.diagnostics.push(Diagnostic::new(Code::ConstantName, place, text).help(help));
+        }
+        let ty = self.reference(scope, &decl.ty, Some(later))?;
+        let Some((least, most)) = scope.builtin(ty).and_then(Builtin::range) else {
+            let text = format!("a constant of the type `{}`", decl.ty.text);
+            self.diagnostics.push(
+                Diagnostic::new(Code::ConstantType, decl.ty.place, text)
+                    .help("constants are integers: `uint8`, `int32`, `size`, .."),
+            );
+            return None;
+        };
+        let Number { value, place } = number(&decl.value)?;
+        if !(least..=most).contains(&value) {
+            let text = format!("{value} does not fit into `{}`", decl.ty.text);
+            self.diagnostics.push(
+                Diagnostic::new(Code::ConstantRange, place, text)
+                    .help(format!("choose a number from {least} to {most}, or another type")),
+            );
+            return None;
+        }
+        in_capitals.then_some((ty, value))
+    }
+
+    fn bound(&mut self, Number { value, place }: Number, most: u64, what: &str) -> Option<u32> {
+        if (1..=i128::from(most)).contains(&value) {
             // `most` is far below 2^32.
             return u32::try_from(value).ok();
         }
         self.diagnostics.push(
             Diagnostic::new(
                 Code::BadBound,
-                int.place,
+                place,
                 format!("the maximum number of {what} is out of range"),
             )
             .help(format!("choose a number from 1 to {most}")),
@@ -370,10 +494,13 @@ impl Resolver<'_> {
         };
         for field in fields {
             let mut ty = self.reference(scope, &field.ty, Some(later));
-            match &field.suffix {
-                Suffix::None => {}
-                Suffix::Bound(bound) => ty = self.bounded(ty, &field.ty, &field.name, bound),
-                Suffix::Dynamic(length, _) => {
+            match self.brackets(scope, &field.suffix) {
+                None => ty = None,
+                Some(Brackets::None) => {}
+                Some(Brackets::Bound(bound)) => {
+                    ty = self.bounded(ty, &field.ty, &field.name, bound);
+                }
+                Some(Brackets::Dynamic(length, _)) => {
                     ty = None;
                     self.diagnostics.push(
                         Diagnostic::new(
@@ -415,21 +542,12 @@ impl Resolver<'_> {
         scope: &Scope,
         decl: &TypeDecl,
         elem: &ast::Name,
-        length: &ast::Int,
+        length: &Size,
         later: &Later<'_>,
     ) -> Option<Declared> {
         let ty = self.reference(scope, elem, Some(later));
-        let len = length.value.filter(|len| !length.negative && (1..=MAX_LENGTH).contains(len));
-        if len.is_none() && length.value.is_some() {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::BadLength,
-                    length.place,
-                    "the length of a fixed array is out of range",
-                )
-                .help(format!("choose a number from 1 to {MAX_LENGTH}")),
-            );
-        }
+        let length = self.size(scope, length);
+        let len = length.and_then(|length| self.length(length));
         let (ty, len) = (ty?, len?);
         self.no_cap_array(scope, ty, elem)?;
         let part = scope.facts(ty);
@@ -441,6 +559,19 @@ impl Resolver<'_> {
         };
         self.limits(decl, &facts)?;
         Some(Declared::Type(TypeKind::Array { elem: ty, len }, facts))
+    }
+
+    /// Returns the length of a fixed array.
+    fn length(&mut self, Number { value, place }: Number) -> Option<u64> {
+        let len = u64::try_from(value).ok().filter(|len| (1..=MAX_LENGTH).contains(len));
+        if len.is_none() {
+            let text = "the length of a fixed array is out of range";
+            self.diagnostics.push(
+                Diagnostic::new(Code::BadLength, place, text)
+                    .help(format!("choose a number from 1 to {MAX_LENGTH}")),
+            );
+        }
+        len
     }
 
     fn limits(&mut self, decl: &TypeDecl, facts: &Facts) -> Option<()> {
@@ -472,6 +603,12 @@ impl Resolver<'_> {
             Some(Meaning::Alias(ty)) => return Some(ty),
             Some(Meaning::Type(id)) => return Some(Ty::Named(id)),
             Some(Meaning::Broken) => return None,
+            Some(Meaning::Const(_)) => {
+                let text = format!("`{}` is a constant, not a type", name.text);
+                self.diagnostics
+                    .push(Diagnostic::new(Code::UnknownType, name.place, text).help("name a type"));
+                return None;
+            }
             None => {}
         }
         match builtin(&name.text) {
@@ -532,6 +669,28 @@ impl Resolver<'_> {
         };
         self.diagnostics.push(diagnostic.help(help));
     }
+}
+
+/// Brackets after the name of an argument or a field, with constants replaced by their values.
+enum Brackets<'a> {
+    None,
+    /// `[bound]`
+    Bound(Number),
+    /// `[length]` or `[length, max]`
+    Dynamic(&'a ast::Name, Option<Number>),
+}
+
+/// A number or the value of a constant, where it is used.
+#[derive(Debug, Clone, Copy)]
+struct Number {
+    value: i128,
+    place: Place,
+}
+
+/// Returns the number of a literal, unless it is malformed.
+fn number(int: &ast::Int) -> Option<Number> {
+    let value = i128::from(int.value?);
+    Some(Number { value: if int.negative { -value } else { value }, place: int.place })
 }
 
 /// Result of resolving a declaration.

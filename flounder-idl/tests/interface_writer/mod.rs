@@ -38,6 +38,8 @@ pub(crate) struct Writer {
     choices: Choices,
     pub(crate) out: String,
     types: Vec<Declared>,
+    /// Names of constants whose values are from 1 to 8.
+    constants: Vec<String>,
     names: usize,
     rust_types: Vec<RustType>,
     /// Messages have capabilities and bulk data, too.
@@ -66,6 +68,7 @@ impl Writer {
             choices,
             out: String::new(),
             types: Vec::new(),
+            constants: Vec::new(),
             names: 0,
             rust_types: Vec::new(),
             has_caps_and_bulk: false,
@@ -120,7 +123,41 @@ impl Writer {
         (name.into(), false, name == "string", 8)
     }
 
+    fn constant(&mut self) {
+        self.names += 1;
+        let name = format!("LIMIT_{}", self.names);
+        let (ty, value) = [
+            ("uint8", "7"),
+            ("size", "0x3"),
+            ("int", "1"),
+            ("i64", "-9"),
+            ("uint128", "18446744073709551615"),
+        ][self.choices.below(5)];
+        self.doc();
+        self.put("const");
+        self.put(ty);
+        self.put(&name);
+        self.put("=");
+        self.put(value);
+        self.put(";");
+        if value.len() < 4 && !value.starts_with('-') {
+            self.constants.push(name);
+        }
+    }
+
+    /// A number for brackets: `number`, or the name of a constant.
+    fn size(&mut self, number: &str) -> String {
+        if self.constants.is_empty() || self.choices.one_in(2) {
+            return number.to_owned();
+        }
+        let at = self.choices.below(self.constants.len());
+        self.constants[at].clone()
+    }
+
     fn type_decl(&mut self) {
+        if self.choices.one_in(6) {
+            return self.constant();
+        }
         let name = self.fresh();
         let (mut caps, mut weight) = (false, 4);
         self.doc();
@@ -160,14 +197,15 @@ impl Writer {
             3 => {
                 let (elem, _, _, each) = self.ty(false);
                 let length = 1 + self.choices.below(8);
-                weight = each * length as u32;
+                weight = each * 8;
                 self.put("typedef");
                 self.put(&elem);
                 let length =
-                    [format!("[{length}]"), format!("[0x{length:x}]"), format!("[ 0o{length:o} ]")]
+                    [format!("{length}"), format!("0x{length:x}"), format!(" 0o{length:o} ")]
                         [self.choices.below(3)]
                     .clone();
-                self.put(&format!("{name}{length}"));
+                let length = self.size(&length);
+                self.put(&format!("{name}[{length}]"));
             }
             _ => {
                 let (old, has_caps, _, each) = self.ty(true);
@@ -192,10 +230,13 @@ impl Writer {
         self.put(&name);
         if array {
             let length = self.fresh();
-            let max = ["", ", 7", ", 0x1000"][self.choices.below(3)];
+            let max = ["7", "0x1000"][self.choices.below(2)];
+            let max = self.size(max);
+            let max = if self.choices.one_in(3) { String::new() } else { format!(", {max}") };
             self.put(&format!("[{length}{max}]"));
         } else if string && self.choices.one_in(2) {
-            self.put("[16]");
+            let max = self.size("16");
+            self.put(&format!("[{max}]"));
         }
         weight
     }
@@ -246,6 +287,7 @@ impl Writer {
 
     pub(crate) fn interface(&mut self, name: &str) {
         self.types.clear();
+        self.constants.clear();
         self.doc();
         if self.choices.one_in(3) {
             self.put(["#[allow(dead_code)]", "pub", "pub(crate)"][self.names % 3]);

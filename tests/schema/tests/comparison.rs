@@ -282,7 +282,9 @@ impl Dice {
             Kind::Unit => Value::Unit,
             Kind::Bool => Value::Bool(self.below(2) == 1),
             Kind::Unsigned(bytes) => Value::Unsigned(self.wide_number() >> (128 - bytes * 8)),
-            Kind::Signed(bytes) => Value::Signed(self.wide_number().cast_signed() >> (128 - bytes * 8)),
+            Kind::Signed(bytes) => {
+                Value::Signed(self.wide_number().cast_signed() >> (128 - bytes * 8))
+            }
             Kind::Float => Value::Float(f32::from_bits(self.number() as u32)),
             Kind::Double => Value::Double(f64::from_bits(self.number())),
             Kind::Char => Value::Char(self.character()),

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(uint8 data[n, MANY]);
+    };
+}
+
+fn main() {}
