@@ -31,6 +31,7 @@ use std::time::Instant;
 
 use flounder_rt::export::IntoOutcome;
 use flounder_rt::{Iref, Waitset, log_limited};
+use futures_core::Stream;
 
 use crate::directory::choice;
 use crate::error::MonitorError;
@@ -145,9 +146,146 @@ pub fn lost(name: &str) -> Request<LostName> {
     let request = Request::named(name, async move |monitor, name, progress| {
         monitor.lost(&name, &progress).await
     });
-    let mut request = request.without_limit();
-    request.slow_log = SlowRequestLog::Off;
-    request
+    request.without_limit().without_slow_log()
+}
+
+/// Returns the changes of a name from now on: that a service has it, and that no service has it any more. An iterator, each
+/// step of which blocks until there is a change, and a stream for programs with an executor.
+///
+/// If the name is registered already, that is the first change. A name that is missing at first is not reported as gone. A
+/// watcher that is slow misses what is over: it gets the last state, and so never gets two equal ones in a row. Nothing
+/// queues up for it. A new root monitor does not appear as a change.
+///
+/// The watch ends after an error: an invalid name, a monitor that cannot serve, or more lookups that wait than the limit of
+/// the process allows ([`NameError::OverLimit`]); a watch counts as one.
+///
+/// ```no_run
+/// # fn main() -> Result<(), flounder_monitor::nameservice::NameError> {
+/// use flounder_monitor::nameservice::{self, NameChange};
+/// for change in nameservice::watch("clock") {
+///     match change? {
+///         NameChange::There(clock) => println!("process {:?} is the clock", clock.pid),
+///         NameChange::Gone => println!("no clock"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn watch(name: &str) -> Watch {
+    Watch { name: name.to_owned(), known: None, request: None, is_over: false }
+}
+
+/// A change of a name, reported by a [`Watch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameChange {
+    /// A service has the name.
+    There(ResolvedName),
+    /// No service has the name: it was unregistered, or its process has ended.
+    Gone,
+}
+
+/// The changes of a name: see [`watch`].
+///
+/// Nothing is asked for before the first step. It works in any thread and any executor.
+#[must_use = "nothing is watched before the first step"]
+pub struct Watch {
+    name: String,
+    /// The service that the last change reported.
+    known: Option<Iref>,
+    /// The request for the next change, while it is polled.
+    request: Option<Request<NameChange>>,
+    is_over: bool,
+}
+
+impl Watch {
+    /// Blocks until there is a change, and at most for `timeout`. Returns `None` if there was none; the watch goes on.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use flounder_monitor::nameservice::{self, NameError};
+    /// # fn main() -> Result<(), NameError> {
+    /// let mut clock = nameservice::watch("clock");
+    /// if clock.next_within(Duration::from_secs(1))?.is_none() {
+    ///     println!("nothing new for a second");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As the iterator's; [`NameError::Monitor`] if the watch is over.
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<NameChange>, NameError> {
+        if self.is_over {
+            return Err(ended());
+        }
+        // One that a poll has sent has no limit.
+        self.request = None;
+        match self.ask().timeout(timeout).wait() {
+            Err(NameError::Deadline { .. }) => Ok(None),
+            result => self.note(result).map(Some),
+        }
+    }
+
+    /// Returns a request for the next change.
+    fn ask(&self) -> Request<NameChange> {
+        let known = self.known;
+        let request =
+            Request::named(&self.name, async move |monitor, name, progress| {
+                match monitor.await_change(&name, known, &progress).await {
+                    Err(RequestError::Unknown) if known.is_some() => Ok(NameChange::Gone),
+                    found => found.map(NameChange::There),
+                }
+            });
+        request.without_limit().without_slow_log()
+    }
+
+    fn note(&mut self, result: Result<NameChange, NameError>) -> Result<NameChange, NameError> {
+        self.is_over = result.is_err();
+        self.known = match result {
+            Ok(NameChange::There(found)) => Some(found.iref),
+            Ok(NameChange::Gone) | Err(_) => None,
+        };
+        result
+    }
+}
+
+impl Iterator for Watch {
+    type Item = Result<NameChange, NameError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let request = self.request.take().unwrap_or_else(|| self.ask());
+        let result = request.wait();
+        Some(self.note(result))
+    }
+}
+
+impl Stream for Watch {
+    type Item = Result<NameChange, NameError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let me = &mut *self;
+        if me.is_over {
+            return Poll::Ready(None);
+        }
+        let mut request = me.request.take().unwrap_or_else(|| me.ask());
+        match Pin::new(&mut request).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(me.note(result))),
+            Poll::Pending => {
+                me.request = Some(request);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("name", &self.name).field("known", &self.known).finish()
+    }
 }
 
 /// Logging of a request that has waited for [`SLOW_REQUEST`].
@@ -212,6 +350,11 @@ impl<T: Send + 'static> Request<T> {
 
     fn without_limit(mut self) -> Self {
         self.limit = Limit::Never;
+        self
+    }
+
+    fn without_slow_log(mut self) -> Self {
+        self.slow_log = SlowRequestLog::Off;
         self
     }
 

@@ -13,7 +13,7 @@ flounder! {
 }
 
 /// Version of both protocols.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// Returns the upper and the lower half of a fingerprint.
 pub(crate) fn halves(fingerprint: u128) -> (u64, u64) {

@@ -677,7 +677,15 @@ impl monitor::Rx for RootHandler {
 
     fn lookup(&mut self, _: &monitor::Binding, _: &str, _: monitor::LookupReply) {}
 
-    fn await_name(&mut self, _: &monitor::Binding, _: u64, _: &str, _: monitor::AwaitNameReply) {}
+    fn await_name(
+        &mut self,
+        _: &monitor::Binding,
+        _: u64,
+        _: &str,
+        _: u64,
+        _: monitor::AwaitNameReply,
+    ) {
+    }
 
     fn forget(&mut self, _: &monitor::Binding, _: u64, _: monitor::ForgetReply) {}
 

@@ -194,11 +194,24 @@ impl Monitor {
         name: &str,
         progress: &Progress,
     ) -> Result<ResolvedName, RequestError> {
+        self.await_change(name, None, progress).await
+    }
+
+    /// Looks a name up, and waits until it is registered for another service than `known`, or, if a service is known, until
+    /// it is not registered ([`RequestError::Unknown`]).
+    pub(crate) async fn await_change(
+        self: &Rc<Self>,
+        name: &str,
+        known: Option<Iref>,
+        progress: &Progress,
+    ) -> Result<ResolvedName, RequestError> {
         check(name)?;
+        let known = known.map_or(0, Iref::to_bits);
         let ticket = self.next_number();
         let waiting = LookupGuard { monitor: Rc::clone(self), ticket, answered: Cell::new(false) };
-        let answer =
-            self.call_root_deferred(progress, |root| root.await_name_async(ticket, name)).await;
+        let answer = self
+            .call_root_deferred(progress, |root| root.await_name_async(ticket, name, known))
+            .await;
         waiting.answered.set(true);
         let (verdict, iref, pid, uid, limit) = answer?;
         found(verdict, iref, pid, uid, limit)

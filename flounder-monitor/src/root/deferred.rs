@@ -44,6 +44,19 @@ impl Root {
         requests.into_iter().for_each(|again| again(self));
     }
 
+    /// Answers the lookups that wait for a change, if the name of one is not registered when the time to rejoin is over. Until
+    /// then its owner may register it again.
+    pub(super) fn recheck_lookups_later(self: &Rc<Self>) {
+        let me = Rc::downgrade(self);
+        self.waitset.after(REJOIN_TIMEOUT, move |_| {
+            if let Some(root) = me.upgrade() {
+                let names = root.waiting_lookups.borrow().names();
+                names.iter().for_each(|name| root.answer_waiting_lookups(name));
+            }
+            Ok(())
+        });
+    }
+
     /// Retries all deferred requests when the time to rejoin is over.
     pub(super) fn retry_deferred_later(self: &Rc<Self>) {
         let me = Rc::downgrade(self);

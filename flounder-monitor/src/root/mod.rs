@@ -103,7 +103,7 @@ pub(crate) struct Root {
     ids: RefCell<BTreeMap<u64, u64>>,
     services: RefCell<HashMap<Iref, Service>>,
     names: RefCell<Names>,
-    waiting_lookups: RefCell<WaitingLookups<(monitor::AwaitNameReply, Charge)>>,
+    waiting_lookups: RefCell<WaitingLookups<WaitingLookup>>,
     users: RefCell<Users>,
     /// Owners of names on disk; `None` after [`release`](Self::release).
     journal: RefCell<Option<NameJournal>>,
@@ -142,6 +142,14 @@ struct Service {
     interface: String,
     /// The halves of the interface's digest.
     digest: (u64, u64),
+    _charge: Charge,
+}
+
+/// A lookup that waits.
+struct WaitingLookup {
+    reply: monitor::AwaitNameReply,
+    /// The service that the requester knows by the name.
+    known: Option<Iref>,
     _charge: Charge,
 }
 
@@ -238,6 +246,7 @@ impl Root {
         CURRENT.with(|current| current.replace(Some(Rc::clone(&root))));
         root.restore_names();
         root.retry_deferred_later();
+        root.recheck_lookups_later();
         root.refill_reserve(&listener);
         Rc::clone(&root).listen(listener);
         root.watch_socket();

@@ -17,7 +17,7 @@ use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{NameRefusal, Registration, Requester};
 use crate::root::reports::ReportReply;
-use crate::root::{Domain, MessageToDomain, Root, Service};
+use crate::root::{Domain, MessageToDomain, Root, Service, WaitingLookup};
 
 /// Most entries in one page of a list.
 const PAGE: usize = 64;
@@ -139,11 +139,7 @@ impl monitor::Rx for DomainHandler {
             return reply.send(Verdict::Exhausted, 0, 0);
         }
         reply.send(Verdict::Ok, 0, 0);
-        let waited = root.waiting_lookups.borrow_mut().take(name);
-        for (waiting, _) in waited {
-            let (pid, uid, _) = to_wire(&domain.peer);
-            waiting.send(Verdict::Ok, iref.to_bits(), pid, uid, 0);
-        }
+        root.answer_waiting_lookups(name);
     }
 
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
@@ -168,21 +164,29 @@ impl monitor::Rx for DomainHandler {
         root.look_up(name.to_owned(), reply);
     }
 
-    fn await_name(&mut self, _: &Binding, ticket: u64, name: &str, reply: monitor::AwaitNameReply) {
+    fn await_name(
+        &mut self,
+        _: &Binding,
+        ticket: u64,
+        name: &str,
+        known: u64,
+        reply: monitor::AwaitNameReply,
+    ) {
         let Some((root, domain)) = self.joined_domain() else { return };
-        let found = root.find_name(name);
-        if found == Err(NameRefusal::Unknown) {
+        let known = Iref::from_bits(known);
+        let Some(found) = root.find_change(name, known) else {
             let charge = match domain.account.charge(Resource::Lookups, 1) {
                 Ok(charge) => charge,
                 Err(limit) => return reply.send(Verdict::Quota, 0, 0, 0, limit_to_wire(limit)),
             };
-            let (ticket, waiting) = ((self.number, ticket), (reply, charge));
+            let (ticket, waiting) =
+                ((self.number, ticket), WaitingLookup { reply, known, _charge: charge });
             let kept = root.waiting_lookups.borrow_mut().wait(ticket, name, waiting);
-            if let Err((reply, _)) = kept {
+            if let Err(WaitingLookup { reply, .. }) = kept {
                 reply.send(Verdict::Duplicate, 0, 0, 0, 0);
             }
             return;
-        }
+        };
         let (verdict, iref, pid, uid) = root.describe(found);
         reply.send(verdict, iref, pid, uid, 0);
     }
@@ -406,11 +410,32 @@ impl Root {
         }
     }
 
-    /// Looks a name up for `await_name`, which waits until the owner is connected.
-    fn find_name(&self, name: &str) -> Result<Registration, NameRefusal> {
-        let owned = self.names.borrow().lookup(name)?;
-        let is_here = self.domains.borrow().contains_key(&owned.owner);
-        if is_here { Ok(owned) } else { Err(NameRefusal::Unknown) }
+    /// Looks a name up for `await_name`. `None` if that waits: for another service than `known`, and until the owner is
+    /// connected.
+    fn find_change(
+        &self,
+        name: &str,
+        known: Option<Iref>,
+    ) -> Option<Result<Registration, NameRefusal>> {
+        match self.names.borrow().lookup(name) {
+            Ok(owned) if Some(owned.iref) == known => None,
+            Ok(owned) => self.domains.borrow().contains_key(&owned.owner).then_some(Ok(owned)),
+            // Its owner may not have joined this root yet.
+            Err(NameRefusal::Unknown) if known.is_none() || self.awaits_services() => None,
+            refused => Some(refused),
+        }
+    }
+
+    /// Answers the lookups that wait for what has happened to a name.
+    pub(super) fn answer_waiting_lookups(&self, name: &str) {
+        let is_answered = |waiting: &WaitingLookup| self.find_change(name, waiting.known).is_some();
+        let answered = self.waiting_lookups.borrow_mut().take(name, is_answered);
+        for WaitingLookup { reply, known, .. } in answered {
+            if let Some(found) = self.find_change(name, known) {
+                let (verdict, iref, pid, uid) = self.describe(found);
+                reply.send(verdict, iref, pid, uid, 0);
+            }
+        }
     }
 
     /// Returns pid and uid of an owner of names.

@@ -215,10 +215,11 @@ impl Root {
         freed.iter().for_each(|name| self.erase_name(name));
     }
 
-    /// Erases the record of a name that is free.
+    /// Erases the record of a name that is free, and answers the lookups that wait for that.
     pub(super) fn erase_name(&self, name: &str) {
         if let Some(journal) = &mut *self.journal.borrow_mut() {
             journal.erase(name);
         }
+        self.answer_waiting_lookups(name);
     }
 }

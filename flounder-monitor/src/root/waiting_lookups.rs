@@ -31,15 +31,23 @@ impl<W> WaitingLookups<W> {
         Ok(())
     }
 
-    /// Removes and returns the lookups that wait for `name`.
-    pub(crate) fn take(&mut self, name: &str) -> Vec<W> {
+    /// Removes and returns the lookups that wait for `name` and are now to be answered.
+    pub(crate) fn take(&mut self, name: &str, is_answered: impl Fn(&W) -> bool) -> Vec<W> {
         if self.by_name.is_empty() {
             return Vec::new();
         }
         let name = Rc::<str>::from(name);
         let range = (Rc::clone(&name), (0, 0))..=(name, (u64::MAX, u64::MAX));
-        let tickets: Vec<_> = self.by_name.range(range).map(|((_, ticket), _)| *ticket).collect();
+        let answered = self.by_name.range(range).filter(|(_, waiting)| is_answered(waiting));
+        let tickets: Vec<_> = answered.map(|((_, ticket), _)| *ticket).collect();
         tickets.into_iter().filter_map(|ticket| self.forget(ticket)).collect()
+    }
+
+    /// Returns the names that lookups wait for, in order.
+    pub(crate) fn names(&self) -> Vec<Rc<str>> {
+        let mut names: Vec<_> = self.by_name.keys().map(|(name, _)| Rc::clone(name)).collect();
+        names.dedup();
+        names
     }
 
     /// Removes one lookup.
@@ -68,8 +76,10 @@ mod tests {
         waiting_lookups.wait((2, 11), "b", "other").expect("the number is free");
         waiting_lookups.wait((2, 12), "ab", "longer").expect("the number is free");
         assert_eq!(waiting_lookups.forget((2, 10)), Some("second"));
-        assert_eq!(waiting_lookups.take("a"), ["first"]);
-        assert_eq!(waiting_lookups.take("a"), [""; 0]);
+        assert_eq!(waiting_lookups.names(), ["a", "ab", "b"].map(Rc::from));
+        assert_eq!(waiting_lookups.take("a", |_| false), [""; 0]);
+        assert_eq!(waiting_lookups.take("a", |_| true), ["first"]);
+        assert_eq!(waiting_lookups.take("a", |_| true), [""; 0]);
         assert_eq!(waiting_lookups.forget((1, 10)), None, "it was answered");
         assert_eq!(waiting_lookups.forget_all(2), ["other", "longer"]);
         assert!(waiting_lookups.by_name.is_empty() && waiting_lookups.by_ticket.is_empty());
@@ -81,7 +91,7 @@ mod tests {
         waiting_lookups.wait((1, 1), "a", "first").expect("the number is free");
         assert_eq!(waiting_lookups.wait((1, 1), "b", "twice"), Err("twice"));
         assert_eq!(waiting_lookups.wait((2, 1), "b", "other"), Ok(()), "of another domain");
-        assert_eq!(waiting_lookups.take("a"), ["first"]);
+        assert_eq!(waiting_lookups.take("a", |_| true), ["first"]);
         assert_eq!(waiting_lookups.wait((1, 1), "b", "again"), Ok(()));
     }
 }

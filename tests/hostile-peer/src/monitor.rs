@@ -20,7 +20,7 @@ pub static INTERMON: LazyLock<Interface> = LazyLock::new(|| {
 });
 
 /// Version of the protocol between a process and the root.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// `OK` of `verdict` in `monitor.if`.
 pub const OK: u64 = 0;
@@ -160,7 +160,7 @@ impl Domain {
     /// Fails if the root refuses.
     #[must_use]
     pub fn lookup(&mut self, name: &str) -> u64 {
-        let (results, _) = self.root.call("await_name", &[1.into(), name.into()]);
+        let (results, _) = self.root.call("await_name", &[1.into(), name.into(), 0.into()]);
         assert_eq!(results[0].number(), OK, "await_name {name}");
         results[1].number()
     }

@@ -1,7 +1,9 @@
 //! What a test process can do: its main loop, and the commands that concern services, names, bindings and capabilities.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fs::{self, File};
+use std::future::poll_fn;
 use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -12,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use flounder::monitor::daemon::{Daemon, Options};
 use flounder::monitor::snapshot;
-use flounder::nameservice::NameError;
+use flounder::nameservice::{NameChange, NameError, Watch};
 use flounder::policy::{self, Direction};
 use flounder::{
     BindingError, Cap, Control, Exported, Iref, Peer, Refusal, TxError, Waitset, monitor,
     nameservice,
 };
 use flounder_conformance::LingeringSocket;
+use futures_core::Stream as _;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -142,6 +145,11 @@ commands! { Process:
     explain_export: ExplainExport { name: String } -> String;
     /// Waits until a name of this process is another's; returns the process of the new owner.
     wait_until_lost: WaitUntilLost { name: String } -> u32;
+    /// Waits for the next change of a name since the last such command: its service, or 0 if it is gone. `None` if there is
+    /// none in time.
+    next_change: NextChange { name: String, timeout: Duration } -> Option<u64>;
+    /// Waits for the next change as a stream.
+    next_of_stream: NextOfStream { name: String } -> u64;
     /// Looks a name up again and again; reports [`Event::Looking`].
     lookup_repeatedly: LookupRepeatedly { name: String, time: Duration } -> Lookups;
     /// Registers a name again and again.
@@ -268,6 +276,14 @@ pub struct Counts {
     pub threads: u32,
 }
 
+/// Returns the reference of the service that has the name now, or 0.
+fn change_bits(change: NameChange) -> u64 {
+    match change {
+        NameChange::There(found) => found.iref.to_bits(),
+        _ => 0,
+    }
+}
+
 /// Runs as a test process if this process is one; does nothing in the process of the tests.
 pub fn run() {
     if std::env::var_os(TEST_PROCESS).is_none() {
@@ -362,6 +378,7 @@ struct ProcessState {
     /// Descriptors that are in the way.
     exhausted: RefCell<Vec<File>>,
     extra_connections: RefCell<Vec<OwnedFd>>,
+    watches: RefCell<HashMap<String, Watch>>,
     /// Other ends of sockets that linger.
     unread: RefCell<Vec<LingeringSocket>>,
 }
@@ -391,6 +408,7 @@ impl ProcessState {
             over: Cell::new(false),
             exhausted: RefCell::default(),
             extra_connections: RefCell::default(),
+            watches: RefCell::default(),
             unread: RefCell::default(),
         }
     }
@@ -477,6 +495,18 @@ impl ProcessState {
             }
             Request::WaitUntilLost(WaitUntilLost { name }, reply) => {
                 reply.send(nameservice::lost(&name).wait().map(|lost| or_zero(lost.pid)));
+            }
+            Request::NextChange(NextChange { name, timeout }, reply) => {
+                let mut watches = self.watches.borrow_mut();
+                let watch = watches.entry(name).or_insert_with_key(|name| nameservice::watch(name));
+                reply.send(watch.next_within(timeout).map(|change| change.map(change_bits)));
+            }
+            Request::NextOfStream(NextOfStream { name }, reply) => {
+                let mut watches = self.watches.borrow_mut();
+                let watch = watches.entry(name).or_insert_with_key(|name| nameservice::watch(name));
+                let next = poll_fn(|cx| std::pin::Pin::new(&mut *watch).poll_next(cx));
+                let change = self.waitset.block_on(next).expect("no callback fails");
+                reply.send(change.expect("it goes on").map(change_bits));
             }
             Request::LookupRepeatedly(LookupRepeatedly { name, time }, reply) => {
                 let mut lookups = Lookups { made: 0, failed: 0, first_error: None };

@@ -22,7 +22,7 @@ pub mod protocol {
 use protocol::{intermon, monitor};
 
 /// Version of the protocol.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// A connection to the root before `hello`.
 pub fn connect(system: &TestSystem) -> OwnedFd {
