@@ -47,8 +47,9 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
 
         /// Connects to the service called `name`, once there is one, for any thread.
         #[inline]
-        pub fn connect(name: &#rt::str) -> #rt::Connect<Binding<#rt::Shared>> {
-            #rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+        pub fn connect(name: &#rt::str) -> __connect {
+            #rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
         }
+        type __connect = #rt::Connect<Binding<#rt::Shared>, #rt::Again<Binding<#rt::Reconnecting>>>;
     }
 }

@@ -75,7 +75,7 @@ codes! {
     TrailingInput = "trailing-input",
     /// Input that declares nothing.
     EmptyUnit = "empty-unit",
-    /// An annotation that is not `@context(name=value, ..)`.
+    /// An annotation that is not `@context` or `@context(name=value, ..)`.
     BadAnnotation = "bad-annotation",
     /// An attribute on a declaration that takes none, or a malformed one.
     BadAttribute = "bad-attribute",
@@ -173,6 +173,9 @@ codes! {
     TooManyBulks = "too-many-bulks",
     /// An interface whose canonical forms are too long together.
     TooComplex = "too-complex",
+
+    /// An annotation `idempotent` on a message, with parameters, or given twice.
+    BadIdempotent = "bad-idempotent",
 
     /// An annotation `ata` on a message.
     AtaNotRpc = "ata-not-rpc",

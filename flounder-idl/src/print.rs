@@ -151,7 +151,11 @@ impl Printer {
         self.attrs(&message.attrs);
         for annotation in &message.annotations {
             let params: Vec<String> = annotation.params.iter().map(param).collect();
-            self.line(format_args!("@{}({})", annotation.context.text, params.join(", ")));
+            let context = &annotation.context.text;
+            match params.is_empty() {
+                true => self.line(format_args!("@{context}")),
+                false => self.line(format_args!("@{context}({})", params.join(", "))),
+            }
         }
         let (word, name) = (message.word.as_str(), &message.name.text);
         let plain = |arg: &Arg| arg.attrs == Attrs::default();

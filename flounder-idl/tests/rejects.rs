@@ -352,19 +352,7 @@ error[bad-annotation]: expected `=` in an annotation, found `:`
   |
 1 | interface t { @ata(command:1) message m(); };
   |                           ^
-  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
-",
-    ),
-    (
-        "bad-annotation",
-        r"interface t { @ata message m(); };",
-        r"
-error[bad-annotation]: expected `(` in an annotation, found `message`
-  --> t.if:1:20
-  |
-1 | interface t { @ata message m(); };
-  |                    ^^^^^^^
-  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+  = help: an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values
 ",
     ),
     (
@@ -376,7 +364,7 @@ error[bad-annotation]: expected a context in an annotation, found `(`
   |
 1 | interface t { @(a=1) message m(); };
   |                ^
-  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+  = help: an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values
 ",
     ),
     (
@@ -1502,6 +1490,42 @@ error[too-many-caps]: `m` carries 66 capabilities
 1 | ; cap c28; cap c29; cap c30; cap c31; cap c32; } s; message m(s a, s b); };
   |                                                             ^
   = help: a message carries at most 64
+",
+    ),
+    (
+        "bad-idempotent",
+        r"interface t { @idempotent message m(); };",
+        r"
+error[bad-idempotent]: `m` is no rpc, and is never repeated
+  --> t.if:1:16
+  |
+1 | interface t { @idempotent message m(); };
+  |                ^^^^^^^^^^
+  = help: remove the annotation, or declare an `rpc`
+",
+    ),
+    (
+        "bad-idempotent",
+        r"interface t { @idempotent @idempotent(times=2) rpc m(); };",
+        r"
+error[bad-idempotent]: this is a second annotation `idempotent`
+  --> t.if:1:28
+  |
+1 | interface t { @idempotent @idempotent(times=2) rpc m(); };
+  |                            ^^^^^^^^^^
+  = help: remove one of them
+",
+    ),
+    (
+        "bad-idempotent",
+        r"interface t { @idempotent(times=2) rpc m(); };",
+        r"
+error[bad-idempotent]: `idempotent` has no parameters
+  --> t.if:1:27
+  |
+1 | interface t { @idempotent(times=2) rpc m(); };
+  |                           ^^^^^
+  = help: write `@idempotent`
 ",
     ),
     (

@@ -151,10 +151,10 @@ impl Parser<'_> {
             return Err(self.bad_annotation("a context"));
         };
         let context = self.name("the context of the annotation")?;
-        if !self.eat(&Kind::Open('(')) {
-            return Err(self.bad_annotation("`(`"));
-        }
         let mut params = Vec::new();
+        if !self.eat(&Kind::Open('(')) {
+            return Ok(Annotation { context, params });
+        }
         while !self.eat(&Kind::Close(')')) {
             if !params.is_empty() && !self.eat(&Kind::Punct(',')) {
                 return Err(self.bad_annotation("`,` or `)`"));
@@ -183,7 +183,7 @@ impl Parser<'_> {
             place,
             format!("expected {expected} in an annotation, found {found}"),
         )
-        .help("an annotation is `@context(name=value, ..)`, with numbers or names as values");
+        .help("an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values");
         self.report(diagnostic)
     }
 }

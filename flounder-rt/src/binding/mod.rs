@@ -60,7 +60,9 @@ pub use reply::{Cancelled, ReplyToken};
 pub use sending::{Sending, SendingCaps};
 pub use sent::{Sent, SentWithin};
 pub use serve::{Async, Handler};
-pub use shared::{SHARED_QUEUE, SharedEndpoint};
+pub use shared::{
+    Meanwhile, Reconnecting, ReconnectingEndpoint, Replacement, SHARED_QUEUE, SharedEndpoint,
+};
 pub(crate) use shared::{block_on, slot::Slot};
 
 /// A message that is delivered, and those that were received together with it. `'r` is the borrow of the row, `'a` that of what

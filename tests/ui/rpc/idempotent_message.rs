@@ -1,6 +1,6 @@
 flounder::flounder! {
     interface test {
-        @stats
+        @idempotent
         message first();
     };
 }
