@@ -167,14 +167,14 @@ fn lines(bytes: usize) -> usize {
 }
 
 #[inline(never)]
-fn send_batch(binding: &work::Binding, count: usize) {
+fn send_batch(binding: &work::ClientBinding, count: usize) {
     for message in 0..count {
         binding.tx_ping(black_box(message as u64)).expect("there is room");
     }
 }
 
 #[inline(never)]
-fn send_notes(binding: &work::Binding, note: &[u8], count: usize) {
+fn send_notes(binding: &work::ClientBinding, note: &[u8], count: usize) {
     for _ in 0..count {
         binding.tx_note(black_box(note)).expect("there is room");
     }
@@ -201,7 +201,7 @@ fn exchange(ends: &Ends, note: &[u8]) {
 
 /// Two ends of a channel in this thread, with a waitset each, or both with one where the driver requires that.
 struct Ends {
-    client: work::Binding,
+    client: work::ClientBinding,
     _service: work::Binding,
     sending: Waitset,
     served: Waitset,
@@ -244,13 +244,10 @@ impl Ends {
             }
         };
         let received = Rc::new(Cell::new(0));
-        let attach = |channel, waitset| {
-            work::over(channel, waitset, Count(Rc::clone(&received)))
-                .expect("no descriptor is needed")
-        };
+        let count = Count(Rc::clone(&received));
         Self {
-            client: attach(client, &sending),
-            _service: attach(service, &served),
+            client: work::over(client, &sending, ()).expect("no descriptor is needed"),
+            _service: work::over(service, &served, count).expect("no descriptor is needed"),
             sending,
             served,
             received,

@@ -94,8 +94,8 @@ fn serve() -> (WaitsetThread, Iref) {
     })
 }
 
-fn bind(ws: &Waitset, iref: Iref) -> work::Binding {
-    let bind = work::bind(iref, ws, work::RxVtbl::default()).driver(DRIVER);
+fn bind(ws: &Waitset, iref: Iref) -> work::ClientBinding {
+    let bind = work::bind(iref, ws, ()).driver(DRIVER);
     bind.wait().expect("the service is there")
 }
 
@@ -175,7 +175,7 @@ fn shared(threads: u64) -> f64 {
     blocking(&binding, threads)
 }
 
-fn blocking(binding: &work::Binding<Shared>, threads: u64) -> f64 {
+fn blocking(binding: &work::ClientBinding<Shared>, threads: u64) -> f64 {
     let client = work::RpcClient::new(binding);
     let started = Instant::now();
     thread::scope(|scope| {
@@ -197,7 +197,7 @@ fn tasks() -> f64 {
 }
 
 /// With a service that has a waitset of its own.
-fn with_connection(calls: impl Fn(&work::Binding<Shared>) -> f64) -> f64 {
+fn with_connection(calls: impl Fn(&work::ClientBinding<Shared>) -> f64) -> f64 {
     let (_service, iref) = serve();
     nameservice::register("work", iref).wait().expect("register the service");
     let binding = work::connect("work").wait().expect("connect to the service");
@@ -206,7 +206,7 @@ fn with_connection(calls: impl Fn(&work::Binding<Shared>) -> f64) -> f64 {
 }
 
 /// With a service in the thread of the library, which is that of the client as well.
-fn with_service(calls: impl Fn(&work::Binding<Shared>) -> f64) -> f64 {
+fn with_service(calls: impl Fn(&work::ClientBinding<Shared>) -> f64) -> f64 {
     let _service = work::serve("served", || Service).wait().expect("serve");
     calls(&work::connect("served").wait().expect("connect to the service"))
 }
@@ -227,7 +227,7 @@ fn served_tasks() -> f64 {
     with_service(in_tokio)
 }
 
-fn in_tokio(binding: &work::Binding<Shared>) -> f64 {
+fn in_tokio(binding: &work::ClientBinding<Shared>) -> f64 {
     let client = work::RpcClient::new(binding);
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let started = Instant::now();

@@ -39,7 +39,7 @@ impl echo::AsyncRx for Service {
     }
 }
 
-async fn client(ws: &Waitset, binding: &echo::Binding) -> Result<(), Box<dyn Error>> {
+async fn client(ws: &Waitset, binding: &echo::ClientBinding) -> Result<(), Box<dyn Error>> {
     // Waits while the binding is busy, until the message is accepted.
     binding.send_note("hello").await?;
 
@@ -64,7 +64,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     ws.block_on(async {
         let export = echo::export(&ws, move |_: &Peer| Ok(flounder::Async(Service(own.clone()))));
         let service = export.await?;
-        let binding = echo::bind(service.iref(), &ws, echo::RxVtbl::default()).await?;
+        let binding = echo::bind(service.iref(), &ws, ()).await?;
         client(&ws, &binding).await
     })?
 }

@@ -56,7 +56,7 @@ fn serve(tell: impl FnOnce(flounder::Iref)) -> Result<(), Box<dyn Error>> {
 
 fn call(iref: flounder::Iref) -> Result<(), Box<dyn Error>> {
     let ws = Waitset::current();
-    let binding = square::bind(iref, &ws, square::RxVtbl::default()).wait()?;
+    let binding = square::bind(iref, &ws, ()).wait()?;
     let rpc = square::RpcClient::new(&binding);
     let (next, order) = (Cell::new(0), RefCell::new(Vec::new()));
     let shared = Rc::new((rpc, next, order));

@@ -85,7 +85,7 @@ fn client(name: &str) -> Result {
     let ws = Waitset::current();
     let iref = nameservice::blocking_lookup(name).timeout(Duration::from_secs(10)).wait()?;
     // The client handles no messages: the closures of `RxVtbl` stay empty.
-    let binding = test::bind(iref, &ws, test::RxVtbl::default()).wait()?;
+    let binding = test::bind(iref, &ws, ()).wait()?;
     println!("client: bound to {} by driver {}", binding.peer(), binding.driver());
 
     ws.block_on(async {

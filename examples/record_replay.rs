@@ -24,9 +24,9 @@ use flounder::{Waitset, flounder};
 
 flounder! {
     interface bank "Accounts" {
-        message deposit(string account[32], uint64 amount);
-        /// From the service: the account has reached a round sum.
-        message round(string account[32], uint64 balance);
+        call deposit(string account[32], uint64 amount);
+        /// The account has reached a round sum.
+        response round(string account[32], uint64 balance);
         rpc balance(in string account[32], out uint64 amount);
         rpc accounts(out string names[n, 16]);
     };
@@ -55,8 +55,6 @@ impl bank::Rx for Bank {
             eprintln!("bank: {error:?}");
         }
     }
-
-    fn round(&mut self, _: &bank::Binding, _: &str, _: u64) {}
 
     fn balance(&mut self, _: &bank::Binding, account: &str, reply: bank::BalanceReply) {
         let balance = self.balances.get(account).copied().unwrap_or(0);
@@ -158,7 +156,7 @@ impl Channel for Tap {
 }
 
 /// A service, and a client whose messages are recorded.
-fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::Binding, bank::Binding, Record)> {
+fn connect(ws: &Waitset, bank: Bank) -> Result<(bank::ClientBinding, bank::Binding, Record)> {
     let end = || End { notifier: Notifier::new(), connection: 0, buffer: 64 << 10 };
     let (client, service) = flounder::drivers::loopback::Loopback.pair_local(&end(), &end())?;
     let record = Record::default();

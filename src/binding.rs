@@ -14,7 +14,8 @@
 pub use flounder_rt::any_waitset::AnyWaitset;
 pub use flounder_rt::bind::Bind;
 pub use flounder_rt::binding::{
-    Cancelled, Closing, End, Messages, Receiving, Sending, SendingCaps, SentWithin, Timeout,
+    Cancelled, ClientSide, Closing, End, Messages, Receiving, Sending, SendingCaps, SentWithin,
+    ServiceSide, Side, Timeout,
 };
 pub use flounder_rt::export::{Export, IntoOutcome};
 pub use flounder_rt::shared::{SharedBind, SharedExport, SharedExported};

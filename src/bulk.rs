@@ -11,7 +11,7 @@
 //!
 //! flounder! {
 //!     interface camera "Frames" {
-//!         message frame(uint64 seq, bulk pixels[8294400]);
+//!         call frame(uint64 seq, bulk pixels[8294400]);
 //!     };
 //! }
 //!
@@ -29,7 +29,7 @@
 //!     })
 //! })
 //! .wait()?;
-//! let binding = camera::bind(service.iref(), &ws, camera::RxVtbl::default()).wait()?;
+//! let binding = camera::bind(service.iref(), &ws, ()).wait()?;
 //!
 //! let pool = Pool::new(&binding, Slots { count: 4, bytes: 1 << 16 })?;
 //! let mut buffer = pool.take(1 << 16)?;

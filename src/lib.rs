@@ -1,7 +1,8 @@
 //! Typed message passing between the threads and processes of one machine: Barrelfish's Flounder, reborn.
 //!
 //! An interface is declared with [`flounder!`], in Flounder's own language. It becomes a module with a `Binding` that sends
-//! its messages, a trait `Rx` that receives them, an `RpcClient`, and the functions `export` and `bind`. How the messages
+//! its messages, traits `Rx` and `ClientRx` for the handlers of a service and of a client, an `RpcClient`, and the functions
+//! `export` and `bind`. How the messages
 //! travel is chosen when a client binds: within a thread, through shared memory, or by the kernel ([`drivers`]).
 //!
 //! ```
@@ -9,7 +10,7 @@
 //!
 //! flounder! {
 //!     interface counter "Counts" {
-//!         message add(uint32 amount);
+//!         call add(uint32 amount);
 //!         rpc total(out uint64 total);
 //!     };
 //! }
@@ -32,7 +33,7 @@
 //! let service = counter::export(&ws, |_: &Peer| Ok(Server::default())).wait()?;
 //!
 //! // A client; it would get the reference with `nameservice::blocking_lookup`.
-//! let binding = counter::bind(service.iref(), &ws, counter::RxVtbl::default()).wait()?;
+//! let binding = counter::bind(service.iref(), &ws, ()).wait()?;
 //! binding.tx_add(40)?;
 //! binding.tx_add(2)?;
 //! let client = counter::RpcClient::new(&binding);
@@ -119,7 +120,7 @@ pub mod __private {
     pub use flounder_rt::__private::*;
 
     // In place of those of the runtime, which stand in for them.
-    pub use flounder_monitor::__private::{Again, Connect, Serve, connect, serve};
+    pub use flounder_monitor::__private::{Connect, Serve, connect, serve};
 
     /// The broker of a program that has a monitor.
     #[must_use]

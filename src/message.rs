@@ -20,7 +20,7 @@
 //! ```
 
 pub use flounder_rt::interface::{
-    AnnotationInfo, AnnotationValue, ArgInfo, Interface, MessageInfo, MessageKind,
+    AnnotationInfo, AnnotationValue, ArgInfo, Direction, Interface, MessageInfo, MessageKind,
 };
 pub use flounder_rt::message::{MessageBuffer, MessageValue};
 pub use flounder_rt::schema;

@@ -29,7 +29,7 @@
 //!     let ws = Waitset::current();
 //!     flounder::tokio::run_until(&ws, async {
 //!         let service = sum::export(&ws, |_: &Peer| Ok(Server)).await?;
-//!         let binding = sum::bind(service.iref(), &ws, sum::RxVtbl::default()).await?;
+//!         let binding = sum::bind(service.iref(), &ws, ()).await?;
 //!         let client = sum::RpcClient::new(&binding);
 //!         assert_eq!(client.add_async(40, 2).await?, 42);
 //!         Ok(())

@@ -44,7 +44,7 @@ fn calls_allocate_nothing_in_the_long_run() {
         let theirs = Rc::clone(&seen);
         let export = sums::export(&ws, move |_| Ok(Service(Rc::clone(&theirs))));
         let iref = export.wait().expect("it can be exported").iref();
-        let bind = sums::bind(iref, &ws, sums::RxVtbl::default()).driver(driver);
+        let bind = sums::bind(iref, &ws, ()).driver(driver);
         let binding = bind.wait().expect("it can be bound to");
         let rpc = Rc::new(sums::RpcClient::new(&binding));
 

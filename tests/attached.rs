@@ -64,7 +64,7 @@ fn blocking_call_between_attached_ends_is_answered() {
                 sums::over(far, &ws, Service)
             };
             let service = service.expect("it can be watched");
-            let client = sums::over(near, &ws, sums::RxVtbl::default());
+            let client = sums::over(near, &ws, sums::ClientRxVtbl::default());
             let client = client.expect("it can be watched");
             let rpc = sums::RpcClient::new(&client).timeout(Duration::from_secs(20));
             for n in 0..100 {
@@ -80,7 +80,7 @@ fn peer_of_an_attached_binding_is_unknown() {
     for driver in drivers() {
         let ws = Waitset::new();
         let (near, _far) = ends(driver);
-        let client = sums::over(near, &ws, sums::RxVtbl::default());
+        let client = sums::over(near, &ws, sums::ClientRxVtbl::default());
         let client = client.expect("it can be watched");
         let peer = client.peer();
         assert_eq!((peer.pid(), peer.uid(), peer.gid()), (None, None, None), "{}", driver.name());
@@ -94,7 +94,7 @@ fn call_that_is_late_before_it_is_sent_is_not_sent() {
         let ws = Waitset::new();
         let (near, far) = ends(driver);
         let service = sums::over(far, &ws, Service).expect("it can be watched");
-        let client = sums::over(near, &ws, sums::RxVtbl::default());
+        let client = sums::over(near, &ws, sums::ClientRxVtbl::default());
         let client = client.expect("it can be watched");
         let rpc = sums::RpcClient::new(&client);
         for rpc in [rpc.deadline(Instant::now()), rpc.timeout(Duration::ZERO)] {

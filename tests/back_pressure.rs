@@ -13,6 +13,7 @@ use flounder::limits::{CALL_WINDOW, MAX_PENDING_REPLIES};
 use flounder::{BindingError, CallbackError, Iref, RpcError, Waitset};
 
 flounder::flounder! {
+    @symmetric
     interface busy "Calls and is called" {
         /// Has the receiver begin.
         message begin();

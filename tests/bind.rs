@@ -81,8 +81,8 @@ fn export(ws: &Waitset, seen: &Rc<Seen>) -> Iref {
     export.wait().expect("it can be exported").iref()
 }
 
-fn bind(iref: Iref, ws: &Waitset, drivers: &[&str]) -> Result<twice::Binding, BindError> {
-    let bind = twice::bind(iref, ws, twice::RxVtbl::default()).timeout(PATIENCE);
+fn bind(iref: Iref, ws: &Waitset, drivers: &[&str]) -> Result<twice::ClientBinding, BindError> {
+    let bind = twice::bind(iref, ws, ()).timeout(PATIENCE);
     bind.drivers(drivers.iter().copied()).wait()
 }
 
@@ -223,14 +223,12 @@ fn a_refusal_of_the_service_is_final() {
 #[test]
 fn the_name_of_an_interface_counts() {
     let check = |iref: Iref, ws: &Waitset| {
-        let rx = renamed::thrice::RxVtbl::default();
-        let error = renamed::thrice::bind(iref, ws, rx).wait().expect_err("the name differs");
+        let error = renamed::thrice::bind(iref, ws, ()).wait().expect_err("the name differs");
         assert_eq!(
             error.to_string(),
             "the service's interface is `twice`, the client's is `thrice`; their messages agree"
         );
-        let rx = other::once::RxVtbl::default();
-        let error = other::once::bind(iref, ws, rx).wait().expect_err("the messages differ, too");
+        let error = other::once::bind(iref, ws, ()).wait().expect_err("the messages differ, too");
         assert_eq!(error.to_string(), "the service's interface is `twice`, the client's is `once`");
     };
     let ws = Waitset::new();
@@ -273,7 +271,7 @@ fn new_bindings_do_not_keep_ended_ones_waiting() {
         let client = thread::spawn(move || {
             let ws = Waitset::new();
             for n in 0..CLIENTS {
-                let bind = twice::bind(iref, &ws, twice::RxVtbl::default()).driver(driver);
+                let bind = twice::bind(iref, &ws, ()).driver(driver);
                 let result = Rc::new(RefCell::new(None));
                 let theirs = Rc::clone(&result);
                 bind.then(move |bound| _ = theirs.replace(Some(bound)));
@@ -309,12 +307,12 @@ fn new_bindings_do_not_keep_ended_ones_waiting() {
 fn dropped_bind_gives_its_handlers_up_at_once() {
     with_service_elsewhere(|iref, ws| {
         let held = Rc::new(());
-        let rx = twice::RxVtbl {
+        let rx = twice::ClientRxVtbl {
             note: Some(Box::new({
                 let held = Rc::clone(&held);
                 move |_, _| _ = &held
             })),
-            ..twice::RxVtbl::default()
+            ..twice::ClientRxVtbl::default()
         };
         let mut bind = Box::pin(twice::bind(iref, ws, rx));
         let mut context = Context::from_waker(Waker::noop());
@@ -332,7 +330,7 @@ fn bind_whose_time_is_over_fails_at_once() {
     let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
     let iref = export(&ws, &seen);
     let now = Instant::now();
-    let bind = || twice::bind(iref, &ws, twice::RxVtbl::default());
+    let bind = || twice::bind(iref, &ws, ());
     assert_eq!(bind().deadline(now).wait().err(), Some(BindError::Deadline));
     assert_eq!(bind().timeout(Duration::ZERO).wait().err(), Some(BindError::Deadline));
     let called = Rc::new(RefCell::new(None));
@@ -349,7 +347,7 @@ fn bind_whose_time_is_over_fails_at_once() {
 fn polled_bind_can_be_waited_for() {
     let (ws, seen) = (Waitset::new(), Rc::<Seen>::default());
     let iref = export(&ws, &seen);
-    let mut bind = twice::bind(iref, &ws, twice::RxVtbl::default());
+    let mut bind = twice::bind(iref, &ws, ());
     assert!(Pin::new(&mut bind).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(twice::RpcClient::new(&bind.wait().expect("it is there")).double(1), Ok(2));
     assert_eq!(seen.clients.get(), 1);
@@ -365,7 +363,7 @@ fn export_calls_back_from_the_waitset() {
     assert!(exported.take().is_none());
     ws.dispatch().expect("nothing fails");
     let iref = exported.take().expect("it is exported").iref();
-    twice::bind(iref, &ws, twice::RxVtbl::default()).wait().expect("it is there");
+    twice::bind(iref, &ws, ()).wait().expect("it is there");
 }
 
 #[test]

@@ -31,18 +31,18 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 flounder! {
     interface frames "Large data" {
-        message frame(uint64 seq, bulk data[2097152]);
-        message pair(bulk a[65536], uint32 n, bulk b[65536]);
+        call frame(uint64 seq, bulk data[2097152]);
+        call pair(bulk a[65536], uint32 n, bulk b[65536]);
         /** Of each frame: the sum of its words, and how it came. */
-        message got(uint64 seq, uint64 sum, string how[64]);
+        response got(uint64 seq, uint64 sum, string how[64]);
         /** Keeps the frames from now on, or drops those that are kept. */
-        message keep(bool on);
+        call keep(bool on);
         rpc read(in uint32 n, in bulk prefix[65536], out bulk data[2097152]);
         /** Returns the data, in a buffer of the service or as it came; and how it came. */
         rpc echo(in bulk data[2097152], in bool in_place, out string how[64], out bulk same[2097152]);
-        message capped(bulk data[65536], cap file);
+        call capped(bulk data[65536], cap file);
         /** The service lets no device in, or lets them in again. */
-        message deny(bool on);
+        call deny(bool on);
     };
 }
 
@@ -116,8 +116,6 @@ impl frames::Rx for Service {
         report(b, n.into(), sum_of(&left).wrapping_sub(sum_of(&right)), &how);
     }
 
-    fn got(&mut self, _: &frames::Binding, _: u64, _: u64, _: &str) {}
-
     fn keep(&mut self, _: &frames::Binding, on: bool) {
         self.keeps = on;
         for (sum, data) in self.kept.drain(..) {
@@ -189,7 +187,7 @@ type Reports = Rc<RefCell<VecDeque<(u64, u64, String)>>>;
 
 struct Client {
     ws: Waitset,
-    binding: frames::Binding,
+    binding: frames::ClientBinding,
     reports: Reports,
 }
 
@@ -197,8 +195,8 @@ impl Client {
     fn new(iref: Iref, driver: &str) -> Self {
         let (ws, reports) = (Waitset::current(), Reports::default());
         let theirs = Rc::clone(&reports);
-        let rx = frames::RxVtbl {
-            got: Some(Box::new(move |_: &frames::Binding, seq, sum, how: &str| {
+        let rx = frames::ClientRxVtbl {
+            got: Some(Box::new(move |_: &frames::ClientBinding, seq, sum, how: &str| {
                 theirs.borrow_mut().push_back((seq, sum, how.to_owned()));
             })),
             ..Default::default()
@@ -422,8 +420,6 @@ impl frames::Rx<Shared> for Pooled {
         let difference = sum_of(&left).wrapping_sub(sum_of(&right));
         b.send_got(n.into(), difference, &how).wait().expect("there is room");
     }
-
-    fn got(&mut self, _: &frames::Binding<Shared>, _: u64, _: u64, _: &str) {}
 
     fn keep(&mut self, _: &frames::Binding<Shared>, _: bool) {}
 

@@ -103,7 +103,7 @@ fn export(ws: &Waitset) -> (Rc<Seen>, Iref) {
 struct Ends {
     here: Waitset,
     there: Waitset,
-    client: work::Binding,
+    client: work::ClientBinding,
     rpc: work::RpcClient,
     seen: Rc<Seen>,
 }
@@ -112,7 +112,7 @@ impl Ends {
     fn new(driver: &str) -> Self {
         let (here, there) = (Waitset::new(), Waitset::new());
         let (seen, iref) = export(&there);
-        let bind = work::bind(iref, &there, work::RxVtbl::default()).driver(driver);
+        let bind = work::bind(iref, &there, ()).driver(driver);
         let client = bind.wait().expect("it can be bound to");
         client.change_waitset(&here).expect("it can be moved");
         let rpc = work::RpcClient::new(&client);
@@ -446,7 +446,7 @@ fn a_bind_that_is_dropped_leaves_no_binding() {
             let what = format!("{driver}, {moment:?}");
             let ends = Ends::new(driver);
             let (seen, iref) = export(&ends.there);
-            let bind = || work::bind(iref, &ends.here, work::RxVtbl::default()).driver(driver);
+            let bind = || work::bind(iref, &ends.here, ()).driver(driver);
             ends.drop_at(moment, bind());
             if moment == NeverPolled {
                 // The first poll begins it.

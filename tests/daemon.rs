@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socke
 use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
 use support::protocol::{Driver, Event, ServiceId};
-use support::raw_monitor::protocol::monitor::Verdict;
+use support::raw_monitor::protocol::monitor::{self, Verdict};
 use support::raw_monitor::{RawMonitor, connect};
 use support::{TIMEOUT, TestSystem, millis, process, taken_by};
 
@@ -429,7 +429,8 @@ fn disconnected_process_keeps_its_names_while_it_lives() {
     let first = RawMonitor::join(&system, 77);
     assert_eq!(name(&first), Verdict::Ok);
     // Only a root sends this.
-    first.root().binding().tx_report(1, 2, 3).expect("it can be sent");
+    let report = monitor::Message::Report { ticket: 1, link: 2, connection: 3 };
+    first.send_as_root(&report).expect("it can be sent");
     first.root().lookup("mine").expect_err("who plays the root is hung up on");
     let mut own = system.spawn();
     let me = std::process::id();

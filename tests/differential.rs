@@ -48,6 +48,7 @@ use runner::{Outcome, play as perform};
 use shrink::shrink;
 
 flounder::flounder! {
+    @symmetric
     interface play "Every kind of message" {
         typedef enum { RED, GREEN, BLUE } colour;
         typedef struct { uint32 x; uint8 y; colour c; } point;

@@ -258,10 +258,10 @@ fn transmissions() -> Vec<TxError> {
     vec![
         TxError::Busy,
         TxError::Closed,
-        TxError::NotConnected,
         TxError::TooLong { arg: "a", length },
         TxError::CapCopy(EMFILE),
         TxError::CapsRefused(CapRefusal::Sender),
+        TxError::Direction,
     ]
 }
 
@@ -280,6 +280,7 @@ fn decodings() -> Vec<DecodeError> {
         DecodeError::MissingCap,
         DecodeError::ExtraCaps,
         DecodeError::Number(99),
+        DecodeError::Direction,
     ]
 }
 

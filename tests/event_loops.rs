@@ -144,11 +144,11 @@ impl Drop for Elsewhere {
 /// The pongs that have come.
 type Pongs = Rc<RefCell<Vec<u32>>>;
 
-fn bind(iref: Iref, ws: &Waitset, driver: Driver, pongs: &Pongs) -> echo::Binding {
+fn bind(iref: Iref, ws: &Waitset, driver: Driver, pongs: &Pongs) -> echo::ClientBinding {
     let pongs = Rc::clone(pongs);
-    let vtbl = echo::RxVtbl {
-        pong: Some(Box::new(move |_: &echo::Binding, n| pongs.borrow_mut().push(n))),
-        ..echo::RxVtbl::default()
+    let vtbl = echo::ClientRxVtbl {
+        pong: Some(Box::new(move |_: &echo::ClientBinding, n| pongs.borrow_mut().push(n))),
+        ..echo::ClientRxVtbl::default()
     };
     let bind = echo::bind(iref, ws, vtbl).timeout(TIMEOUT).driver(driver.name());
     bind.wait().expect("the service is there")
@@ -253,7 +253,7 @@ fn bindings_that_come_go_and_move_lose_nothing() {
             drop(bindings.swap_remove(n as usize * 7 % bindings.len()));
         }
         bindings.push(bind(service.iref, &ws, driver, &pongs));
-        let binding: &echo::Binding = &bindings[n as usize * 37 % bindings.len()];
+        let binding: &echo::ClientBinding = &bindings[n as usize * 37 % bindings.len()];
         if n % 5 == 0 {
             // The answer arrives outside of the loop, which must be woken with it.
             binding.change_waitset(&aside).expect("nothing is under way");
@@ -279,7 +279,7 @@ fn a_bind_goes_on_while_the_loop_waits() {
     outer.come_to_rest();
     let bound = Rc::new(Cell::new(None));
     let theirs = Rc::clone(&bound);
-    echo::bind(service.iref, &ws, echo::RxVtbl::default())
+    echo::bind(service.iref, &ws, echo::ClientRxVtbl::default())
         .then(move |binding| theirs.set(Some(binding.expect("the service is there").driver())));
     outer.run_until("a binding", || bound.get().is_some());
     assert_eq!(bound.get(), Some("ump"));

@@ -93,17 +93,17 @@ fn serve(ws: &Waitset, over: &Cell<bool>) {
     assert!(done.expect("no callback fails"), "nobody stops it");
 }
 
-fn bind(name: &str, ws: &Waitset, driver: &str) -> forked::Binding {
+fn bind(name: &str, ws: &Waitset, driver: &str) -> forked::ClientBinding {
     let iref = nameservice::blocking_lookup(name).timeout(PATIENCE).wait().expect("it is there");
-    let bind = forked::bind(iref, ws, forked::RxVtbl::default()).timeout(PATIENCE);
+    let bind = forked::bind(iref, ws, ()).timeout(PATIENCE);
     bind.driver(driver).wait().expect("it can be bound to")
 }
 
-fn asks(binding: &forked::Binding, n: u32) {
+fn asks(binding: &forked::ClientBinding, n: u32) {
     assert_eq!(forked::RpcClient::new(binding).timeout(PATIENCE).say(n), Ok(n));
 }
 
-fn passes_capabilities(binding: &forked::Binding) {
+fn passes_capabilities(binding: &forked::ClientBinding) {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     writer.write_all(b"through a pipe").expect("it is empty");
     drop(writer);
@@ -139,10 +139,10 @@ fn ends_well(child: rustix::process::Pid, what: &str) {
 struct Inherited {
     ws: Waitset,
     shared: SharedWaitset,
-    binding: forked::Binding,
-    handle: forked::Binding<flounder::Shared>,
+    binding: forked::ClientBinding,
+    handle: forked::ClientBinding<flounder::Shared>,
     /// Served by whoever dispatches `shared`; loopback does not reach one.
-    pooled: Option<forked::Binding<flounder::Shared>>,
+    pooled: Option<forked::ClientBinding<flounder::Shared>>,
     timer: Rc<Cell<bool>>,
     signals: Rc<Cell<u32>>,
 }
@@ -152,7 +152,7 @@ impl Inherited {
         let ws = Waitset::new();
         let binding = if driver == "loopback" {
             let (iref, _) = export(&ws);
-            let bind = forked::bind(iref, &ws, forked::RxVtbl::default()).timeout(PATIENCE);
+            let bind = forked::bind(iref, &ws, ()).timeout(PATIENCE);
             bind.driver("loopback").wait().expect("it can be bound to")
         } else {
             bind("service", &ws, driver)
@@ -285,7 +285,7 @@ fn anew(driver: &str) {
         asks(&other, 3);
         passes_capabilities(&other);
         let (iref, over) = export(&ws);
-        let near = forked::bind(iref, &ws, forked::RxVtbl::default()).wait().expect("it is here");
+        let near = forked::bind(iref, &ws, ()).wait().expect("it is here");
         asks(&near, 4);
         nameservice::register("child", iref).wait().expect("the name is free");
         serve(&ws, &over);
@@ -313,7 +313,7 @@ fn busy() {
             let ws = Waitset::current();
             loop {
                 let (iref, _) = export(&ws);
-                drop(forked::bind(iref, &ws, forked::RxVtbl::default()).wait());
+                drop(forked::bind(iref, &ws, ()).wait());
                 flounder::policy::set_cap_policy(|_| true);
                 drop(nameservice::lookup("nothing").wait());
             }
@@ -337,10 +337,9 @@ fn busy() {
             shared.post(|_| Ok(()));
             let ws = Waitset::new();
             let (iref, _) = export(&ws);
-            let near = forked::bind(iref, &ws, forked::RxVtbl::default()).wait();
+            let near = forked::bind(iref, &ws, ()).wait();
             asks(&near.expect("it is here"), 7);
-            let unknown =
-                forked::bind(Iref::from_bits(1).expect("not 0"), &ws, forked::RxVtbl::default());
+            let unknown = forked::bind(Iref::from_bits(1).expect("not 0"), &ws, ());
             if round % 10 == 0 {
                 assert!(matches!(unknown.wait(), Err(BindError::NoService)));
                 flounder::policy::set_cap_policy(|_| true);

@@ -16,6 +16,7 @@ pub struct Note {
 }
 
 flounder::flounder! {
+    @symmetric
     interface words "Every type of argument" {
         use crate::Note as note;
         typedef enum { RED, GREEN } color;
@@ -161,7 +162,7 @@ fn every_argument_can_be_passed_on() {
         Ok(flounder::Async(Proxy(proxy.take().expect("one client"))))
     });
     let middle = middle.wait().expect("it can be exported");
-    let binding = words::bind(middle.iref(), &ws, words::RxVtbl::default()).wait();
+    let binding = words::bind(middle.iref(), &ws, ()).wait();
     let binding = binding.expect("it is in this thread");
 
     let item = |s: &str| words::Item { s: s.into(), n: 7 };
@@ -213,7 +214,7 @@ fn an_array_of_owned_strings_keeps_its_maximum() {
     let ws = Waitset::new();
     let exported = words::export(&ws, |_: &Peer| Ok(words::RxVtbl::default())).wait();
     let iref = exported.as_ref().expect("it can be exported").iref();
-    let binding = words::bind(iref, &ws, words::RxVtbl::default()).wait().expect("it is here");
+    let binding = words::bind(iref, &ws, ()).wait().expect("it is here");
     let client = words::RpcClient::new(&binding);
     let long = vec![String::new(); 65_537];
     let item = words::Item { s: String::new(), n: 0 };

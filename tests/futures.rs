@@ -75,7 +75,7 @@ impl work::Rx for Service {
 /// Both ends in one thread.
 struct Ends {
     ws: Waitset,
-    client: work::Binding,
+    client: work::ClientBinding,
     seen: Rc<Seen>,
 }
 
@@ -123,8 +123,8 @@ impl Ends {
     }
 }
 
-fn bind(iref: Iref, ws: &Waitset, driver: &str) -> work::Binding {
-    let bind = work::bind(iref, ws, work::RxVtbl::default()).driver(driver);
+fn bind(iref: Iref, ws: &Waitset, driver: &str) -> work::ClientBinding {
+    let bind = work::bind(iref, ws, ()).driver(driver);
     bind.wait().expect("it can be bound to")
 }
 

@@ -16,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use support::TIMEOUT;
 
 flounder::flounder! {
+    @symmetric
     interface work "To be put off" {
         message note(uint32 n);
         message bulk(uint8 data[length, 1048576]);

@@ -22,6 +22,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 flounder::flounder! {
+    @symmetric
     interface work "To be cancelled" {
         rpc hold(in uint32 n, out uint32 n);
         rpc name(in uint32 n, out string name[100]);
@@ -97,8 +98,7 @@ impl Scene {
         let export = work::export(&waitsets[0], move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
         let iref = export.wait().expect("it can be exported").iref();
         let [hostile, honest] = [1, 2].map(|at| {
-            // It answers no calls, either.
-            let bind = work::bind(iref, &waitsets[0], Service(Rc::default())).driver(driver);
+            let bind = work::bind(iref, &waitsets[0], ()).driver(driver);
             let binding = bind.wait().expect("it can be bound to");
             binding.change_waitset(&waitsets[at]).expect("it can be moved");
             binding

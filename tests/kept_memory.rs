@@ -60,7 +60,7 @@ fn large_buffers_are_given_back_when_their_message_is_done() {
         };
         let bindings: Vec<_> = (0..BINDINGS)
             .map(|_| {
-                let bind = blocks::bind(service, &ws, blocks::RxVtbl::default()).driver(driver);
+                let bind = blocks::bind(service, &ws, ()).driver(driver);
                 bind.wait().expect("it is there")
             })
             .collect();

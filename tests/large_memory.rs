@@ -81,7 +81,7 @@ fn keeps_and_gives_back(driver: &str, iref: Iref) {
     let data = vec![1; LARGE];
     let ws = Waitset::new();
     ws.set_spin(Duration::ZERO);
-    let bind = store::bind(iref, &ws, store::RxVtbl::default()).driver(driver);
+    let bind = store::bind(iref, &ws, ()).driver(driver);
     let rpc = store::RpcClient::new(&bind.wait().expect("it can be bound to"));
     assert_eq!(rpc.put(&data[..1]), Ok(1), "{driver}");
     let before = live();

@@ -367,7 +367,7 @@ fn reply_then_teardown() {
     for driver in DRIVERS {
         let mut server = Sender::start("serve", &[]);
         let iref = Iref::from_bits(server.line().parse().expect("a number")).expect("not 0");
-        let bind = words::bind(iref, &waitset, words::RxVtbl::default()).driver(driver);
+        let bind = words::bind(iref, &waitset, ()).driver(driver);
         let binding = bind.wait().expect("it is there");
         let size = large(driver) / 2;
         let call = words::RpcClient::new(&binding).timeout(TIMEOUT).fetch_async(size as u32);
@@ -480,13 +480,13 @@ fn wait_for_a_line() {
     std::io::stdin().read_line(&mut String::new()).expect("it can be read");
 }
 
-fn bound(iref: &str, driver: &str) -> words::Binding {
+fn bound(iref: &str, driver: &str) -> words::ClientBinding {
     let iref = Iref::from_bits(iref.parse().expect("a number")).expect("not 0");
-    let bind = words::bind(iref, &Waitset::current(), words::RxVtbl::default()).driver(driver);
+    let bind = words::bind(iref, &Waitset::current(), ()).driver(driver);
     bind.timeout(TIMEOUT).wait().expect("the service is there")
 }
 
-fn notes(binding: &words::Binding) {
+fn notes(binding: &words::ClientBinding) {
     let all = async {
         for n in 0..NOTES {
             binding.send_note(n).await.expect("the binding is there");
@@ -495,25 +495,25 @@ fn notes(binding: &words::Binding) {
     Waitset::current().block_on(all).expect("no callback fails");
 }
 
-fn stick(binding: &words::Binding) {
+fn stick(binding: &words::ClientBinding) {
     let sent = Waitset::current().block_on(binding.send_note(STUCK)).expect("no callback fails");
     sent.expect("the binding is there");
 }
 
 /// Sends a note, after which the service does not read until this process has printed `accepted`: the channel is full then.
-fn accept_unread(binding: &words::Binding, driver: &str) {
+fn accept_unread(binding: &words::ClientBinding, driver: &str) {
     let told = Waitset::current().block_on(binding.send_note(0)).expect("no callback fails");
     told.expect("the binding is there");
     accept_large(binding, driver);
     println!("accepted");
 }
 
-fn accept_large(binding: &words::Binding, driver: &str) {
+fn accept_large(binding: &words::ClientBinding, driver: &str) {
     let sent = binding.tx_bytes(&vec![7; large(driver)]).expect("the slot is free");
     assert!(!sent.is_sent(), "it is larger than what a channel takes at once");
 }
 
-fn give(binding: &words::Binding, count: u32) {
+fn give(binding: &words::ClientBinding, count: u32) {
     let all = async {
         for n in 0..count {
             let (read, mut write) = std::io::pipe().expect("a pipe");
@@ -526,7 +526,7 @@ fn give(binding: &words::Binding, count: u32) {
 }
 
 /// Sends the note 9 until one was not only accepted, but sent.
-async fn all_sent(binding: &words::Binding) {
+async fn all_sent(binding: &words::ClientBinding) {
     loop {
         match binding.tx_note(9) {
             Ok(sent) => return sent.await.expect("the binding is there"),
@@ -541,7 +541,7 @@ fn shared(
     iref: &str,
     driver: &str,
     stop: bool,
-) -> (words::Binding<flounder::Shared>, thread::JoinHandle<()>) {
+) -> (words::ClientBinding<flounder::Shared>, thread::JoinHandle<()>) {
     let (iref, driver) = (iref.to_owned(), driver.to_owned());
     let (sender, receiver) = std::sync::mpsc::channel();
     let owner = thread::spawn(move || {

@@ -72,16 +72,16 @@ fn cap() -> Cap {
 }
 
 /// A client of a service with these handlers.
-fn bind<X: long::Handlers>(ws: &Waitset, handlers: impl Fn() -> X + 'static) -> long::Binding {
+fn bind<X: long::Handlers>(
+    ws: &Waitset,
+    handlers: impl Fn() -> X + 'static,
+) -> long::ClientBinding {
     let export = long::export(ws, move |_| Ok(handlers()));
     let iref = export.wait().expect("it can be exported").iref();
-    long::bind(iref, ws, long::RxVtbl::default())
-        .driver("loopback")
-        .wait()
-        .expect("it can be bound to")
+    long::bind(iref, ws, ()).driver("loopback").wait().expect("it can be bound to")
 }
 
-fn note(binding: &long::Binding, text: &str) -> Result<(), TxError> {
+fn note(binding: &long::ClientBinding, text: &str) -> Result<(), TxError> {
     let sent = binding.tx_note(
         1,
         2,
@@ -106,7 +106,7 @@ fn note(binding: &long::Binding, text: &str) -> Result<(), TxError> {
 }
 
 /// Sends and calls, and sees that all arrives.
-fn talk(ws: &Waitset, binding: &long::Binding, service: &Service) {
+fn talk(ws: &Waitset, binding: &long::ClientBinding, service: &Service) {
     let refused = note(binding, "far too long");
     assert!(matches!(refused, Err(TxError::TooLong { arg: "e", .. })), "{refused:?}");
     note(binding, "five").expect("there is room");

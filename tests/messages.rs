@@ -21,6 +21,7 @@ use proptest::prelude::*;
 pub struct Mute(u8);
 
 flounder::flounder! {
+    @symmetric
     interface post "Messages of every shape" {
         typedef enum { RED, GREEN } colour;
         typedef struct { string name[8]; colour c; uint8 small; } item;

@@ -363,9 +363,16 @@ fn root_refuses_false_claims() {
     let verdict = one.root().introduce(77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "it is itself");
     let null = || Cap::from(File::open("/dev/null").expect("null"));
-    let binding = one.root().binding();
     // Since Linux 6.16 the kernel refuses descriptors on their way to the root.
-    let _ = binding.tx_introduced(1, 1, 0, 0, false, null(), null());
+    let _ = one.send_as_root(&monitor::Message::Introduced {
+        domain: 1,
+        pid: 1,
+        uid: 0,
+        gid: 0,
+        caller: false,
+        socket: null(),
+        process: null(),
+    });
     one.root().lookup("echo").expect_err("who plays the root is hung up on");
     let (verdict, ..) = other.root().lookup("echo").expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Ok);

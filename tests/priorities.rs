@@ -36,7 +36,7 @@ type Seen = Rc<RefCell<Vec<(usize, u64)>>>;
 
 /// One binding of the waitset under test, and its client.
 struct Load {
-    client: work::Binding,
+    client: work::ClientBinding,
     served: work::Binding,
     next: u64,
     /// A binding ends with its waitset.

@@ -30,9 +30,9 @@ const MARK: &str = "@ ";
 
 flounder! {
     interface pulse "Messages that wake somebody" {
-        message tick(uint64 n);
-        message tock(uint64 n);
-        message bulk(uint8 data[len, 60000]);
+        call tick(uint64 n);
+        response tock(uint64 n);
+        call bulk(uint8 data[len, 60000]);
         rpc double(in uint64 n, out uint64 twice);
         /// Answered after the service has slept for this many milliseconds.
         rpc late(in uint64 milliseconds, out uint64 same);
@@ -47,8 +47,6 @@ impl pulse::Rx for Service {
     fn tick(&mut self, binding: &pulse::Binding, n: u64) {
         binding.tx_tock(n).expect("there is room");
     }
-
-    fn tock(&mut self, _: &pulse::Binding, _: u64) {}
 
     fn bulk(&mut self, _: &pulse::Binding, _: &[u8]) {}
 
@@ -81,8 +79,8 @@ fn child() {
     let iref = nameservice::blocking_lookup("pulse").timeout(TIMEOUT).wait().expect("it is there");
     let driver = std::env::var(DRIVER).expect("the test says which");
     let (sender, tocks) = channel();
-    let vtbl = pulse::RxVtbl {
-        tock: Some(Box::new(move |_: &pulse::Binding, n| {
+    let vtbl = pulse::ClientRxVtbl {
+        tock: Some(Box::new(move |_: &pulse::ClientBinding, n| {
             sender.send(n).expect("this thread takes them");
         })),
         ..Default::default()

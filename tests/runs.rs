@@ -70,7 +70,7 @@ impl stream::Rx for Items {
 
 /// The sending end, and the receiving end with what it has seen.
 struct Stream {
-    client: stream::Binding,
+    client: stream::ClientBinding,
     served: stream::Binding,
     seen: Rc<RefCell<Vec<u64>>>,
     ws: Waitset,
@@ -335,9 +335,10 @@ fn a_run_ends_when_the_inbox_is_full() {
     const BOUND: usize = 20;
     let (client, service) = pair("threads");
     let (ws, other) = (Waitset::new(), Waitset::new());
-    let client = stream::over(client, &other, ()).expect("the channel is new");
+    let client: stream::ClientBinding =
+        stream::over(client, &other, ()).expect("the channel is new");
     let inbox = Inbox::new(BOUND);
-    let served = stream::over(service, &ws, inbox).expect("the channel is new");
+    let served: stream::Binding = stream::over(service, &ws, inbox).expect("the channel is new");
     let mut context = Context::from_waker(Waker::noop());
     let mut expected = 0;
     for round in 0..20 {

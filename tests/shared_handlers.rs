@@ -21,6 +21,7 @@ use flounder_test_support::threads::{Threads, eventually};
 
 flounder! {
     /// Doubles numbers, and counts notes.
+    @symmetric
     interface doubler "doubler" {
         message note(uint64 value);
         rpc double(in uint64 a, out uint64 b);

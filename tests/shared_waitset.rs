@@ -14,6 +14,7 @@ use flounder_test_support::threads::{Threads, eventually};
 
 flounder! {
     /// Doubles numbers.
+    @symmetric
     interface work {
         message hello();
         message note(uint64 value);

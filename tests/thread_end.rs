@@ -32,8 +32,8 @@ fn export(ws: &Waitset) -> Iref {
     exported.wait().expect("it can be exported").iref()
 }
 
-fn bind(iref: Iref, ws: &Waitset) -> Result<ending::Binding, BindError> {
-    ending::bind(iref, ws, ending::RxVtbl::default()).timeout(PATIENCE).wait()
+fn bind(iref: Iref, ws: &Waitset) -> Result<ending::ClientBinding, BindError> {
+    ending::bind(iref, ws, ()).timeout(PATIENCE).wait()
 }
 
 /// A thread that serves until the command to end.

@@ -101,8 +101,8 @@ fn serve(ws: &Waitset) -> Iref {
     exported.expect("it can be exported").iref()
 }
 
-fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::Binding<flounder::Shared> {
-    let binding = work::bind(iref, ws, work::RxVtbl::default()).driver(driver).wait();
+fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::ClientBinding<flounder::Shared> {
+    let binding = work::bind(iref, ws, ()).driver(driver).wait();
     let binding = binding.expect("the service is there");
     assert_eq!(binding.driver(), driver);
     binding.shared()
@@ -110,7 +110,7 @@ fn bind(ws: &Waitset, iref: Iref, driver: &str) -> work::Binding<flounder::Share
 
 /// A service, and a binding to it that any thread may use.
 struct Site {
-    binding: work::Binding<flounder::Shared>,
+    binding: work::ClientBinding<flounder::Shared>,
     client: WaitsetThread,
     /// None if the client's thread serves, too.
     service: Option<WaitsetThread>,

@@ -182,8 +182,7 @@ fn serve(ws: &Waitset, done: &Cell<bool>) -> Result {
 
 /// The client's half: sends everything, one message after the other, then asks for the verdict.
 fn run_client(ws: &Waitset, iref: Iref, driver: Driver) -> Result {
-    let binding =
-        idctest::bind(iref, ws, idctest::RxVtbl::default()).driver(driver.name()).wait()?;
+    let binding = idctest::bind(iref, ws, ()).driver(driver.name()).wait()?;
     if binding.driver() != driver.name() {
         return Err(format!("asked for {}, got {}", driver.name(), binding.driver()).into());
     }

@@ -21,15 +21,15 @@ use serde::Serialize;
 flounder! {
     interface peer "Traffic between processes" {
         /// One payload of a stream.
-        message data(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
+        call data(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
         /// A payload that is to come back.
-        message echo(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
+        call echo(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
         /// It comes back.
-        message echoed(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
+        response echoed(uint64 seq, uint32 checksum, uint8 payload[len, 1048576]);
         /// A file with this inode, which is to come back.
-        message file(uint64 seq, uint64 inode, cap c);
+        call file(uint64 seq, uint64 inode, cap c);
         /// It comes back.
-        message filed(uint64 seq, uint64 inode, give_away_cap c);
+        response filed(uint64 seq, uint64 inode, give_away_cap c);
         /// The seed of the payloads that follow.
         rpc begin(in uint64 seed);
         /// The end of a stream: how many came, and how many of them were wrong.
@@ -176,10 +176,6 @@ impl peer::Rx for Service {
         sent(&self.counters, b.tx_echoed(seq, checksum, payload).map(drop));
     }
 
-    fn echoed(&mut self, _b: &peer::Binding, _seq: u64, _checksum: u32, _payload: &[u8]) {
-        self.counters.borrow_mut().error("unexpected");
-    }
-
     fn file(&mut self, b: &peer::Binding, seq: u64, inode: u64, c: Cap) {
         self.count(seq == self.received && self::inode(&c) == inode);
         // The file before may still be on its way to the kernel: this one waits for its turn.
@@ -189,10 +185,6 @@ impl peer::Rx for Service {
             sent(&counters, result.map(drop).map_err(|rejected| rejected.error));
         };
         Waitset::current().spawn_local(answer).detach();
-    }
-
-    fn filed(&mut self, _b: &peer::Binding, _seq: u64, _inode: u64, _c: Cap) {
-        self.counters.borrow_mut().error("unexpected");
     }
 
     fn begin(&mut self, b: &peer::Binding, seed: u64, reply: peer::BeginReply) {
@@ -266,44 +258,20 @@ impl Client {
         counters.received += 1;
         counters.checksum_failures += u64::from(!right);
     }
-
-    fn unexpected(&self) {
-        self.counters.borrow_mut().error("unexpected");
-    }
 }
 
-impl peer::Rx for Client {
-    fn data(&mut self, _b: &peer::Binding, _seq: u64, _checksum: u32, _payload: &[u8]) {
-        self.unexpected();
-    }
-
-    fn echo(&mut self, _b: &peer::Binding, _seq: u64, _checksum: u32, _payload: &[u8]) {
-        self.unexpected();
-    }
-
-    fn echoed(&mut self, _b: &peer::Binding, seq: u64, checksum: u32, payload: &[u8]) {
+impl peer::ClientRx for Client {
+    fn echoed(&mut self, _b: &peer::ClientBinding, seq: u64, checksum: u32, payload: &[u8]) {
         let expected = self.counters.borrow().received;
         self.count(seq == expected && is_right(self.seed, seq, checksum, payload));
     }
 
-    fn file(&mut self, _b: &peer::Binding, _seq: u64, _inode: u64, _c: Cap) {
-        self.unexpected();
-    }
-
-    fn filed(&mut self, _b: &peer::Binding, seq: u64, inode: u64, c: Cap) {
+    fn filed(&mut self, _b: &peer::ClientBinding, seq: u64, inode: u64, c: Cap) {
         let expected = self.counters.borrow().received;
         self.count(seq == expected && self::inode(&c) == inode);
     }
 
-    fn begin(&mut self, _b: &peer::Binding, _seed: u64, _reply: peer::BeginReply) {
-        self.unexpected();
-    }
-
-    fn finish(&mut self, _b: &peer::Binding, _reply: peer::FinishReply) {
-        self.unexpected();
-    }
-
-    fn error(&mut self, _b: &peer::Binding, error: BindingError) {
+    fn error(&mut self, _b: &peer::ClientBinding, error: BindingError) {
         self.counters.borrow_mut().error(kind(&error));
         if error.is_fatal() {
             self.ended.set(true);

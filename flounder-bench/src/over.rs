@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flounder::bulk::{Blob, BufferMut, Bulk, Pool, PoolError, Slots};
+use flounder::bulk::{Blob, BufferMut, Bulk, Pool, PoolError, PoolOwner, Slots};
 use flounder::error::ConnectError;
 use flounder::limits::DEFAULT_SPIN;
 use flounder::{BindError, BindingError, Cap, Iref, Rejected, Shared, TxError, Waitset, flounder};
@@ -25,28 +25,28 @@ flounder! {
         typedef uint64 words[7];
 
         /// The service returns each `ping*` message as `pong*`.
-        message ping(uint64 n);
-        message pong(uint64 n);
-        message ping_words(words w);
-        message pong_words(words w);
-        message ping_bytes(uint8 data[length, 1048576]);
-        message pong_bytes(uint8 data[length, 1048576]);
-        message ping_cap(give_away_cap c);
-        message pong_cap(give_away_cap c);
+        call ping(uint64 n);
+        response pong(uint64 n);
+        call ping_words(words w);
+        response pong_words(words w);
+        call ping_bytes(uint8 data[length, 1048576]);
+        response pong_bytes(uint8 data[length, 1048576]);
+        call ping_cap(give_away_cap c);
+        response pong_cap(give_away_cap c);
 
         /// The service counts each `tell*` message.
-        message count(uint64 n);
-        message count_words(words w);
-        message count_bytes(uint8 data[length, 1048576]);
+        call count(uint64 n);
+        call count_words(words w);
+        call count_bytes(uint8 data[length, 1048576]);
         /// Frames: the service reads 64 bytes and answers with `pong`; sums and returns a frame; sums and counts.
-        message glance(bulk data[1048576]);
-        message pass_by(bulk data[1048576]);
-        message copy_out(bulk data[1048576]);
-        message ping_frame(bulk data[1048576]);
-        message pong_frame(bulk data[1048576]);
-        message count_frame(uint64 sum, bulk data[1048576]);
+        call glance(bulk data[1048576]);
+        call pass_by(bulk data[1048576]);
+        call copy_out(bulk data[1048576]);
+        call ping_frame(bulk data[1048576]);
+        response pong_frame(bulk data[1048576]);
+        call count_frame(uint64 sum, bulk data[1048576]);
         /// The service reads 4 KiB.
-        message count_part(bulk data[1048576]);
+        call count_part(bulk data[1048576]);
         /// Returns the number of messages since the last call, and how many of them were wrong.
         rpc counted(out uint64 right, out uint64 wrong);
 
@@ -78,7 +78,7 @@ fn pattern() -> Rc<[u8]> {
 pub(crate) const FRAME_SLOTS: usize = 8;
 
 /// Returns a pool for frames.
-fn frame_pool(binding: &bench::Binding) -> Result<Pool, PoolError> {
+fn frame_pool(binding: &impl PoolOwner) -> Result<Pool, PoolError> {
     Pool::new(binding, Slots { count: FRAME_SLOTS, bytes: LONGEST })
 }
 
@@ -158,35 +158,16 @@ impl bench::Rx for Handlers {
         self.sent(b.tx_pong(n).map(drop));
     }
 
-    fn pong(&mut self, _b: &bench::Binding, n: u64) {
-        self.seen.number.set(n);
-        self.saw();
-    }
-
     fn ping_words(&mut self, b: &bench::Binding, w: bench::Words) {
         self.sent(b.tx_pong_words(&w).map(drop));
-    }
-
-    fn pong_words(&mut self, _b: &bench::Binding, w: bench::Words) {
-        self.seen.number.set(black_box(w)[6]);
-        self.saw();
     }
 
     fn ping_bytes(&mut self, b: &bench::Binding, data: &[u8]) {
         self.sent(b.tx_pong_bytes(data).map(drop));
     }
 
-    fn pong_bytes(&mut self, _b: &bench::Binding, data: &[u8]) {
-        self.saw_bytes(data);
-    }
-
     fn ping_cap(&mut self, b: &bench::Binding, c: Cap) {
         self.sent(b.tx_pong_cap(c).map(drop).map_err(|rejected| rejected.error));
-    }
-
-    fn pong_cap(&mut self, _b: &bench::Binding, c: Cap) {
-        self.seen.cap.set(Some(c));
-        self.saw();
     }
 
     fn count(&mut self, _b: &bench::Binding, n: u64) {
@@ -234,12 +215,6 @@ impl bench::Rx for Handlers {
         Waitset::current().spawn_local(answer).detach();
     }
 
-    fn pong_frame(&mut self, _b: &bench::Binding, data: Bulk<'_>) {
-        self.seen.number.set(data.words().fold(0, u64::wrapping_add));
-        self.seen.length.set(data.len());
-        self.saw();
-    }
-
     fn count_frame(&mut self, _b: &bench::Binding, sum: u64, data: Bulk<'_>) {
         if data.words().fold(0, u64::wrapping_add) != sum {
             self.seen.wrong.set(self.seen.wrong.get() + 1);
@@ -285,6 +260,39 @@ impl bench::Rx for Handlers {
     }
 }
 
+impl bench::ClientRx for Handlers {
+    fn pong(&mut self, _b: &bench::ClientBinding, n: u64) {
+        self.seen.number.set(n);
+        self.saw();
+    }
+
+    fn pong_words(&mut self, _b: &bench::ClientBinding, w: bench::Words) {
+        self.seen.number.set(black_box(w)[6]);
+        self.saw();
+    }
+
+    fn pong_bytes(&mut self, _b: &bench::ClientBinding, data: &[u8]) {
+        self.saw_bytes(data);
+    }
+
+    fn pong_cap(&mut self, _b: &bench::ClientBinding, c: Cap) {
+        self.seen.cap.set(Some(c));
+        self.saw();
+    }
+
+    fn pong_frame(&mut self, _b: &bench::ClientBinding, data: Bulk<'_>) {
+        self.seen.number.set(data.words().fold(0, u64::wrapping_add));
+        self.seen.length.set(data.len());
+        self.saw();
+    }
+
+    fn error(&mut self, _b: &bench::ClientBinding, error: BindingError) {
+        if error.is_fatal() {
+            self.seen.ended.replace(Some(error));
+        }
+    }
+}
+
 /// A service that answers every client.
 pub(crate) struct Service {
     ws: Waitset,
@@ -320,7 +328,7 @@ impl Service {
 pub(crate) struct Client {
     ws: Waitset,
     iref: Iref,
-    binding: bench::Binding,
+    binding: bench::ClientBinding,
     seen: Rc<Seen>,
     data: Rc<[u8]>,
     driver: &'static str,
@@ -354,7 +362,7 @@ impl Client {
     }
 
     /// Binds once more, for a binding that is held but not used.
-    pub(crate) fn bind_idle(&self, buffer: usize) -> Result<bench::Binding, BindError> {
+    pub(crate) fn bind_idle(&self, buffer: usize) -> Result<bench::ClientBinding, BindError> {
         let bind = bench::bind(self.iref, &self.ws, self.handlers());
         bind.driver(self.driver).buffer(buffer).wait()
     }
@@ -419,7 +427,7 @@ impl Client {
     }
 
     /// Returns a handle for other threads.
-    pub(crate) fn shared(&self) -> bench::Binding<Shared> {
+    pub(crate) fn shared(&self) -> bench::ClientBinding<Shared> {
         self.binding.shared()
     }
 
@@ -523,7 +531,7 @@ impl Client {
     fn stream(
         &self,
         amount: Amount,
-        send: impl Fn(&bench::Binding, u64) -> Result<(), TxError>,
+        send: impl Fn(&bench::ClientBinding, u64) -> Result<(), TxError>,
     ) -> Result<Sample> {
         let rpc = self.rpc();
         amount.time_whole(|count| {
@@ -726,7 +734,7 @@ impl Client {
         &self,
         amount: Amount,
         clients: usize,
-        bindings: &mut Vec<bench::Binding>,
+        bindings: &mut Vec<bench::ClientBinding>,
     ) -> Result<Sample> {
         while bindings.len() < clients {
             bindings.push(self.bind_idle(0)?);

@@ -17,7 +17,7 @@ use crate::sample::{Amount, Sample};
 
 /// A binding that other threads than its own use.
 pub(crate) struct SharedClient {
-    binding: bench::Binding<Shared>,
+    binding: bench::ClientBinding<Shared>,
     remote: Arc<Remote>,
     has_ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,

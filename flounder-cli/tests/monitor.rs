@@ -172,7 +172,7 @@ fn client() {
         return;
     }
     let iref = nameservice::blocking_lookup("wall clock").wait().expect("there is a root");
-    let bind = clock::bind(iref, &Waitset::current(), clock::RxVtbl::default()).driver("lmp");
+    let bind = clock::bind(iref, &Waitset::current(), clock::ClientRxVtbl::default()).driver("lmp");
     let bound = bind.wait().expect("the service listens");
     println!("@ bound");
     let _ = std::io::stdin().read(&mut [0]);

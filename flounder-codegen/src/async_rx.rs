@@ -4,41 +4,56 @@ use flounder_idl::model::Role;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use crate::binding::{Handler, dispatch, number};
+use crate::binding::{Handler, dispatch, number, what};
 use crate::docs;
-use crate::message::{Messages, Wire};
+use crate::message::{Messages, Side, Wire};
 use crate::rpc::reply_name;
 
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
+    // A client that gets no message has nothing to await.
+    let sides = messages
+        .sides()
+        .iter()
+        .filter(|side| **side != Side::Client || messages.handled(Side::Client).next().is_some());
+    sides.map(|side| of_side(messages, *side)).collect()
+}
+
+fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
     let rt = messages.rt;
-    let name = &messages.interface.name.idl;
     let doc = docs::line(&format!(
-        "What one end of `{name}` does with the messages that it receives, as futures."
+        "{} does with the messages that it receives, as futures.",
+        what(messages, side)
     ));
-    let methods = messages.handled().map(|wire| method(wire, messages));
-    let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let name = quote!(__deliver_async<__R: AsyncRx + 'static>);
-    let (handlers, binding) = (quote!(&mut #rt::Rc<__R>), quote!(Binding));
-    let deliver = dispatch(messages, &name, &handlers, &binding, None, arms);
+    let (rx, deliver_name) = (side.name("AsyncRx"), side.name("__deliver_async"));
+    let (binding, constructor) = (messages.local(side), messages.constructor());
+    let methods = messages.handled(side).map(|wire| method(wire, messages, &binding));
+    let arms = messages.handled(side).map(|wire| deliver(wire, messages, side));
+    let name = quote!(#deliver_name<__R: #rx + 'static>);
+    let handlers = quote!(&mut #rt::Rc<__R>);
+    let deliver = dispatch(messages, side, &name, &handlers, &quote!(#binding), None, arms);
+    let implemented = match side {
+        Side::Either | Side::Service => quote!(Handlers),
+        Side::Client => quote!(Handlers<#rt::Local, #rt::ClientSide>),
+    };
     quote! {
         #doc
         ///
         /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
         /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
         /// caller gives up, the handler is dropped where it waits.
-        pub trait AsyncRx {
+        pub trait #rx {
             #(#methods)*
 
             /// Something went wrong with the binding. Left alone, it is logged.
-            fn error(&self, binding: &Binding, error: #rt::BindingError) {
+            fn error(&self, binding: &#binding, error: #rt::BindingError) {
                 #rt::unhandled_error(&binding.0, error);
             }
         }
 
         #[automatically_derived]
-        impl<__R: AsyncRx + 'static> Handlers for #rt::Async<__R> {
+        impl<__R: #rx + 'static> #implemented for #rt::Async<__R> {
             fn __deliver(self) -> #rt::BoxDispatch {
-                #rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+                #rt::async_dispatcher(self.0, #constructor, #deliver_name, __R::error)
             }
         }
 
@@ -55,7 +70,7 @@ fn response<'m, 'a>(wire: &Wire<'_>, messages: &'m Messages<'a>) -> Option<&'m W
 }
 
 /// `async fn testrpc(&self, binding: &Binding, ..) -> Result<..>;`
-fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+fn method(wire: &Wire<'_>, messages: &Messages<'_>, binding_type: &Ident) -> TokenStream {
     let rt = messages.rt;
     let handler = Handler::new(wire, messages);
     let (doc, name, binding) = (handler.doc(), handler.name, &handler.binding);
@@ -65,15 +80,15 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         quote!(-> #rt::Result<#output, #rt::CallbackError>)
     });
     let declaration = quote_spanned!(name.span()=>
-        async fn #name(&self, #binding: &Binding, #parameters) #output;
+        async fn #name(&self, #binding: &#binding_type, #parameters) #output;
     );
     quote!(#doc #declaration)
 }
 
 /// `1 => __Basic::spawn(__m, __rx, __b, __R::basic),`
-fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+fn deliver(wire: &Wire<'_>, messages: &Messages<'_>, side: Side) -> TokenStream {
     let (form, number) = (&wire.form, number(wire.message));
-    let run = run(wire, Handler::new(wire, messages).name);
+    let run = run(wire, messages, side);
     let call = match (wire.message.role, response(wire, messages)) {
         (Role::RpcCall(index), Some(response)) => {
             let response_number = self::number(response.message);
@@ -100,13 +115,15 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
 }
 
 /// What runs a handler.
-fn run(wire: &Wire<'_>, name: &Ident) -> TokenStream {
+fn run(wire: &Wire<'_>, messages: &Messages<'_>, side: Side) -> TokenStream {
+    let name = Handler::new(wire, messages).name;
     if !wire.is_long() {
         return quote!(__R::#name);
     }
     // The runtime calls no function of so many arguments: they go as one.
     let names = wire.names();
-    quote!(async |__server: &__R, __binding: &Binding, (#names)| {
-        AsyncRx::#name(__server, __binding, #names).await
+    let (rx, binding) = (side.name("AsyncRx"), messages.local(side));
+    quote!(async |__server: &__R, __binding: &#binding, (#names)| {
+        #rx::#name(__server, __binding, #names).await
     })
 }

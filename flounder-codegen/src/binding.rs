@@ -6,43 +6,62 @@ use quote::{format_ident, quote, quote_spanned};
 
 use crate::buffer;
 use crate::docs;
-use crate::message::{Messages, Wire, one_or_tuple};
+use crate::message::{Messages, Side, Wire, one_or_tuple};
 use crate::rpc::reply_name;
 use crate::rt::Rt;
 use crate::value::Value;
 
 /// Everything around `Binding`.
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
-    let items = [binding(messages), rx(messages), vtbl(messages), handlers(messages)];
-    items.into_iter().collect()
+    let sides = messages.sides().iter().map(|side| {
+        let items = [rx(messages, *side), vtbl(messages, *side), handlers(messages, *side)];
+        items.into_iter().collect::<TokenStream>()
+    });
+    let (binding, handlers) = (binding(messages), handlers_trait(messages));
+    quote!(#binding #handlers #(#sides)*)
 }
 
 fn binding(messages: &Messages<'_>) -> TokenStream {
     let (rt, end) = (messages.rt, &messages.end);
     let name = &messages.interface.name.idl;
     let doc = docs::line(&format!("One end of a connection that speaks `{name}`."));
-    let methods = messages.sent().map(|wire| tx(wire, messages));
+    let methods = one_way_methods(messages, Side::Either);
     let values = buffer::binding_methods(messages);
     let (local, shared) = (local_methods(rt), shared_methods(rt));
     let (pool, pool_owner) =
         if messages.have_bulk() { pools(messages) } else { Default::default() };
+    // The side is a parameter where the ends differ.
+    let side = messages.side.as_ref().map(|side| quote!(, #side));
+    let bounded = messages.side.as_ref().map(|side| quote!(, #side: #rt::Side));
+    let alone = messages.side.as_ref().map(|side| quote!(<#side: #rt::Side>));
+    let (default, marker) = messages.side.as_ref().map_or_else(Default::default, |side| {
+        (quote!(, #side: #rt::Side = #rt::ServiceSide), quote!(, #rt::PhantomData<#side>))
+    });
+    let share = if messages.side.is_some() {
+        quote!(__binding(self.0.shared()))
+    } else {
+        quote!(Binding(self.0.shared()))
+    };
+    let directed = messages.side.is_some().then(|| directed_binding(messages));
     quote! {
         #doc
         ///
         /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
         #[#rt::derive(#rt::Debug, #rt::Clone)]
-        pub struct Binding<#end: #rt::End = #rt::Local>(#rt::RawEnd<#end>);
+        pub struct Binding<#end: #rt::End = #rt::Local #default>(#rt::RawEnd<#end> #marker);
 
-        impl<#end: #rt::End> Binding<#end> {
-            #(#methods)*
+        #directed
+
+        impl<#end: #rt::End #bounded> Binding<#end #side> {
+            #methods
 
             #values
 
             #pool
 
             /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
-            pub fn shared(&self) -> Binding<#rt::Shared> {
-                Binding(self.0.shared())
+            pub fn shared(&self) -> Binding<#rt::Shared #side> {
+                #share
             }
 
             /// Returns the process at the other end.
@@ -85,18 +104,18 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
         type __sent<'a, E> = #rt::Result<#rt::Sent<'a, E>, #rt::TxError>;
         type __controlled = #rt::Result<(), #rt::ControlError>;
 
-        impl Binding {
+        impl #alone Binding<#rt::Local #side> {
             #local
         }
 
-        impl Binding<#rt::Shared> {
+        impl #alone Binding<#rt::Shared #side> {
             #shared
         }
 
         #pool_owner
 
         #[automatically_derived]
-        impl #rt::AsRaw for Binding {
+        impl #alone #rt::AsRaw for Binding<#rt::Local #side> {
             fn as_raw(&self) -> &#rt::RawBinding {
                 &self.0.0
             }
@@ -104,9 +123,43 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
+/// What a binding has besides if its ends have different messages.
+fn directed_binding(messages: &Messages<'_>) -> TokenStream {
+    let (rt, end) = (messages.rt, &messages.end);
+    let name = &messages.interface.name.idl;
+    let doc = docs::line(&format!("The client's end of a connection that speaks `{name}`."));
+    let sides = messages.sides().iter().filter_map(|side| {
+        let methods = one_way_methods(messages, *side);
+        let binding = messages.binding(*side, end);
+        let some = !methods.is_empty();
+        some.then(|| quote!(impl<#end: #rt::End> #binding { #methods }))
+    });
+    quote! {
+        #doc
+        pub type ClientBinding<#end = #rt::Local> = Binding<#end, #rt::ClientSide>;
+
+        #[inline]
+        fn __binding<E: #rt::End, S: #rt::Side>(__end: #rt::RawEnd<E>) -> Binding<E, S> {
+            Binding(__end, #rt::PhantomData)
+        }
+
+        #(#sides)*
+    }
+}
+
+/// `tx_*`, `send_*` and `recv_*` of the messages that this side sends or receives and the other does not; with
+/// [`Side::Either`], of those that both do.
+fn one_way_methods(messages: &Messages<'_>, side: Side) -> TokenStream {
+    let sent = messages.sent(side).map(|wire| tx(wire, messages));
+    let received = messages.received(side).map(|wire| buffer::receive(wire, messages));
+    sent.chain(received).collect()
+}
+
 /// What a binding has if its interface has bulk data: a method, and an implementation.
 fn pools(messages: &Messages<'_>) -> (TokenStream, TokenStream) {
     let (rt, end) = (messages.rt, &messages.end);
+    let side = messages.side.as_ref().map(|side| quote!(, #side));
+    let bounded = messages.side.as_ref().map(|side| quote!(, #side: #rt::Side));
     let method = quote! {
         /// Returns the pool that the binding makes by itself, of 16 slots of 64 KiB. `Pool::new` makes others.
         pub fn pool(&self) -> #rt::Result<#rt::Pool, #rt::PoolError> {
@@ -115,7 +168,7 @@ fn pools(messages: &Messages<'_>) -> (TokenStream, TokenStream) {
     };
     let owner = quote! {
         #[automatically_derived]
-        impl<#end: #rt::End> #rt::PoolOwner for Binding<#end> {
+        impl<#end: #rt::End #bounded> #rt::PoolOwner for Binding<#end #side> {
             fn make_pool(&self, slots: #rt::Slots) -> #rt::Result<#rt::Pool, #rt::PoolError> {
                 self.0.make_pool(slots)
             }
@@ -239,18 +292,21 @@ const TX_ERRORS: &str = "If the binding is busy with another message or has ende
 const TX_CAPS_ERRORS: &str = "If the binding is busy with another message or has ended, a value is over its maximum, or \
                               a capability may not leave or cannot be copied. The message is not sent then.";
 
-fn rx(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
-    let name = &messages.interface.name.idl;
+fn rx(messages: &Messages<'_>, side: Side) -> TokenStream {
+    let (rt, end) = (messages.rt, &messages.end);
     let doc =
-        docs::line(&format!("What one end of `{name}` does with the messages that it receives."));
-    let (end, threads) = (&messages.end, docs::line(RX_THREADS));
-    let handlers = messages.handled().map(|wire| {
+        docs::line(&format!("{} does with the messages that it receives.", what(messages, side)));
+    let (trait_name, binding_type) = (side.name("Rx"), messages.local(side));
+    let threads = docs::line(&format!(
+        "Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of \
+         `{trait_name}<Shared>` are `Send`, and run on any thread of a `SharedWaitset`."
+    ));
+    let handlers = messages.handled(side).map(|wire| {
         let handler = Handler::new(wire, messages);
         let (doc, name, binding, parameters) =
             (handler.doc(), handler.name, &handler.binding, handler.parameters(Some(end)));
         let declaration = quote_spanned! {name.span()=>
-            fn #name(&mut self, #binding: &Binding<#end>, #parameters);
+            fn #name(&mut self, #binding: &#binding_type<#end>, #parameters);
         };
         quote!(#doc #declaration)
     });
@@ -258,19 +314,26 @@ fn rx(messages: &Messages<'_>) -> TokenStream {
         #doc
         ///
         #threads
-        pub trait Rx<#end: #rt::End = #rt::Local> {
+        pub trait #trait_name<#end: #rt::End = #rt::Local> {
             #(#handlers)*
 
             /// Something went wrong with the binding. Left alone, it is logged.
-            fn error(&mut self, binding: &Binding<#end>, error: #rt::BindingError) {
+            fn error(&mut self, binding: &#binding_type<#end>, error: #rt::BindingError) {
                 #rt::unhandled_error(&binding.0, error);
             }
         }
     }
 }
 
-const RX_THREADS: &str = "Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear \
-                          down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.";
+/// `What a client of `test``
+pub(crate) fn what(messages: &Messages<'_>, side: Side) -> String {
+    let who = match side {
+        Side::Either => "one end",
+        Side::Service => "a service",
+        Side::Client => "a client",
+    };
+    format!("What {who} of `{}`", messages.interface.name.idl)
+}
 
 /// The handler of a message, or of the call of an rpc.
 pub(crate) struct Handler<'m, 'a> {
@@ -336,56 +399,89 @@ impl<'m, 'a> Handler<'m, 'a> {
     }
 }
 
-/// `Handlers`: what `export`, `bind` and `over` take; and how an [`Rx`] becomes one.
-fn handlers(messages: &Messages<'_>) -> TokenStream {
-    let rt = messages.rt;
+/// `Handlers`: what `export`, `bind` and `over` take.
+fn handlers_trait(messages: &Messages<'_>) -> TokenStream {
+    let (rt, end) = (messages.rt, &messages.end);
     let name = &messages.interface.name.idl;
-    let doc = docs::line(&format!(
-        "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
-    ));
-    let arms = messages.handled().map(|wire| deliver(wire, messages));
-    let end = &messages.end;
-    let deliver = dispatch(
-        messages,
-        &quote!(__deliver<#end: #rt::End, __R: Rx<#end>>),
-        &quote!(&mut __R),
-        &quote!(Binding<#end>),
-        Some(quote!(#[inline(always)])),
-        arms,
-    );
-    // Two implementations for what handles messages: one with the kind of end as a parameter could overlap with the others.
+    let constructor = messages.constructor();
+    let (doc, side, bounded, default, receives) = match &messages.side {
+        None => (
+            format!(
+                "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
+            ),
+            None,
+            None,
+            None,
+            messages.receives(Side::Either),
+        ),
+        Some(side) => (
+            format!(
+                "What handles the messages of `{name}`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
+            ),
+            Some(quote!(, #side)),
+            Some(quote!(, #side: #rt::Side)),
+            Some(quote!(, #side: #rt::Side = #rt::ServiceSide)),
+            quote!(#side::RECEIVES),
+        ),
+    };
+    let doc = docs::line(&doc);
     quote! {
         #doc
-        pub trait Handlers<#end: #rt::End = #rt::Local>: 'static {
+        pub trait Handlers<#end: #rt::End = #rt::Local #default>: 'static {
             #[doc(hidden)]
             fn __deliver(self) -> #rt::BoxDispatch<#end>;
         }
 
         #[automatically_derived]
-        impl<#end: #rt::End> Handlers<#end> for () {
+        impl<#end: #rt::End #bounded> Handlers<#end #side> for () {
             fn __deliver(self) -> #rt::BoxDispatch<#end> {
-                #rt::nothing::<#end, Message>()
+                #rt::nothing::<#end, Message>(#receives)
             }
         }
 
         #[automatically_derived]
-        impl<#end: #rt::End, __R: Handlers<#end>> Handlers<#end> for #rt::Inbox<Binding<#end>, __R> {
+        impl<#end: #rt::End #bounded, __R: Handlers<#end #side>> Handlers<#end #side>
+            for #rt::Inbox<Binding<#end #side>, __R>
+        {
             fn __deliver(self) -> #rt::BoxDispatch<#end> {
-                #rt::inbox(self, Binding, __R::__deliver)
+                #rt::inbox(self, #receives, #constructor, __R::__deliver)
             }
         }
+    }
+}
 
+/// How an [`Rx`] becomes `Handlers`.
+fn handlers(messages: &Messages<'_>, side: Side) -> TokenStream {
+    let (rt, end) = (messages.rt, &messages.end);
+    let (rx, deliver_name) = (side.name("Rx"), side.name("__deliver"));
+    let arms = messages.handled(side).map(|wire| deliver(wire, messages, &rx));
+    let deliver = dispatch(
+        messages,
+        side,
+        &quote!(#deliver_name<#end: #rt::End, __R: #rx<#end>>),
+        &quote!(&mut __R),
+        &messages.binding(side, end),
+        Some(quote!(#[inline(always)])),
+        arms,
+    );
+    let constructor = messages.constructor();
+    let [local, shared] = [quote!(#rt::Local), quote!(#rt::Shared)].map(|end| match side {
+        Side::Either | Side::Service => quote!(Handlers<#end>),
+        Side::Client => quote!(Handlers<#end, #rt::ClientSide>),
+    });
+    // Two implementations for what handles messages: one with the kind of end as a parameter could overlap with the others.
+    quote! {
         #[automatically_derived]
-        impl<__R: Rx + 'static> Handlers for __R {
+        impl<__R: #rx + 'static> #local for __R {
             fn __deliver(self) -> #rt::BoxDispatch {
-                #rt::dispatcher(self, Binding, __deliver, Rx::error)
+                #rt::dispatcher(self, #constructor, #deliver_name, #rx::error)
             }
         }
 
         #[automatically_derived]
-        impl<__R: Rx<#rt::Shared> + #rt::Send + 'static> Handlers<#rt::Shared> for __R {
+        impl<__R: #rx<#rt::Shared> + #rt::Send + 'static> #shared for __R {
             fn __deliver(self) -> #rt::BoxDispatch<#rt::Shared> {
-                #rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+                #rt::shared_dispatcher(self, #constructor, #deliver_name, #rx::error)
             }
         }
 
@@ -396,6 +492,7 @@ fn handlers(messages: &Messages<'_>) -> TokenStream {
 /// The function that decodes a message and passes it to a handler, with an arm for each number.
 pub(crate) fn dispatch(
     messages: &Messages<'_>,
+    side: Side,
     name: &TokenStream,
     handlers: &TokenStream,
     binding: &TokenStream,
@@ -404,8 +501,8 @@ pub(crate) fn dispatch(
 ) -> TokenStream {
     let rt = messages.rt;
     // The waiting call reads the rest of a response. Responses come first: handlers need more of the stack.
-    let responses = messages.interface.rpcs.iter().map(|rpc| {
-        let wire = &messages.list[rpc.response];
+    let responses = messages.interface.rpcs.iter().map(|rpc| &messages.list[rpc.response]);
+    let responses = responses.filter(|wire| side.takes(wire.message.direction)).map(|wire| {
         let (number, form) = (number(wire.message), &wire.form);
         let answer = if wire.has_bulk() { quote!(answer_bulk) } else { quote!(answer) };
         quote!(#number => return #form::#answer(&__b.0, __m),)
@@ -429,7 +526,7 @@ pub(crate) fn dispatch(
             #responses
             match __m.number {
                 #(#arms)*
-                __number => #rt::unknown_message(__number),
+                __number => #rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -440,7 +537,7 @@ pub(crate) fn number(message: &Message) -> Literal {
 }
 
 /// `1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(..)),`
-fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+fn deliver(wire: &Wire<'_>, messages: &Messages<'_>, rx: &Ident) -> TokenStream {
     let (rt, form, number) = (messages.rt, &wire.form, number(wire.message));
     let handler = Handler::new(wire, messages);
     let (name, pattern, received) = (handler.name, wire.pattern(), wire.received());
@@ -452,61 +549,70 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
         _ => None,
     };
     let deliver = match (reply, wire.has_bulk()) {
-        (None, false) => quote!(deliver(__m, |#pattern| Rx::#name(__rx, __b, #received))),
+        (None, false) => quote!(deliver(__m, |#pattern| #rx::#name(__rx, __b, #received))),
         (None, true) => {
-            quote!(deliver_bulk(&__b.0, __m, |#pattern| Rx::#name(__rx, __b, #received)))
+            quote!(deliver_bulk(&__b.0, __m, |#pattern| #rx::#name(__rx, __b, #received)))
         }
         (Some((ty, response)), false) => quote! {
             deliver_call(
-                __m, &__b.0, #response, |__reply, #pattern| Rx::#name(__rx, __b, #received #ty(__reply)),
+                __m, &__b.0, #response, |__reply, #pattern| #rx::#name(__rx, __b, #received #ty(__reply)),
             )
         },
         (Some((ty, response)), true) => {
             let reply = quote!(#ty(#rt::ReplyToken::new(&__b.0.0, __id, #response)));
-            quote!(deliver_bulk(&__b.0, __m, |#pattern| Rx::#name(__rx, __b, #received #reply)))
+            quote!(deliver_bulk(&__b.0, __m, |#pattern| #rx::#name(__rx, __b, #received #reply)))
         }
     };
     quote!(#number => #form::#deliver,)
 }
 
 /// `RxVtbl`: optional closures in place of a type that implements `Rx`.
-fn vtbl(messages: &Messages<'_>) -> TokenStream {
+fn vtbl(messages: &Messages<'_>, side: Side) -> TokenStream {
     let rt = messages.rt;
-    let handlers: Vec<_> = messages.handled().map(|wire| Handler::new(wire, messages)).collect();
+    let (rx, vtbl, binding) = (side.name("Rx"), side.name("RxVtbl"), messages.local(side));
+    let handlers: Vec<_> =
+        messages.handled(side).map(|wire| Handler::new(wire, messages)).collect();
     let fields = handlers.iter().map(|handler| {
         let (doc, name, types) = (handler.doc(), handler.name, handler.types());
-        quote!(#doc pub #name: __closure<dyn #rt::FnMut(&Binding, #types)>,)
+        quote!(#doc pub #name: __closure<dyn #rt::FnMut(&#binding, #types)>,)
     });
-    let methods = handlers.iter().map(|handler| vtbl_method(handler));
+    let methods = handlers.iter().map(|handler| vtbl_method(handler, side));
+    let who = match side {
+        Side::Either => "Handlers",
+        Side::Service => "Handlers of a service",
+        Side::Client => "Handlers of a client",
+    };
     let doc = docs::line(&format!(
-        "Handlers of `{}` as closures, each of them optional.",
+        "{who} of `{}` as closures, each of them optional.",
         messages.interface.name.idl
     ));
+    let closure =
+        (side != Side::Client).then(|| quote!(type __closure<F> = #rt::Option<#rt::Box<F>>;));
     quote! {
         #doc
         ///
         /// A message without a handler is reported to `error`.
         #[#rt::derive(#rt::Default)]
-        pub struct RxVtbl {
+        pub struct #vtbl {
             #(#fields)*
             /// Something went wrong with the binding. Without it, the error is logged.
-            pub error: __closure<dyn #rt::FnMut(&Binding, #rt::BindingError)>,
+            pub error: __closure<dyn #rt::FnMut(&#binding, #rt::BindingError)>,
         }
 
-        type __closure<F> = #rt::Option<#rt::Box<F>>;
+        #closure
 
         #[automatically_derived]
-        impl #rt::Debug for RxVtbl {
+        impl #rt::Debug for #vtbl {
             fn fmt(&self, __f: &mut #rt::Formatter<'_>) -> #rt::fmt::Result {
                 #rt::closures(__f)
             }
         }
 
         #[automatically_derived]
-        impl Rx for RxVtbl {
+        impl #rx for #vtbl {
             #(#methods)*
 
-            fn error(&mut self, binding: &Binding, error: #rt::BindingError) {
+            fn error(&mut self, binding: &#binding, error: #rt::BindingError) {
                 match &mut self.error {
                     #rt::Some(__handler) => __handler(binding, error),
                     #rt::None => #rt::unhandled_error(&binding.0, error),
@@ -516,15 +622,16 @@ fn vtbl(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-fn vtbl_method(handler: &Handler<'_, '_>) -> TokenStream {
+fn vtbl_method(handler: &Handler<'_, '_>, side: Side) -> TokenStream {
     let (rt, idl) = (handler.messages.rt, handler.idl_name());
+    let (rx, binding_type) = (side.name("Rx"), handler.messages.local(side));
     let (name, binding) = (handler.name, &handler.binding);
     let (parameters, names) = (handler.parameters(None), handler.names());
     quote! {
-        fn #name(&mut self, #binding: &Binding, #parameters) {
+        fn #name(&mut self, #binding: &#binding_type, #parameters) {
             match &mut self.#name {
                 #rt::Some(__handler) => __handler(#binding, #names),
-                #rt::None => Rx::error(self, #binding, #rt::no_handler(#idl)),
+                #rt::None => #rx::error(self, #binding, #rt::no_handler(#idl)),
             }
         }
     }

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
 use crate::docs;
-use crate::message::{Messages, Wire};
+use crate::message::{Messages, Side, Wire};
 use crate::rt::Rt;
 use crate::value::Value;
 
@@ -18,11 +18,14 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 /// The methods of `Binding` that send and receive values.
 pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
     let (rt, end) = (messages.rt, &messages.end);
-    let receive = messages.sent().map(|wire| receive(wire, messages));
+    let receives = match &messages.side {
+        None => messages.receives(Side::Either),
+        Some(side) => quote!(#side::RECEIVES),
+    };
     quote! {
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, #end> {
-            self.0.send_message(message)
+            self.0.send_message(message, #receives)
         }
 
         /// Receives the next message of the `Inbox` that the binding was made with.
@@ -34,13 +37,11 @@ pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
         pub fn messages(&self) -> #rt::Messages<'_, Message, #end> {
             self.0.messages()
         }
-
-        #(#receive)*
     }
 }
 
 /// `pub fn recv_str(&self)`
-fn receive(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
+pub(crate) fn receive(wire: &Wire<'_>, messages: &Messages<'_>) -> TokenStream {
     let (rt, message, end) = (wire.rt(), wire.message, &messages.end);
     let name = format_ident!("recv_{}", message.name.rust, span = message.name.rust.span());
     let (form, output) = (&wire.form, wire.output());
@@ -176,7 +177,7 @@ fn traits(variants: &[Variant<'_, '_>], rt: &Rt) -> TokenStream {
             fn unmarshal(__m: #rt::Received<'_>) -> #rt::Result<Self, #rt::DecodeError> {
                 match __m.number {
                     #(#reads)*
-                    __number => #rt::unknown_message(__number),
+                    __number => #rt::stray(INTERFACE, __number),
                 }
             }
         }

@@ -3,10 +3,30 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::rt::Rt;
+use crate::message::Messages;
 
 /// All five functions; what they do is in the runtime and in the monitor.
-pub(crate) fn items(rt: &Rt) -> TokenStream {
+pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
+    let (rt, constructor) = (messages.rt, messages.constructor());
+    // The side of `over`, and the handlers and the binding of a client.
+    let (side, handlers, binding, of_side, client, bound) = match &messages.side {
+        None => (
+            None,
+            quote!(Handlers),
+            quote!(Binding),
+            quote!(Handlers<W::End>),
+            quote!(Binding<W::End>),
+            quote!(Binding<#rt::Shared>),
+        ),
+        Some(side) => (
+            Some(quote!(<#side: #rt::Side>)),
+            quote!(Handlers<#rt::Local, #side>),
+            quote!(Binding<#rt::Local, #side>),
+            quote!(Handlers<W::End, #rt::ClientSide>),
+            quote!(ClientBinding<W::End>),
+            quote!(ClientBinding<#rt::Shared>),
+        ),
+    };
     quote! {
         /// Offers the service: `connect` is asked for each client, and answers with what handles its messages.
         pub fn export<W: #rt::AnyWaitset, C, X>(waitset: &W, connect: C) -> W::Export
@@ -18,22 +38,22 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
         }
 
         /// Connects to the service that `iref` names; `rx` handles what it sends.
-        pub fn bind<W: #rt::AnyWaitset, X: Handlers<W::End>>(
+        pub fn bind<W: #rt::AnyWaitset, X: #of_side>(
             iref: #rt::Iref,
             waitset: &W,
             rx: X,
-        ) -> W::Bind<Binding<W::End>> {
-            #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), Binding)
+        ) -> W::Bind<#client> {
+            #rt::bind(iref, waitset, INTERFACE, #rt::broker(), rx.__deliver(), #constructor)
         }
 
         /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
         /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
-        pub fn over(
+        pub fn over #side(
             channel: #rt::Box<dyn #rt::Channel>,
             waitset: &#rt::Waitset,
-            rx: impl Handlers,
-        ) -> #rt::io::Result<Binding> {
-            #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+            rx: impl #handlers,
+        ) -> #rt::io::Result<#binding> {
+            #rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(#constructor)
         }
 
         /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
@@ -47,9 +67,8 @@ pub(crate) fn items(rt: &Rt) -> TokenStream {
 
         /// Connects to the service called `name`, once there is one, for any thread.
         #[inline]
-        pub fn connect(name: &#rt::str) -> __connect {
-            #rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+        pub fn connect(name: &#rt::str) -> #rt::Connect<#bound> {
+            #rt::connect::<Message, _>(name, |__e| #constructor(__e.shared()))
         }
-        type __connect = #rt::Connect<Binding<#rt::Shared>, #rt::Again<Binding<#rt::Reconnecting>>>;
     }
 }

@@ -55,9 +55,11 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let constants = interface.constants.iter().filter(|name| name.rust != "INTERFACE");
     let constants = constants.map(|name| unknown_constant(&name.rust, error));
     // A name that is taken is one of the errors.
-    let own = ["RpcClient", "RxVtbl", "Message"].map(|name| format_ident!("{name}")).into_iter();
+    let own = ["RpcClient", "RxVtbl", "ClientRxVtbl", "Message"]
+        .map(|name| format_ident!("{name}"))
+        .into_iter();
     // With their parameter; that of `RpcClient` could not be found for a call of `new`.
-    let ends = ["Binding"].map(|name| format_ident!("{name}")).into_iter();
+    let ends = ["Binding", "ClientBinding"].map(|name| format_ident!("{name}")).into_iter();
     let replies = interface.messages.iter().filter(|message| message.rpc).map(reply);
     let free = |name: &Ident| interface.types.iter().all(|ty| ty.name.rust != *name);
     let ends = ends.chain(replies).filter(free).map(|name| unknown_end(&name, error));
@@ -76,7 +78,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             fn error(&mut self, _: &__Unknown, _: __Unknown) {}
         )
     });
-    let handlers = interface.messages.iter().filter_map(handler);
+    let handlers: Vec<_> = interface.messages.iter().filter_map(handler).collect();
     quote! {
         #allow
         #[allow(missing_docs)]
@@ -86,6 +88,10 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
             #(#types)*
             #(#own)*
             pub trait Rx<E = ()> {
+                #(#handlers)*
+                #error_handler
+            }
+            pub trait ClientRx<E = ()> {
                 #(#handlers)*
                 #error_handler
             }

@@ -105,7 +105,7 @@ fn interface_module(interface: &Interface, rt: &Rt) -> TokenStream {
     let async_rx = async_rx::items(&messages);
     let rpc = rpc::items(&messages);
     let buffer = buffer::items(&messages);
-    let export = export::items(rt);
+    let export = export::items(&messages);
     quote! {
         #doc
         #(#attributes)*

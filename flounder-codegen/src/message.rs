@@ -1,6 +1,6 @@
 //! One message: what the runtime knows of it, and how its arguments go through Rust.
 
-use flounder_idl::model::{Interface, Message, Role};
+use flounder_idl::model::{Direction, Interface, Message, Role};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
@@ -15,6 +15,56 @@ pub(crate) struct Messages<'a> {
     pub(crate) list: Vec<Wire<'a>>,
     /// The type parameter for the kind of an end: `E`, unless a type of the interface is called so.
     pub(crate) end: Ident,
+    /// The type parameter for the side of a binding: `S`, likewise. Without it, the ends have the same messages.
+    pub(crate) side: Option<Ident>,
+}
+
+/// An end of a binding, by the messages that it sends and receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Either end, which have the same messages.
+    Either,
+    /// The one that exported the service.
+    Service,
+    /// The one that bound to it.
+    Client,
+}
+
+impl Side {
+    /// `wanted` with the name of the side: `Rx`, `ClientRx`.
+    pub(crate) fn name(self, wanted: &str) -> Ident {
+        match self {
+            Self::Either | Self::Service => format_ident!("{wanted}"),
+            Self::Client => match wanted.strip_prefix("Async") {
+                Some(rest) => format_ident!("AsyncClient{rest}"),
+                None if wanted.starts_with("__") => format_ident!("{wanted}_client"),
+                None => format_ident!("Client{wanted}"),
+            },
+        }
+    }
+
+    /// Which of the messages that go in one direction it receives.
+    const fn receives(self) -> Direction {
+        match self {
+            Self::Either => Direction::Both,
+            Self::Service => Direction::ToService,
+            Self::Client => Direction::ToClient,
+        }
+    }
+
+    /// Returns true if it receives such messages.
+    pub(crate) fn takes(self, direction: Direction) -> bool {
+        direction == Direction::Both || direction == self.receives()
+    }
+
+    /// Returns true if it sends such messages, and the other end does not; for either end, those that go both ways.
+    fn sends_alone(self, direction: Direction) -> bool {
+        match self {
+            Self::Either => direction == Direction::Both,
+            Self::Service => direction == Direction::ToClient,
+            Self::Client => direction == Direction::ToService,
+        }
+    }
 }
 
 impl<'a> Messages<'a> {
@@ -22,15 +72,60 @@ impl<'a> Messages<'a> {
         let list = interface.messages.iter().map(|message| Wire::new(message, types, rt)).collect();
         let taken = interface.types.iter().any(|ty| ty.name.rust == "E");
         let end = if taken { format_ident!("__E") } else { format_ident!("E") };
-        Self { interface, rt, list, end }
+        let taken = interface.types.iter().any(|ty| ty.name.rust == "S");
+        let side = if taken { format_ident!("__S") } else { format_ident!("S") };
+        Self { interface, rt, list, end, side: interface.is_directed().then_some(side) }
+    }
+
+    /// The sides whose messages differ.
+    pub(crate) fn sides(&self) -> &'static [Side] {
+        if self.side.is_some() { &[Side::Service, Side::Client] } else { &[Side::Either] }
     }
 
     /// The messages with a `tx_*` method of their own; those of rpcs go through the client and the reply.
-    pub(crate) fn sent(&self) -> impl Iterator<Item = &Wire<'a>> {
+    fn plain(&self) -> impl Iterator<Item = &Wire<'a>> {
         let plain = |wire: &&Wire<'_>| {
             matches!(wire.message.role, Role::Message | Role::Call | Role::Response)
         };
         self.list.iter().filter(plain)
+    }
+
+    /// Those of the [`plain`](Self::plain) messages that this side sends and the other does not; with [`Side::Either`], those
+    /// that both send.
+    pub(crate) fn sent(&self, side: Side) -> impl Iterator<Item = &Wire<'a>> {
+        self.plain().filter(move |wire| side.sends_alone(wire.message.direction))
+    }
+
+    /// Those of the [`plain`](Self::plain) messages that this side receives and the other does not; with [`Side::Either`],
+    /// those that both receive.
+    pub(crate) fn received(&self, side: Side) -> impl Iterator<Item = &Wire<'a>> {
+        self.plain().filter(move |wire| wire.message.direction == side.receives())
+    }
+
+    /// `Binding<E>`, `Binding<E, ClientSide>`: the binding of this side for an end of kind `end`.
+    pub(crate) fn binding(&self, side: Side, end: impl ToTokens) -> TokenStream {
+        let rt = self.rt;
+        match side {
+            Side::Either | Side::Service => quote!(Binding<#end>),
+            Side::Client => quote!(Binding<#end, #rt::ClientSide>),
+        }
+    }
+
+    /// The binding of this side for the thread of its waitset, as users write it.
+    pub(crate) fn local(&self, side: Side) -> Ident {
+        side.name("Binding")
+    }
+
+    /// What makes a binding of an end.
+    pub(crate) fn constructor(&self) -> Ident {
+        if self.side.is_some() { format_ident!("__binding") } else { format_ident!("Binding") }
+    }
+
+    /// `Direction::ToService`: which of the messages that go in one direction this side receives.
+    pub(crate) fn receives(&self, side: Side) -> TokenStream {
+        let rt = self.rt;
+        let direction = format_ident!("{}", format!("{:?}", side.receives()));
+        quote!(#rt::Direction::#direction)
     }
 
     /// Returns true if a message of the interface has bulk data.
@@ -38,9 +133,11 @@ impl<'a> Messages<'a> {
         self.list.iter().any(Wire::has_bulk)
     }
 
-    /// The messages with a handler.
-    pub(crate) fn handled(&self) -> impl Iterator<Item = &Wire<'a>> {
-        self.list.iter().filter(|wire| !matches!(wire.message.role, Role::RpcResponse(_)))
+    /// The messages with a handler at this side.
+    pub(crate) fn handled(&self, side: Side) -> impl Iterator<Item = &Wire<'a>> {
+        self.list.iter().filter(move |wire| {
+            !matches!(wire.message.role, Role::RpcResponse(_)) && side.takes(wire.message.direction)
+        })
     }
 }
 

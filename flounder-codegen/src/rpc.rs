@@ -1,6 +1,6 @@
 //! Remote procedures: the client's calls, and the reply that a server has to give.
 
-use flounder_idl::model::Rpc;
+use flounder_idl::model::{Direction, Rpc};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
@@ -140,19 +140,38 @@ fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
     let (rt, end) = (messages.rt, &messages.end);
     let doc =
         docs::line(&format!("Calls the remote procedures of `{}`.", messages.interface.name.idl));
-    let methods = rpcs.iter().map(Call::methods);
+    let is_both = |call: &&Call<'_, '_>| call.call.message.direction == Direction::Both;
+    let side = messages.side.as_ref().filter(|_| rpcs.iter().any(|call| is_both(&call)));
+    // Without a side, all rpcs are those of one side. With one, those of both stand beside `new`.
+    let binding = match (side, &messages.side) {
+        (Some(side), _) => quote!(Binding<#end, #side>),
+        (None, Some(_)) => quote!(ClientBinding<#end>),
+        (None, None) => quote!(Binding<#end>),
+    };
+    let (own, directed): (Vec<_>, Vec<_>) =
+        rpcs.iter().partition(|call| side.is_none() || is_both(call));
+    let methods = own.into_iter().map(Call::methods);
+    let directed = (!directed.is_empty()).then(|| {
+        let methods = directed.into_iter().map(Call::methods);
+        quote!(impl<#end: #rt::End> RpcClient<#end> { #(#methods)* })
+    });
+    let default = side.map(|side| quote!(, #side: #rt::Side = #rt::ClientSide));
+    let bounded = side.map(|side| quote!(, #side: #rt::Side));
+    let side = side.map(|side| quote!(, #side));
     quote! {
         #doc
         ///
         /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
         #[#rt::derive(#rt::Debug, #rt::Clone)]
-        pub struct RpcClient<#end: #rt::End = #rt::Local>(Binding<#end>, #rt::Timeout);
+        pub struct RpcClient<#end: #rt::End = #rt::Local #default>(#binding, #rt::Timeout);
 
-        impl<#end: #rt::End> RpcClient<#end> {
+        #directed
+
+        impl<#end: #rt::End #bounded> RpcClient<#end #side> {
             #(#methods)*
 
             /// Returns a client over a binding.
-            pub fn new(binding: &Binding<#end>) -> Self {
+            pub fn new(binding: &#binding) -> Self {
                 Self(#rt::Clone::clone(binding), #rt::Timeout::Default)
             }
 
@@ -169,12 +188,12 @@ fn client(rpcs: &[Call<'_, '_>], messages: &Messages<'_>) -> TokenStream {
             }
 
             /// Returns the binding.
-            pub fn binding(&self) -> &Binding<#end> {
+            pub fn binding(&self) -> &#binding {
                 &self.0
             }
 
             /// Returns a client for any thread, which is `Send` and `Sync`.
-            pub fn shared(&self) -> RpcClient<#rt::Shared> {
+            pub fn shared(&self) -> RpcClient<#rt::Shared #side> {
                 RpcClient(self.0.shared(), self.1)
             }
         }

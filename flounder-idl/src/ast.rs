@@ -126,6 +126,8 @@ pub struct Types {
 pub struct Interface {
     /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
+    /// Annotations without parameters: `@symmetric`.
+    pub marks: Vec<Name>,
     /// The name.
     pub name: Name,
     /// The description string.
@@ -250,6 +252,8 @@ pub struct Message {
     pub attrs: Attrs,
     /// The annotations.
     pub annotations: Vec<Annotation>,
+    /// Annotations without parameters, such as `@both`.
+    pub marks: Vec<Name>,
     /// The keyword.
     pub word: Word,
     /// The name.
@@ -271,6 +275,20 @@ pub enum Word {
     Response,
     /// `rpc`
     Rpc,
+}
+
+impl Interface {
+    /// Returns true if the interface has the mark `name`.
+    pub(crate) fn is_marked(&self, name: &str) -> bool {
+        self.marks.iter().any(|mark| mark.text == name)
+    }
+}
+
+impl Message {
+    /// Returns true if the message has the mark `name`.
+    pub(crate) fn is_marked(&self, name: &str) -> bool {
+        self.marks.iter().any(|mark| mark.text == name)
+    }
 }
 
 impl Word {

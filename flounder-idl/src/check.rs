@@ -16,6 +16,7 @@ use crate::resolve::{Interface, Meaning, Message, Resolved};
 use crate::{ast, model::Ty};
 
 mod ata;
+mod marks;
 
 /// Maximum number of capabilities in one message.
 pub const MAX_CAPS: u64 = 64;
@@ -47,35 +48,11 @@ pub(crate) fn check<'a>(unit: Resolved<'a>, diagnostics: &mut Diagnostics) -> Op
         check_caps(interface, diagnostics);
         check_bulks(interface, diagnostics);
         check_canonical(interface, diagnostics);
-        check_idempotent(interface, diagnostics);
         ata::check(interface, diagnostics);
+        marks::check(interface, diagnostics);
         check_type_names(interface, diagnostics);
     }
     diagnostics.is_empty().then_some(Checked(unit))
-}
-
-/// An annotation `idempotent` stands before an rpc, once and without parameters.
-fn check_idempotent(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
-    for message in &interface.messages {
-        let annotations = &message.ast.annotations;
-        let mut found = annotations.iter().filter(|each| each.context.text == "idempotent");
-        let Some(annotation) = found.next() else { continue };
-        let mut report = |place, text: String, help: &str| {
-            diagnostics.push(Diagnostic::new(Code::BadIdempotent, place, text).help(help));
-        };
-        if let Some(second) = found.next() {
-            let text = "this is a second annotation `idempotent`".to_owned();
-            report(second.context.place, text, "remove one of them");
-        }
-        if let Some((name, _)) = annotation.params.first() {
-            let text = "`idempotent` has no parameters".to_owned();
-            report(name.place, text, "write `@idempotent`");
-        }
-        if message.ast.word != Word::Rpc {
-            let text = format!("`{}` is no rpc, and is never repeated", message.ast.name.text);
-            report(annotation.context.place, text, "remove the annotation, or declare an `rpc`");
-        }
-    }
 }
 
 /// Checks the fields and elements of declarations, in an interface or anywhere else.

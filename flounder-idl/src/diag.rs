@@ -75,8 +75,10 @@ codes! {
     TrailingInput = "trailing-input",
     /// Input that declares nothing.
     EmptyUnit = "empty-unit",
-    /// An annotation that is not `@context` or `@context(name=value, ..)`.
+    /// An annotation that is not `@context(name=value, ..)`.
     BadAnnotation = "bad-annotation",
+    /// An annotation without parameters that does not exist, stands twice, or where it means nothing.
+    BadMark = "bad-mark",
     /// An attribute on a declaration that takes none, or a malformed one.
     BadAttribute = "bad-attribute",
     /// `#[rust_name = ".."]` whose value is not an identifier.
@@ -173,9 +175,6 @@ codes! {
     TooManyBulks = "too-many-bulks",
     /// An interface whose canonical forms are too long together.
     TooComplex = "too-complex",
-
-    /// An annotation `idempotent` on a message, with parameters, or given twice.
-    BadIdempotent = "bad-idempotent",
 
     /// An annotation `ata` on a message.
     AtaNotRpc = "ata-not-rpc",

@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! form    = role SP name "(" [ arg { "," arg } ] ")"
-//! role    = "message" | "rpc-call" | "rpc-response"
+//! role    = "message" | "call" | "response" | "rpc-call" | "rpc-response" | "rpc-call-both" | "rpc-response-both"
 //! arg     = name ":" type [ "[;" maximum "]" ]          a dynamic array has its maximum
 //! type    = builtin | "string[" maximum "]" | "bulk[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
 //!         | "enum{" name { "," name } "}" | "[" type ";" length "]" | "extern#" index
 //! ```
 //!
-//! `call` and `response` are `message`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
+//! In an interface with `@symmetric`, `call` and `response` are `message`, and an rpc is one with `@both`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
 //! Numbers are decimal. Types are written out, so their own names do not matter; `extern#k` is the k-th different Rust type
 //! in the message, from 0. A digest is the first 16 bytes of SHA-256 of the form, as a big-endian number.
 
@@ -18,11 +18,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::ast::{self, Direction, Word};
+use crate::ast::{self, Word};
 use crate::check::Checked;
 use crate::model::{
-    Annotation, AnnotationValue, Arg, DynArray, Interface, Message, Name, Role, Rpc, Ty, TypeDef,
-    TypeId, TypeKind, Unit,
+    Annotation, AnnotationValue, Arg, Direction, DynArray, Interface, Message, Name, Role, Rpc, Ty,
+    TypeDef, TypeId, TypeKind, Unit,
 };
 use crate::{names, resolve};
 
@@ -44,34 +44,51 @@ fn interface(interface: resolve::Interface<'_>) -> Interface {
     let resolve::Interface { ast, scope, messages: declared } = interface;
     let constants = scope.constants.into_iter().map(|(_, constant)| constant).collect();
     let types = scope.types;
+    let symmetric = ast.is_marked("symmetric");
     let (mut messages, mut rpcs) = (Vec::new(), Vec::new());
     for declared in &declared {
         let ast = declared.ast;
         let name = names::value(&ast.name, &ast.attrs);
         match ast.word {
-            Word::Message => {
-                messages.push(message(&types, declared, name, Role::Message, None, messages.len()))
-            }
-            Word::Call => {
-                messages.push(message(&types, declared, name, Role::Call, None, messages.len()))
-            }
-            Word::Response => {
-                messages.push(message(&types, declared, name, Role::Response, None, messages.len()))
+            Word::Message | Word::Call | Word::Response => {
+                let (role, direction) = match ast.word {
+                    Word::Call => (Role::Call, Direction::ToService),
+                    Word::Response => (Role::Response, Direction::ToClient),
+                    Word::Message | Word::Rpc => (Role::Message, Direction::Both),
+                };
+                let direction = if symmetric { Direction::Both } else { direction };
+                messages.push(message(
+                    &types,
+                    declared,
+                    name,
+                    role,
+                    direction,
+                    None,
+                    messages.len(),
+                ));
             }
             Word::Rpc => {
                 let (index, call) = (rpcs.len(), messages.len());
+                let both = symmetric || ast.is_marked("both");
                 let halves = [
-                    ("_call", Role::RpcCall(index), Direction::In),
-                    ("_response", Role::RpcResponse(index), Direction::Out),
+                    ("_call", Role::RpcCall(index), Direction::ToService, ast::Direction::In),
+                    (
+                        "_response",
+                        Role::RpcResponse(index),
+                        Direction::ToClient,
+                        ast::Direction::Out,
+                    ),
                 ];
-                for (suffix, role, direction) in halves {
+                for (suffix, role, direction, taken) in halves {
                     let name = half(ast, suffix);
+                    let direction = if both { Direction::Both } else { direction };
                     messages.push(message(
                         &types,
                         declared,
                         name,
                         role,
-                        Some(direction),
+                        direction,
+                        Some(taken),
                         messages.len(),
                     ));
                 }
@@ -104,14 +121,14 @@ fn message(
     declared: &resolve::Message<'_>,
     name: Name,
     role: Role,
-    direction: Option<Direction>,
+    direction: Direction,
+    taken: Option<ast::Direction>,
     before: usize,
 ) -> Message {
-    let taken =
-        declared.args.iter().filter(|arg| direction.is_none() || arg.ast.direction == direction);
-    let args: Vec<Arg> = taken.map(arg).collect();
+    let args = declared.args.iter().filter(|arg| taken.is_none() || arg.ast.direction == taken);
+    let args: Vec<Arg> = args.map(arg).collect();
     let mut form = Form { types, text: String::new(), externs: Vec::new() };
-    form.message(&name.idl, role, &args);
+    form.message(&name.idl, role, direction, &args);
     let Form { text: canonical, externs, .. } = form;
     Message {
         camel: camel(&name),
@@ -119,6 +136,7 @@ fn message(
         docs: declared.ast.attrs.docs.clone(),
         number: u16::try_from(before + 1).expect("the checker bounds the number of messages"),
         role,
+        direction,
         args,
         annotations: declared.ast.annotations.iter().map(annotation).collect(),
         digest: digest(&canonical),
@@ -166,11 +184,15 @@ struct Form<'a> {
 }
 
 impl Form<'_> {
-    fn message(&mut self, name: &str, role: Role, args: &[Arg]) {
-        let role = match role {
-            Role::Message | Role::Call | Role::Response => "message",
-            Role::RpcCall(_) => "rpc-call",
-            Role::RpcResponse(_) => "rpc-response",
+    fn message(&mut self, name: &str, role: Role, direction: Direction, args: &[Arg]) {
+        let role = match (role, direction) {
+            (Role::RpcCall(_), Direction::Both) => "rpc-call-both",
+            (Role::RpcResponse(_), Direction::Both) => "rpc-response-both",
+            (Role::RpcCall(_), _) => "rpc-call",
+            (Role::RpcResponse(_), _) => "rpc-response",
+            (_, Direction::Both) => "message",
+            (_, Direction::ToService) => "call",
+            (_, Direction::ToClient) => "response",
         };
         self.add(format_args!("{role} {name}("));
         for (index, arg) in args.iter().enumerate() {

@@ -60,6 +60,14 @@ pub struct Interface {
     pub rpcs: Vec<Rpc>,
 }
 
+impl Interface {
+    /// Returns true if the two ends are different: a message goes in one direction only.
+    #[must_use]
+    pub fn is_directed(&self) -> bool {
+        self.messages.iter().any(|message| message.direction != Direction::Both)
+    }
+}
+
 /// A name as written and as generated.
 #[derive(Debug, Clone)]
 pub struct Name {
@@ -295,6 +303,8 @@ pub struct Message {
     pub number: u16,
     /// Form of the declaration.
     pub role: Role,
+    /// Which end sends it.
+    pub direction: Direction,
     /// Arguments in order, without the call id of an rpc.
     pub args: Vec<Arg>,
     /// Annotations. Both messages of an rpc have those of the rpc.
@@ -305,6 +315,17 @@ pub struct Message {
     pub digest: u128,
     /// Rust types in the message, in order of first use. A `const` function mixes their digests in.
     pub externs: Vec<TypeId>,
+}
+
+/// Which end of a binding sends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Either end.
+    Both,
+    /// The client.
+    ToService,
+    /// The service.
+    ToClient,
 }
 
 /// Form of a message's declaration.

@@ -7,8 +7,20 @@ use crate::ast::{Attrs, Name};
 use crate::{model, token};
 
 /// Names of the types in every generated module.
-pub const GENERATED_TYPES: &[&str] =
-    &["Binding", "Rx", "RxVtbl", "RpcClient", "Export", "Message", "AsyncRx", "Handlers"];
+pub const GENERATED_TYPES: &[&str] = &[
+    "Binding",
+    "Rx",
+    "RxVtbl",
+    "RpcClient",
+    "Export",
+    "Message",
+    "AsyncRx",
+    "Handlers",
+    "ClientBinding",
+    "ClientRx",
+    "ClientRxVtbl",
+    "AsyncClientRx",
+];
 
 /// Names of the constants in every generated module.
 pub const GENERATED_CONSTANTS: &[&str] = &["INTERFACE"];

@@ -81,8 +81,15 @@ impl Printer {
             .map(|text| format!(" {}", quoted(text)))
             .unwrap_or_default();
         let visibility = visibility(&interface.attrs);
+        self.marks(&interface.marks);
         self.line(format_args!("{visibility}interface {}{description} {{", interface.name.text));
         self.body(&interface.body);
+    }
+
+    fn marks(&mut self, marks: &[Name]) {
+        for mark in marks {
+            self.line(format_args!("@{}", mark.text));
+        }
     }
 
     fn body(&mut self, body: &[Decl]) {
@@ -151,12 +158,9 @@ impl Printer {
         self.attrs(&message.attrs);
         for annotation in &message.annotations {
             let params: Vec<String> = annotation.params.iter().map(param).collect();
-            let context = &annotation.context.text;
-            match params.is_empty() {
-                true => self.line(format_args!("@{context}")),
-                false => self.line(format_args!("@{context}({})", params.join(", "))),
-            }
+            self.line(format_args!("@{}({})", annotation.context.text, params.join(", ")));
         }
+        self.marks(&message.marks);
         let (word, name) = (message.word.as_str(), &message.name.text);
         let plain = |arg: &Arg| arg.attrs == Attrs::default();
         if message.args.iter().all(plain) {

@@ -1,7 +1,8 @@
 //! Correct input: every feature of the language, and the model it becomes.
 
 use flounder_idl::model::{
-    AnnotationValue, Builtin, DEFAULT_MAX, DeclaredIn, Interface, Role, Ty, TypeKind, Unit,
+    AnnotationValue, Builtin, DEFAULT_MAX, DeclaredIn, Direction, Interface, Role, Ty, TypeKind,
+    Unit,
 };
 use flounder_idl::source::{FileSources, MemorySources, SourceFile};
 use flounder_idl::{compile_text, compile_tokens, render};
@@ -87,8 +88,9 @@ fn what_counts_for_the_digest_and_what_does_not() {
         digest("interface t { typedef struct { uint32 a; } s; message m(s x, uint8 b[n]); };");
     for same in [
         "interface t \"described\" { typedef struct { uint32 a; } other; message m(other x, uint8 b[count]); };",
-        "interface t { typedef struct { u32 a; } s; typedef s t2; /** doc */ @a(b=1) call m(t2 x, uint8 b[n, 65536]); }",
-        "interface t { #[rust_name = \"S\"] typedef struct { uint32 a; } s; response m(s x, #[rust_name = \"q\"] uint8 b[n]); };",
+        "interface t { typedef struct { u32 a; } s; typedef s t2; /** doc */ @a(b=1) message m(t2 x, uint8 b[n, 65536]); }",
+        "interface t { #[rust_name = \"S\"] typedef struct { uint32 a; } s; message m(s x, #[rust_name = \"q\"] uint8 b[n]); };",
+        "@symmetric interface t { typedef struct { uint32 a; } s; call m(s x, uint8 b[n]); };",
     ] {
         assert_eq!(digest(same), base, "{same}");
     }
@@ -100,9 +102,39 @@ fn what_counts_for_the_digest_and_what_does_not() {
         "interface t { typedef struct { uint32 a; } s; message m(s x, uint8 b[n, 65535]); };",
         "interface t { typedef struct { uint32 a; } s; message m(uint8 b[n], s x); };",
         "interface t { message m(uint32 a, uint8 b[n]); };",
+        "interface t { typedef struct { uint32 a; } s; call m(s x, uint8 b[n]); };",
+        "interface t { typedef struct { uint32 a; } s; response m(s x, uint8 b[n]); };",
     ] {
         assert_ne!(digest(other), base, "{other}");
     }
+}
+
+#[test]
+fn words_and_marks_give_messages_their_direction() {
+    let directions = |text: &str| {
+        let interface = interface(text);
+        let messages = interface.messages.iter();
+        messages.map(|message| (message.canonical.clone(), message.direction)).collect::<Vec<_>>()
+    };
+    let body =
+        "{ message m(); call c(); response r(); rpc f(in uint32 x); @both rpc g(out bool b); };";
+    let expected = [
+        ("message m()", Direction::Both),
+        ("call c()", Direction::ToService),
+        ("response r()", Direction::ToClient),
+        ("rpc-call f_call(x:uint32)", Direction::ToService),
+        ("rpc-response f_response()", Direction::ToClient),
+        ("rpc-call-both g_call()", Direction::Both),
+        ("rpc-response-both g_response(b:bool)", Direction::Both),
+    ];
+    let expected = expected.map(|(form, direction)| (form.to_owned(), direction));
+    assert_eq!(directions(&format!("interface t {body}")), expected);
+
+    let symmetric = body.replace("@both ", "");
+    let found = directions(&format!("@symmetric /** doc */ interface t {symmetric}"));
+    assert!(found.iter().all(|(_, direction)| *direction == Direction::Both));
+    let forms: Vec<_> = found.iter().map(|(form, _)| form.as_str()).collect();
+    assert_eq!(forms[1..4], ["message c()", "message r()", "rpc-call-both f_call(x:uint32)"]);
 }
 
 #[test]

@@ -352,7 +352,96 @@ error[bad-annotation]: expected `=` in an annotation, found `:`
   |
 1 | interface t { @ata(command:1) message m(); };
   |                           ^
-  = help: an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values
+  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
+",
+    ),
+    (
+        "bad-mark",
+        r"interface t { @ata message m(); };",
+        r"
+error[bad-mark]: a message has no mark `@ata`
+  --> t.if:1:16
+  |
+1 | interface t { @ata message m(); };
+  |                ^^^
+  = help: an rpc can have `@both`: the service may call it as well; an annotation with parameters is `@context(name=value, ..)`
+",
+    ),
+    (
+        "bad-mark",
+        r"interface t { @both message m(); };",
+        r"
+error[bad-mark]: `@both` before a message
+  --> t.if:1:16
+  |
+1 | interface t { @both message m(); };
+  |                ^^^^
+  = help: remove it; a `message` goes both ways
+",
+    ),
+    (
+        "bad-mark",
+        r"interface t { @both @both rpc f(); };",
+        r"
+error[bad-mark]: `@both` stands here twice
+  --> t.if:1:22
+  |
+1 | interface t { @both @both rpc f(); };
+  |                      ^^^^
+note: the first one
+  --> t.if:1:16
+  |
+1 | interface t { @both @both rpc f(); };
+  |                ----
+  = help: remove one of them
+",
+    ),
+    (
+        "bad-mark",
+        r"@symmetric interface t { @both rpc f(); };",
+        r"
+error[bad-mark]: `@both` in an interface with `@symmetric`
+  --> t.if:1:27
+  |
+1 | @symmetric interface t { @both rpc f(); };
+  |                           ^^^^
+  = help: remove it: either end may call every rpc
+",
+    ),
+    (
+        "bad-mark",
+        r"@symetric interface t { rpc f(); };",
+        r"
+error[bad-mark]: an interface has no mark `@symetric`
+  --> t.if:1:2
+  |
+1 | @symetric interface t { rpc f(); };
+  |  ^^^^^^^^
+  = help: an interface can have `@symmetric`: either end may send every message
+",
+    ),
+    (
+        "bad-mark",
+        r"@symmetric types t { alias a int; };",
+        r"
+error[bad-mark]: `@symmetric` before something else than an interface
+  --> t.if:1:2
+  |
+1 | @symmetric types t { alias a int; };
+  |  ^^^^^^^^^
+  = help: remove it
+",
+    ),
+    (
+        "bad-annotation",
+        r"@a(b=1) interface t { rpc f(); };",
+        r"
+error[bad-annotation]: an annotation with parameters before an interface
+  --> t.if:1:2
+  |
+1 | @a(b=1) interface t { rpc f(); };
+  |  ^
+  = help: move it before a message or an rpc
 ",
     ),
     (
@@ -364,7 +453,7 @@ error[bad-annotation]: expected a context in an annotation, found `(`
   |
 1 | interface t { @(a=1) message m(); };
   |                ^
-  = help: an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values
+  = help: an annotation is `@context(name=value, ..)`, with numbers or names as values
 ",
     ),
     (
@@ -1490,42 +1579,6 @@ error[too-many-caps]: `m` carries 66 capabilities
 1 | ; cap c28; cap c29; cap c30; cap c31; cap c32; } s; message m(s a, s b); };
   |                                                             ^
   = help: a message carries at most 64
-",
-    ),
-    (
-        "bad-idempotent",
-        r"interface t { @idempotent message m(); };",
-        r"
-error[bad-idempotent]: `m` is no rpc, and is never repeated
-  --> t.if:1:16
-  |
-1 | interface t { @idempotent message m(); };
-  |                ^^^^^^^^^^
-  = help: remove the annotation, or declare an `rpc`
-",
-    ),
-    (
-        "bad-idempotent",
-        r"interface t { @idempotent @idempotent(times=2) rpc m(); };",
-        r"
-error[bad-idempotent]: this is a second annotation `idempotent`
-  --> t.if:1:28
-  |
-1 | interface t { @idempotent @idempotent(times=2) rpc m(); };
-  |                            ^^^^^^^^^^
-  = help: remove one of them
-",
-    ),
-    (
-        "bad-idempotent",
-        r"interface t { @idempotent(times=2) rpc m(); };",
-        r"
-error[bad-idempotent]: `idempotent` has no parameters
-  --> t.if:1:27
-  |
-1 | interface t { @idempotent(times=2) rpc m(); };
-  |                           ^^^^^
-  = help: write `@idempotent`
 ",
     ),
     (

@@ -13,7 +13,7 @@ use crate::directory::runtime_dir::RuntimeDir;
 use crate::error::MonitorError;
 use crate::process::random_number;
 use crate::protocol::VERSION;
-use crate::protocol::monitor::{self, RpcClient, RxVtbl, Verdict};
+use crate::protocol::monitor::{self, RpcClient, Verdict};
 use crate::root_location::{RootLocation, RootProcess};
 
 /// Time that a call may take.
@@ -39,8 +39,8 @@ impl RootClient {
         let channel = lmp::over(socket, Origin::LOCAL).map_err(MonitorError::connect(PURPOSE))?;
         let waitset = Waitset::new();
         waitset.set_spin(Duration::ZERO);
-        let binding = monitor::over(channel as _, &waitset, RxVtbl::default())
-            .map_err(MonitorError::os(PURPOSE))?;
+        let binding =
+            monitor::over(channel as _, &waitset, ()).map_err(MonitorError::os(PURPOSE))?;
         let number = random_number().map_err(MonitorError::os("get random bits"))?;
         let client = RpcClient::new(&binding);
         let me = Self { waitset, client, number, root, directory: directory.path().to_owned() };

@@ -35,8 +35,8 @@ pub use waitset::tokio;
 
 pub use bind::BindError;
 pub use binding::{
-    Async, BindingError, Call, Closing, ControlError, End, Inbox, Local, RecvError, Rejected,
-    Reply, RpcError, Sending, Sent, Shared, TxError,
+    Async, BindingError, Call, ClientSide, Closing, ControlError, End, Inbox, Local, RecvError,
+    Rejected, Reply, RpcError, Sending, Sent, ServiceSide, Shared, Side, TxError,
 };
 pub use cap::Cap;
 pub use channel::Control;

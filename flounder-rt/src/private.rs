@@ -6,7 +6,7 @@ pub use core::cmp::{Eq, PartialEq};
 pub use core::default::Default;
 pub use core::fmt::{self, Debug, Formatter};
 pub use core::hash::Hash;
-pub use core::marker::{Copy, Send};
+pub use core::marker::{Copy, PhantomData, Send};
 pub use core::ops::{FnMut, FnOnce};
 pub use core::option::Option::{self, None, Some};
 pub use core::prelude::v1::derive;
@@ -22,18 +22,19 @@ pub use crate::__args;
 #[cfg(fuzzing)]
 pub use crate::binding::run_program;
 pub use crate::binding::{
-    AsRaw, Async, BindingError, BoxDispatch, Call, Cancelled, Closing, ControlError, End, Inbox,
-    Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Reconnecting, Rejected,
-    Reply, ReplyToken, RpcError, Sending, SendingCaps, Sent, Shared, Timeout, TxError,
-    async_dispatcher, attach, dispatcher, inbox, nothing, shared_dispatcher,
+    AsRaw, Async, BindingError, BoxDispatch, Call, Cancelled, ClientSide, Closing, ControlError,
+    End, Inbox, Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving, Rejected,
+    Reply, ReplyToken, RpcError, Sending, SendingCaps, Sent, ServiceSide, Shared, Side, Timeout,
+    TxError, async_dispatcher, attach, dispatcher, inbox, nothing, shared_dispatcher, side::stray,
 };
 pub use crate::broker::any_waitset::{AnyWaitset, Connects};
-pub use crate::broker::none::{Again, Connect, Serve, connect, serve};
+pub use crate::broker::none::{Connect, Serve, connect, serve};
 pub use crate::cap::Cap;
 pub use crate::channel::{Channel, Control};
 pub use crate::export::{Broker, Refusal};
 pub use crate::interface::{
-    AnnotationInfo, AnnotationValue, Interface, MessageInfo, MessageKind, limits, numbered,
+    AnnotationInfo, AnnotationValue, Direction, Interface, MessageInfo, MessageKind, limits,
+    numbered,
 };
 pub use crate::iref::{Errval, Iref};
 pub use crate::message::args::{
@@ -56,12 +57,6 @@ pub use std::time::Instant;
 #[cold]
 pub fn unhandled_error<E: End>(end: &RawEnd<E>, error: BindingError) {
     crate::binding::log_unhandled(end.interface(), error);
-}
-
-/// A message number beyond those of the interface: the limits of a channel let none through.
-#[cold]
-pub const fn unknown_message<T>(number: u16) -> Result<T, DecodeError> {
-    Err(DecodeError::Number(number))
 }
 
 /// Returns the error for a message whose closure is missing.

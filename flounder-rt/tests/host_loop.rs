@@ -222,17 +222,17 @@ fn timers_wake_the_loop_in_their_order_and_at_their_time() {
             Ok(())
         })
     };
-    let _ = (set(30), set(10));
-    let cancelled = set(1);
+    let _ = (set(400), set(200));
+    let cancelled = set(100);
     come_to_rest(&ws);
     assert!(cancelled.cancel());
     // Earlier than what the loop waits for.
-    let _ = set(5);
+    let _ = set(50);
     while log.borrow().len() < 3 {
         assert!(becomes_readable(&ws, LIMIT), "the timer does not wake the loop");
         come_to_rest(&ws);
     }
-    assert_eq!(*log.borrow(), [5, 10, 30]);
+    assert_eq!(*log.borrow(), [50, 200, 400]);
     assert!(!becomes_readable(&ws, MOMENT), "a timer that has fired is over");
     // One that is farther away than the kernel takes.
     ws.after(Duration::MAX, |_| Ok(()));

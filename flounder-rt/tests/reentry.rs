@@ -13,6 +13,7 @@ use flounder_rt::binding::{
     CALL_WINDOW, Inbox, RawBinding, RawEnd, ReplyToken, SHARED_QUEUE, inbox as inbox_of,
 };
 use flounder_rt::channel::ChannelError;
+use flounder_rt::interface::Direction;
 use flounder_rt::{Local, Waitset};
 use support::{DOUBLE_RESPONSE, Handler, INTERFACE, Log, NOTE, Pipe, double_async};
 
@@ -300,7 +301,7 @@ fn wakers_of_an_inbox_may_do_anything() {
     everywhere(5, |scene| {
         let (near, far, ..) = support::pair(10);
         let inbox = Inbox::beside(2, Handler::logging(&Log::default()));
-        let inbox = inbox_of(inbox, |raw: RawEnd<Local>| raw, |handler| handler);
+        let inbox = inbox_of(inbox, Direction::Both, |raw: RawEnd<Local>| raw, |handler| handler);
         let ws = &scene.ws;
         let own = RawBinding::attach(Box::new(near), ws, INTERFACE, inbox).expect("no descriptor");
         let own = own.handle();

@@ -302,6 +302,8 @@ pub enum DecodeError {
     Bulk(&'static str),
     /// The interface has no message of this number, or another message was expected.
     Number(u16),
+    /// The message goes from this end to the other one only.
+    Direction,
 }
 
 crate::debug_as_chain!(DecodeError);
@@ -326,6 +328,7 @@ impl fmt::Display for DecodeError {
             Self::ExtraCaps => f.write_str("more capabilities than arguments for them"),
             Self::Bulk(what) => f.write_str(what),
             Self::Number(number) => write!(f, "no message has number {number}"),
+            Self::Direction => f.write_str("message goes in the other direction only"),
         }
     }
 }

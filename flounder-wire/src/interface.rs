@@ -31,6 +31,8 @@ pub struct MessageInfo {
     pub name: &'static str,
     /// A message that stands alone, or half of an rpc.
     pub kind: MessageKind,
+    /// Which end sends it.
+    pub direction: Direction,
     /// Arguments: `arg: uint32, buf: uint8[buflen, 4096]`. [`arguments`](Self::arguments) returns them one by one.
     pub args: &'static str,
     /// Canonical form: `message str(arg:uint32,s:string[64])`, as `docs/idl.md` defines it.
@@ -61,6 +63,7 @@ impl MessageInfo {
             number: 0,
             name,
             kind,
+            direction: Direction::of(form),
             args,
             form,
             externs: &[],
@@ -149,6 +152,50 @@ pub enum MessageKind {
         /// Byte offset of the id of the call in the words of the message.
         at: usize,
     },
+}
+
+/// Which end of a binding sends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Either end.
+    Both,
+    /// The client.
+    ToService,
+    /// The service.
+    ToClient,
+}
+
+impl Direction {
+    /// Returns the direction of a message by the role in its canonical form.
+    #[must_use]
+    pub const fn of(form: &str) -> Self {
+        if begins(form, "call ") || begins(form, "rpc-call ") {
+            Self::ToService
+        } else if begins(form, "response ") || begins(form, "rpc-response ") {
+            Self::ToClient
+        } else {
+            Self::Both
+        }
+    }
+
+    /// Returns true if an end that receives messages of this direction, beside those that go both ways, receives `message`.
+    #[inline]
+    #[must_use]
+    pub const fn receives(self, message: Self) -> bool {
+        matches!(message, Self::Both) || self as u8 == message as u8
+    }
+}
+
+const fn begins(text: &str, prefix: &str) -> bool {
+    let (text, prefix) = (text.as_bytes(), prefix.as_bytes());
+    let mut i = 0;
+    while i < prefix.len() {
+        if i == text.len() || text[i] != prefix[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// An argument of a message.

@@ -25,7 +25,7 @@ fn main() {
 }
 
 fn random() -> String {
-    let mut text = String::new();
+    let (mut text, mut names) = (String::new(), Vec::new());
     for seed in 0..COUNT {
         let mut types = RustTypes { choices: choices(seed), out: String::new(), types: Vec::new() };
         types.declare(&format!("Plain{seed}"), false);
@@ -36,10 +36,11 @@ fn random() -> String {
         });
         let mut writer = Writer::new(choices(COUNT + seed)).with_everything(used.collect());
         writer.interface(&format!("interface_{seed}"));
+        names.push((format!("interface_{seed}"), writer.is_directed));
         let (types, interface) = (types.out, writer.out);
         write!(text, "{types}flounder::flounder! {{\n{interface}\n}}\n").expect("strings take it");
     }
-    cases(&mut text, (0..COUNT).map(|seed| format!("interface_{seed}")));
+    cases(&mut text, names);
     text
 }
 
@@ -67,16 +68,27 @@ fn golden() -> String {
             .replace("nearby::Thing", "crate::golden::Thing");
         let lines =
             interfaces.lines().map(|line| line.trim_start().trim_start_matches("pub(crate) "));
-        let declared = lines.filter_map(|line| line.strip_prefix("interface "));
-        names.extend(declared.map(|line| line.split([' ', '{']).next().unwrap_or(line).to_owned()));
+        for line in lines {
+            if let Some(declared) = line.strip_prefix("interface ") {
+                let name = declared.split([' ', '{']).next().unwrap_or(declared);
+                names.push((name.to_owned(), false));
+            } else if ["call ", "response ", "rpc "].iter().any(|word| line.starts_with(word)) {
+                names.last_mut().expect("it is in an interface").1 = true;
+            }
+        }
         write!(text, "flounder::flounder! {{\n{interfaces}\n}}\n").expect("strings take it");
     }
-    cases(&mut text, names.into_iter());
+    cases(&mut text, names);
     text
 }
 
-fn cases(text: &mut String, names: impl Iterator<Item = String>) {
-    let cases: Vec<_> = names.map(|name| format!("case!({name})")).collect();
+/// The names of interfaces, and whether their ends differ.
+fn cases(text: &mut String, names: Vec<(String, bool)>) {
+    let cases = names.into_iter().map(|(name, is_directed)| {
+        let client = if is_directed { "ClientRxVtbl" } else { "RxVtbl" };
+        format!("case!({name}, {client})")
+    });
+    let cases: Vec<_> = cases.collect();
     let cases = cases.join(",\n");
     write!(text, "pub(crate) fn cases() -> Vec<crate::Case> {{\nvec![{cases}]\n}}\n")
         .expect("strings take it");

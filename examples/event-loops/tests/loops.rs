@@ -20,8 +20,8 @@ use waitset_support::{LIMIT, within};
 
 flounder::flounder! {
     interface echo "To wait for" {
-        message ping(uint32 n);
-        message pong(uint32 n);
+        call ping(uint32 n);
+        response pong(uint32 n);
         rpc double(in uint32 n, out uint32 result);
     };
 }
@@ -36,8 +36,6 @@ impl echo::Rx for Service {
     fn ping(&mut self, binding: &echo::Binding, n: u32) {
         binding.tx_pong(n).expect("it has room for one");
     }
-
-    fn pong(&mut self, _: &echo::Binding, _: u32) {}
 
     fn double(&mut self, _: &echo::Binding, n: u32, reply: echo::DoubleReply) {
         reply.send(2 * n);
@@ -79,7 +77,7 @@ struct Scene {
     pongs: Rc<Cell<u32>>,
     timers: Rc<Cell<u32>>,
     posted: Arc<AtomicU32>,
-    bindings: Vec<echo::Binding>,
+    bindings: Vec<echo::ClientBinding>,
     _service: Elsewhere,
 }
 
@@ -90,14 +88,14 @@ impl Scene {
         let own = export(ws);
         let bindings = DRIVERS.map(|driver| {
             let pongs = Rc::clone(&pongs);
-            let vtbl = echo::RxVtbl {
-                pong: Some(Box::new(move |binding: &echo::Binding, n| {
+            let vtbl = echo::ClientRxVtbl {
+                pong: Some(Box::new(move |binding: &echo::ClientBinding, n| {
                     pongs.set(pongs.get() + 1);
                     if n < ROUNDS {
                         binding.tx_ping(n + 1).expect("it has room for one");
                     }
                 })),
-                ..echo::RxVtbl::default()
+                ..echo::ClientRxVtbl::default()
             };
             let iref = if driver == "loopback" { own } else { service.0 };
             let bind = echo::bind(iref, ws, vtbl).timeout(LIMIT).drivers([driver]);
@@ -229,7 +227,7 @@ fn tasks_on_a_local_set_use_bindings() {
                 let ws = ws.clone();
                 tasks.push(tokio::task::spawn_local(async move {
                     let driver = DRIVERS[1..][task as usize % 3];
-                    let bind = echo::bind(iref, &ws, echo::RxVtbl::default());
+                    let bind = echo::bind(iref, &ws, ());
                     let binding = bind.timeout(LIMIT).drivers([driver]).await;
                     let binding = binding.expect("the service is there");
                     let client = echo::RpcClient::new(&binding);
@@ -266,7 +264,7 @@ fn the_main_task_of_a_runtime_of_several_threads_drives() {
             .expect("there is room");
         let ws = Waitset::new();
         let sums = runtime.block_on(flounder::tokio::run_until(&ws, async {
-            let bind = echo::bind(service.0, &ws, echo::RxVtbl::default()).timeout(LIMIT);
+            let bind = echo::bind(service.0, &ws, ()).timeout(LIMIT);
             let client = echo::RpcClient::new(&bind.await.expect("the service is there"));
             let mut sum = 0;
             for n in 0..500 {

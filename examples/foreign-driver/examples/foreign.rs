@@ -39,14 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let ws = Waitset::current();
     for order in [&["mailbox"][..], &["loopback", "mailbox", "ump"], &["ump"]] {
-        let client = greeter::RxVtbl::default();
-        let binding = greeter::bind(iref, &ws, client).drivers(order.iter().copied()).wait()?;
+        let binding = greeter::bind(iref, &ws, ()).drivers(order.iter().copied()).wait()?;
         let greeting = greeter::RpcClient::new(&binding).greet("world")?;
         println!("asked for {}: got {}; {greeting}", order.join(", "), binding.driver());
     }
     // Loopback does not reach another thread, and this order has no other driver.
-    let client = greeter::RxVtbl::default();
-    match greeter::bind(iref, &ws, client).driver("loopback").wait() {
+    match greeter::bind(iref, &ws, ()).driver("loopback").wait() {
         Ok(binding) => Err(format!("bound by {}", binding.driver()).into()),
         Err(error) => {
             println!("asked for loopback: {error}");

@@ -68,7 +68,7 @@ impl Service {
 }
 
 /// Sends more messages than the channel holds, and returns the total that the service counted.
-fn count(ws: &Waitset, binding: &counter::Binding) -> u64 {
+fn count(ws: &Waitset, binding: &counter::ClientBinding) -> u64 {
     ws.block_on(async {
         for _ in 0..200 {
             binding.tx_add(1, &[0; 9999]).unwrap().await.unwrap();
@@ -83,8 +83,7 @@ fn bound_by_name_in_one_thread() {
     register();
     let ws = Waitset::current();
     let service = counter::export(&ws, |_| Ok(Server(0))).wait().unwrap();
-    let client = counter::RxVtbl::default();
-    let binding = counter::bind(service.iref(), &ws, client).driver("mailbox").wait().unwrap();
+    let binding = counter::bind(service.iref(), &ws, ()).driver("mailbox").wait().unwrap();
     assert_eq!(binding.driver(), "mailbox");
     assert_eq!(count(&ws, &binding), 2_000_000);
 }
@@ -94,8 +93,7 @@ fn bound_by_name_and_by_order_between_threads() {
     let service = Service::start();
     let ws = Waitset::current();
     for order in [&["mailbox"][..], &["loopback", "mailbox", "lmp"]] {
-        let client = counter::RxVtbl::default();
-        let binding = counter::bind(service.iref, &ws, client).drivers(order.iter().copied());
+        let binding = counter::bind(service.iref, &ws, ()).drivers(order.iter().copied());
         let binding = binding.wait().unwrap();
         assert_eq!(binding.driver(), "mailbox", "of {order:?}");
         assert_eq!(count(&ws, &binding), 2_000_000);
@@ -108,8 +106,7 @@ fn bound_by_name_and_by_order_between_threads() {
 fn unknown_driver_is_named_in_the_error() {
     let service = Service::start();
     let ws = Waitset::current();
-    let client = counter::RxVtbl::default();
-    let refused = counter::bind(service.iref, &ws, client).drivers(["mailbox", "unknown"]).wait();
+    let refused = counter::bind(service.iref, &ws, ()).drivers(["mailbox", "unknown"]).wait();
     assert_eq!(refused.err(), Some(BindError::UnknownDriver("unknown".into())));
     service.end();
 }

@@ -61,8 +61,17 @@ pub mod frames {
     ///
     /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
-    impl<E: __rt::End> Binding<E> {
+    pub struct Binding<E: __rt::End = __rt::Local, S: __rt::Side = __rt::ServiceSide>(
+        __rt::RawEnd<E>,
+        __rt::PhantomData<S>,
+    );
+    /// The client's end of a connection that speaks `frames`.
+    pub type ClientBinding<E = __rt::Local> = Binding<E, __rt::ClientSide>;
+    #[inline]
+    fn __binding<E: __rt::End, S: __rt::Side>(__end: __rt::RawEnd<E>) -> Binding<E, S> {
+        Binding(__end, __rt::PhantomData)
+    }
+    impl<E: __rt::End, S: __rt::Side> Binding<E, S> {
         /// Shows a frame.
         ///
         /// # Errors
@@ -150,18 +159,6 @@ pub mod frames {
                     right.back_from(__caps),
                 ))
         }
-        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
-        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
-        }
-        /// Receives the next message of the `Inbox` that the binding was made with.
-        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
-            self.0.recv()
-        }
-        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
-        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
-            self.0.messages()
-        }
         /// Receives the next `frame(uint64 seq, bulk pixels)`; the inbox keeps others.
         pub fn recv_frame(&self) -> __rt::Receiving<'_, (u64, __rt::BulkOwned), E> {
             __Frame::recv(&self.0)
@@ -176,13 +173,25 @@ pub mod frames {
         > {
             __Pair::recv(&self.0)
         }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message, S::RECEIVES)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
         /// Returns the pool that the binding makes by itself, of 16 slots of 64 KiB. `Pool::new` makes others.
         pub fn pool(&self) -> __rt::Result<__rt::Pool, __rt::PoolError> {
             self.0.default_pool()
         }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
-        pub fn shared(&self) -> Binding<__rt::Shared> {
-            Binding(self.0.shared())
+        pub fn shared(&self) -> Binding<__rt::Shared, S> {
+            __binding(self.0.shared())
         }
         /// Returns the process at the other end.
         pub fn peer(&self) -> &__rt::Peer {
@@ -215,7 +224,7 @@ pub mod frames {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl<S: __rt::Side> Binding<__rt::Local, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -237,7 +246,7 @@ pub mod frames {
             self.0.0.control(control)
         }
     }
-    impl Binding<__rt::Shared> {
+    impl<S: __rt::Side> Binding<__rt::Shared, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -255,7 +264,7 @@ pub mod frames {
         }
     }
     #[automatically_derived]
-    impl<E: __rt::End> __rt::PoolOwner for Binding<E> {
+    impl<E: __rt::End, S: __rt::Side> __rt::PoolOwner for Binding<E, S> {
         fn make_pool(
             &self,
             slots: __rt::Slots,
@@ -264,12 +273,33 @@ pub mod frames {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl<S: __rt::Side> __rt::AsRaw for Binding<__rt::Local, S> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
         }
     }
-    /// What one end of `frames` does with the messages that it receives.
+    /// What handles the messages of `frames`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<
+        E: __rt::End = __rt::Local,
+        S: __rt::Side = __rt::ServiceSide,
+    >: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side> Handlers<E, S> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(S::RECEIVES)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side, __R: Handlers<E, S>> Handlers<E, S>
+    for __rt::Inbox<Binding<E, S>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, S::RECEIVES, __binding, __R::__deliver)
+        }
+    }
+    /// What a service of `frames` does with the messages that it receives.
     ///
     /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
     pub trait Rx<E: __rt::End = __rt::Local> {
@@ -297,7 +327,7 @@ pub mod frames {
             __rt::unhandled_error(&binding.0, error);
         }
     }
-    /// Handlers of `frames` as closures, each of them optional.
+    /// Handlers of a service of `frames` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
     #[__rt::derive(__rt::Default)]
@@ -366,33 +396,16 @@ pub mod frames {
             }
         }
     }
-    /// What handles the messages of `frames`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[inline(always)]
@@ -401,10 +414,6 @@ pub mod frames {
         __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => {
                 __Frame::deliver_bulk(
@@ -440,10 +449,138 @@ pub mod frames {
                     ),
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
-    /// What one end of `frames` does with the messages that it receives, as futures.
+    /// What a client of `frames` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `ClientRx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait ClientRx<E: __rt::End = __rt::Local> {
+        /// Shows a frame.
+        fn frame(
+            &mut self,
+            binding: &ClientBinding<E>,
+            seq: u64,
+            pixels: __rt::Bulk<'_>,
+        );
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        fn pair(
+            &mut self,
+            binding: &ClientBinding<E>,
+            left: __rt::Bulk<'_>,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::Bulk<'_>,
+        );
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    /// Handlers of a client of `frames` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct ClientRxVtbl {
+        /// Shows a frame.
+        pub frame: __closure<dyn __rt::FnMut(&ClientBinding, u64, __rt::Bulk<'_>)>,
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        pub pair: __closure<
+            dyn __rt::FnMut(
+                &ClientBinding,
+                __rt::Bulk<'_>,
+                __rt::Cap,
+                __rt::Cap,
+                __rt::Bulk<'_>,
+            ),
+        >,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&ClientBinding, __rt::BindingError)>,
+    }
+    #[automatically_derived]
+    impl __rt::Debug for ClientRxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl ClientRx for ClientRxVtbl {
+        fn frame(&mut self, binding: &ClientBinding, seq: u64, pixels: __rt::Bulk<'_>) {
+            match &mut self.frame {
+                __rt::Some(__handler) => __handler(binding, seq, pixels),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("frame")),
+            }
+        }
+        fn pair(
+            &mut self,
+            binding: &ClientBinding,
+            left: __rt::Bulk<'_>,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::Bulk<'_>,
+        ) {
+            match &mut self.pair {
+                __rt::Some(__handler) => __handler(binding, left, lent, given, right),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("pair")),
+            }
+        }
+        fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[automatically_derived]
+    impl<
+        __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
+    > Handlers<__rt::Shared, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver_client<E: __rt::End, __R: ClientRx<E>>(
+        __rx: &mut __R,
+        __b: &Binding<E, __rt::ClientSide>,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => {
+                __Frame::deliver_bulk(
+                    &__b.0,
+                    __m,
+                    |(seq, pixels)| ClientRx::frame(__rx, __b, seq, pixels),
+                )
+            }
+            2 => {
+                __Pair::deliver_bulk(
+                    &__b.0,
+                    __m,
+                    |(left, lent, given, right)| ClientRx::pair(
+                        __rx,
+                        __b,
+                        left,
+                        lent,
+                        given,
+                        right,
+                    ),
+                )
+            }
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a service of `frames` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
     /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
@@ -475,7 +612,7 @@ pub mod frames {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -483,10 +620,6 @@ pub mod frames {
         __b: &Binding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => {
                 __Frame::resolve(&__b.0, __m)?;
@@ -507,7 +640,62 @@ pub mod frames {
                     |__reply, (data, status)| { ReadReply(__reply).send(data, status) },
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a client of `frames` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncClientRx {
+        /// Shows a frame.
+        async fn frame(
+            &self,
+            binding: &ClientBinding,
+            seq: u64,
+            pixels: __rt::BulkOwned,
+        );
+        /// Handles `pair(bulk left, cap lent, give_away_cap given, bulk right)`.
+        async fn pair(
+            &self,
+            binding: &ClientBinding,
+            left: __rt::BulkOwned,
+            lent: __rt::Cap,
+            given: __rt::Cap,
+            right: __rt::BulkOwned,
+        );
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
+    for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+        }
+    }
+    fn __deliver_async_client<__R: AsyncClientRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &ClientBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            4 => return __ReadResponse::answer_bulk(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => {
+                __Frame::resolve(&__b.0, __m)?;
+                __Frame::spawn(__m, __rx, __b, __R::frame)
+            }
+            2 => {
+                __Pair::resolve(&__b.0, __m)?;
+                __Pair::spawn(__m, __rx, __b, __R::pair)
+            }
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// The reply that a caller of `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)` waits for.
@@ -544,7 +732,7 @@ pub mod frames {
     ///
     /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    pub struct RpcClient<E: __rt::End = __rt::Local>(ClientBinding<E>, __rt::Timeout);
     impl<E: __rt::End> RpcClient<E> {
         /// Calls `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)` and blocks until the reply has come.
         ///
@@ -575,7 +763,7 @@ pub mod frames {
             __ReadCall::call_async(&self.0.0, __id, (__id, offset, &key), self.1)
         }
         /// Returns a client over a binding.
-        pub fn new(binding: &Binding<E>) -> Self {
+        pub fn new(binding: &ClientBinding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
@@ -589,7 +777,7 @@ pub mod frames {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// Returns the binding.
-        pub fn binding(&self) -> &Binding<E> {
+        pub fn binding(&self) -> &ClientBinding<E> {
             &self.0
         }
         /// Returns a client for any thread, which is `Send` and `Sync`.
@@ -691,7 +879,7 @@ pub mod frames {
                         },
                     )
                 }
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -712,21 +900,21 @@ pub mod frames {
         __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End, __rt::ClientSide>>(
         iref: __rt::Iref,
         waitset: &W,
         rx: X,
-    ) -> W::Bind<Binding<W::End>> {
-        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    ) -> W::Bind<ClientBinding<W::End>> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), __binding)
     }
     /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
     /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
-    pub fn over(
+    pub fn over<S: __rt::Side>(
         channel: __rt::Box<dyn __rt::Channel>,
         waitset: &__rt::Waitset,
-        rx: impl Handlers,
-    ) -> __rt::io::Result<Binding> {
-        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+        rx: impl Handlers<__rt::Local, S>,
+    ) -> __rt::io::Result<Binding<__rt::Local, S>> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(__binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
@@ -738,11 +926,7 @@ pub mod frames {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<ClientBinding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| __binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

@@ -227,8 +227,17 @@ pub mod caps {
     ///
     /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
-    impl<E: __rt::End> Binding<E> {
+    pub struct Binding<E: __rt::End = __rt::Local, S: __rt::Side = __rt::ServiceSide>(
+        __rt::RawEnd<E>,
+        __rt::PhantomData<S>,
+    );
+    /// The client's end of a connection that speaks `caps`.
+    pub type ClientBinding<E = __rt::Local> = Binding<E, __rt::ClientSide>;
+    #[inline]
+    fn __binding<E: __rt::End, S: __rt::Side>(__end: __rt::RawEnd<E>) -> Binding<E, S> {
+        Binding(__end, __rt::PhantomData)
+    }
+    impl<E: __rt::End, S: __rt::Side> Binding<E, S> {
         /// Sends `copied(cap a, holder b)`.
         ///
         /// # Errors
@@ -323,18 +332,6 @@ pub mod caps {
         pub fn send_given(&self, g: Gift) -> __rt::SendingCaps<'_, E, Gift> {
             __Given::given(&self.0, (&g,)).giving(move |__caps| g)
         }
-        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
-        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
-        }
-        /// Receives the next message of the `Inbox` that the binding was made with.
-        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
-            self.0.recv()
-        }
-        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
-        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
-            self.0.messages()
-        }
         /// Receives the next `copied(cap a, holder b)`; the inbox keeps others.
         pub fn recv_copied(&self) -> __rt::Receiving<'_, (__rt::Cap, Holder), E> {
             __Copied::recv(&self.0)
@@ -357,9 +354,21 @@ pub mod caps {
         pub fn recv_given(&self) -> __rt::Receiving<'_, Gift, E> {
             __Given::recv(&self.0)
         }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message, S::RECEIVES)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
-        pub fn shared(&self) -> Binding<__rt::Shared> {
-            Binding(self.0.shared())
+        pub fn shared(&self) -> Binding<__rt::Shared, S> {
+            __binding(self.0.shared())
         }
         /// Returns the process at the other end.
         pub fn peer(&self) -> &__rt::Peer {
@@ -392,7 +401,7 @@ pub mod caps {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl<S: __rt::Side> Binding<__rt::Local, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -414,7 +423,7 @@ pub mod caps {
             self.0.0.control(control)
         }
     }
-    impl Binding<__rt::Shared> {
+    impl<S: __rt::Side> Binding<__rt::Shared, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -432,12 +441,33 @@ pub mod caps {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl<S: __rt::Side> __rt::AsRaw for Binding<__rt::Local, S> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
         }
     }
-    /// What one end of `caps` does with the messages that it receives.
+    /// What handles the messages of `caps`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<
+        E: __rt::End = __rt::Local,
+        S: __rt::Side = __rt::ServiceSide,
+    >: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side> Handlers<E, S> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(S::RECEIVES)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side, __R: Handlers<E, S>> Handlers<E, S>
+    for __rt::Inbox<Binding<E, S>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, S::RECEIVES, __binding, __R::__deliver)
+        }
+    }
+    /// What a service of `caps` does with the messages that it receives.
     ///
     /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
     pub trait Rx<E: __rt::End = __rt::Local> {
@@ -470,7 +500,7 @@ pub mod caps {
             __rt::unhandled_error(&binding.0, error);
         }
     }
-    /// Handlers of `caps` as closures, each of them optional.
+    /// Handlers of a service of `caps` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
     #[__rt::derive(__rt::Default)]
@@ -552,33 +582,16 @@ pub mod caps {
             }
         }
     }
-    /// What handles the messages of `caps`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[inline(always)]
@@ -587,10 +600,6 @@ pub mod caps {
         __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            6 => return __ExchangeResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => __Copied::deliver(__m, |(a, b)| Rx::copied(__rx, __b, a, b)),
             2 => __Moved::deliver(__m, |(a,)| Rx::moved(__rx, __b, a)),
@@ -615,10 +624,144 @@ pub mod caps {
                     ),
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
-    /// What one end of `caps` does with the messages that it receives, as futures.
+    /// What a client of `caps` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `ClientRx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait ClientRx<E: __rt::End = __rt::Local> {
+        /// Handles `copied(cap a, holder b)`.
+        fn copied(&mut self, binding: &ClientBinding<E>, a: __rt::Cap, b: Holder);
+        /// Handles `moved(give_away_cap a)`.
+        fn moved(&mut self, binding: &ClientBinding<E>, a: __rt::Cap);
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        fn mixed(
+            &mut self,
+            binding: &ClientBinding<E>,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: Holder,
+            d: __rt::Cap,
+        );
+        /// Handles `given(gift g)`.
+        fn given(&mut self, binding: &ClientBinding<E>, g: Gift);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    /// Handlers of a client of `caps` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct ClientRxVtbl {
+        /// Handles `copied(cap a, holder b)`.
+        pub copied: __closure<dyn __rt::FnMut(&ClientBinding, __rt::Cap, Holder)>,
+        /// Handles `moved(give_away_cap a)`.
+        pub moved: __closure<dyn __rt::FnMut(&ClientBinding, __rt::Cap)>,
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        pub mixed: __closure<
+            dyn __rt::FnMut(
+                &ClientBinding,
+                __rt::Cap,
+                __rt::Cap,
+                &str,
+                Holder,
+                __rt::Cap,
+            ),
+        >,
+        /// Handles `given(gift g)`.
+        pub given: __closure<dyn __rt::FnMut(&ClientBinding, Gift)>,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&ClientBinding, __rt::BindingError)>,
+    }
+    #[automatically_derived]
+    impl __rt::Debug for ClientRxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl ClientRx for ClientRxVtbl {
+        fn copied(&mut self, binding: &ClientBinding, a: __rt::Cap, b: Holder) {
+            match &mut self.copied {
+                __rt::Some(__handler) => __handler(binding, a, b),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("copied")),
+            }
+        }
+        fn moved(&mut self, binding: &ClientBinding, a: __rt::Cap) {
+            match &mut self.moved {
+                __rt::Some(__handler) => __handler(binding, a),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("moved")),
+            }
+        }
+        fn mixed(
+            &mut self,
+            binding: &ClientBinding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: &str,
+            c: Holder,
+            d: __rt::Cap,
+        ) {
+            match &mut self.mixed {
+                __rt::Some(__handler) => __handler(binding, a, b, why, c, d),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("mixed")),
+            }
+        }
+        fn given(&mut self, binding: &ClientBinding, g: Gift) {
+            match &mut self.given {
+                __rt::Some(__handler) => __handler(binding, g),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("given")),
+            }
+        }
+        fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[automatically_derived]
+    impl<
+        __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
+    > Handlers<__rt::Shared, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver_client<E: __rt::End, __R: ClientRx<E>>(
+        __rx: &mut __R,
+        __b: &Binding<E, __rt::ClientSide>,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            6 => return __ExchangeResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Copied::deliver(__m, |(a, b)| ClientRx::copied(__rx, __b, a, b)),
+            2 => __Moved::deliver(__m, |(a,)| ClientRx::moved(__rx, __b, a)),
+            3 => {
+                __Mixed::deliver(
+                    __m,
+                    |(a, b, why, c, d)| ClientRx::mixed(__rx, __b, a, b, why, c, d),
+                )
+            }
+            4 => __Given::deliver(__m, |(g,)| ClientRx::given(__rx, __b, g)),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a service of `caps` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
     /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
@@ -655,7 +798,7 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -663,10 +806,6 @@ pub mod caps {
         __b: &Binding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            6 => return __ExchangeResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => __Copied::spawn(__m, __rx, __b, __R::copied),
             2 => __Moved::spawn(__m, __rx, __b, __R::moved),
@@ -682,7 +821,58 @@ pub mod caps {
                     |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a client of `caps` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncClientRx {
+        /// Handles `copied(cap a, holder b)`.
+        async fn copied(&self, binding: &ClientBinding, a: __rt::Cap, b: Holder);
+        /// Handles `moved(give_away_cap a)`.
+        async fn moved(&self, binding: &ClientBinding, a: __rt::Cap);
+        /// Handles `mixed(cap a, give_away_cap b, string why, holder c, give_away_cap d)`.
+        async fn mixed(
+            &self,
+            binding: &ClientBinding,
+            a: __rt::Cap,
+            b: __rt::Cap,
+            why: __rt::String,
+            c: Holder,
+            d: __rt::Cap,
+        );
+        /// Handles `given(gift g)`.
+        async fn given(&self, binding: &ClientBinding, g: Gift);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
+    for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+        }
+    }
+    fn __deliver_async_client<__R: AsyncClientRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &ClientBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            6 => return __ExchangeResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Copied::spawn(__m, __rx, __b, __R::copied),
+            2 => __Moved::spawn(__m, __rx, __b, __R::moved),
+            3 => __Mixed::spawn(__m, __rx, __b, __R::mixed),
+            4 => __Given::spawn(__m, __rx, __b, __R::given),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
@@ -721,7 +911,7 @@ pub mod caps {
     ///
     /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    pub struct RpcClient<E: __rt::End = __rt::Local>(ClientBinding<E>, __rt::Timeout);
     impl<E: __rt::End> RpcClient<E> {
         /// Calls `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` and blocks until the reply has come.
         ///
@@ -755,7 +945,7 @@ pub mod caps {
             )
         }
         /// Returns a client over a binding.
-        pub fn new(binding: &Binding<E>) -> Self {
+        pub fn new(binding: &ClientBinding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
@@ -769,7 +959,7 @@ pub mod caps {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// Returns the binding.
-        pub fn binding(&self) -> &Binding<E> {
+        pub fn binding(&self) -> &ClientBinding<E> {
             &self.0
         }
         /// Returns a client for any thread, which is `Send` and `Sync`.
@@ -855,7 +1045,7 @@ pub mod caps {
                         |(id, c, d)| Self::ExchangeResponse { id, c, d },
                     )
                 }
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -876,21 +1066,21 @@ pub mod caps {
         __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End, __rt::ClientSide>>(
         iref: __rt::Iref,
         waitset: &W,
         rx: X,
-    ) -> W::Bind<Binding<W::End>> {
-        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    ) -> W::Bind<ClientBinding<W::End>> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), __binding)
     }
     /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
     /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
-    pub fn over(
+    pub fn over<S: __rt::Side>(
         channel: __rt::Box<dyn __rt::Channel>,
         waitset: &__rt::Waitset,
-        rx: impl Handlers,
-    ) -> __rt::io::Result<Binding> {
-        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+        rx: impl Handlers<__rt::Local, S>,
+    ) -> __rt::io::Result<Binding<__rt::Local, S>> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(__binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
@@ -902,11 +1092,7 @@ pub mod caps {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<ClientBinding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| __binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

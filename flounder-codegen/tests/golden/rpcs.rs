@@ -140,11 +140,11 @@ pub mod rpcs {
                 "found: entry[n, 100], data: uint8[len, 65536], names: string[65536][m, 65536]",
                 "rpc-response many_response(found:{name:string[65536],size:uint64}[;100],data:uint8[;65536],names:string[65536][;65536])",
             ),
-            __Ask::info("ask", "token: uint32", "message ask(token:uint32)"),
+            __Ask::info("ask", "token: uint32", "call ask(token:uint32)"),
             __Answer::info(
                 "answer",
                 "token: uint32, err: errval",
-                "message answer(token:uint32,err:errval)",
+                "response answer(token:uint32,err:errval)",
             ),
         ],
         [
@@ -154,8 +154,8 @@ pub mod rpcs {
             13357846369336494140321016555968630085,
             178293217830059666357375581871349396673,
             335770545456370672814039324617123955832,
-            170014236188090903268840310581693167460,
-            225054400992600137688023913363399057828,
+            320329308753797479724040440559896505049,
+            95358186806584600723354843388269263867,
         ],
     );
     /// Describes the interface `rpcs`: its messages, and the digest that two ends must agree on.
@@ -169,19 +169,17 @@ pub mod rpcs {
     ///
     /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
+    pub struct Binding<E: __rt::End = __rt::Local, S: __rt::Side = __rt::ServiceSide>(
+        __rt::RawEnd<E>,
+        __rt::PhantomData<S>,
+    );
+    /// The client's end of a connection that speaks `rpcs`.
+    pub type ClientBinding<E = __rt::Local> = Binding<E, __rt::ClientSide>;
+    #[inline]
+    fn __binding<E: __rt::End, S: __rt::Side>(__end: __rt::RawEnd<E>) -> Binding<E, S> {
+        Binding(__end, __rt::PhantomData)
+    }
     impl<E: __rt::End> Binding<E> {
-        /// Sends `ask(uint32 token)`.
-        ///
-        /// # Errors
-        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
-        pub fn tx_ask(&self, token: u32) -> __sent<'_, E> {
-            __Ask::tx(&self.0, (token,))
-        }
-        /// Sends `ask(uint32 token)` once the binding is not busy.
-        pub fn send_ask(&self, token: u32) -> __rt::Sending<'_, E> {
-            __Ask::sending(&self.0, (token,))
-        }
         /// Sends `answer(uint32 token, errval err)`.
         ///
         /// # Errors
@@ -197,9 +195,32 @@ pub mod rpcs {
         ) -> __rt::Sending<'_, E> {
             __Answer::sending(&self.0, (token, err))
         }
+        /// Receives the next `ask(uint32 token)`; the inbox keeps others.
+        pub fn recv_ask(&self) -> __rt::Receiving<'_, u32, E> {
+            __Ask::recv(&self.0)
+        }
+    }
+    impl<E: __rt::End> Binding<E, __rt::ClientSide> {
+        /// Sends `ask(uint32 token)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_ask(&self, token: u32) -> __sent<'_, E> {
+            __Ask::tx(&self.0, (token,))
+        }
+        /// Sends `ask(uint32 token)` once the binding is not busy.
+        pub fn send_ask(&self, token: u32) -> __rt::Sending<'_, E> {
+            __Ask::sending(&self.0, (token,))
+        }
+        /// Receives the next `answer(uint32 token, errval err)`; the inbox keeps others.
+        pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval), E> {
+            __Answer::recv(&self.0)
+        }
+    }
+    impl<E: __rt::End, S: __rt::Side> Binding<E, S> {
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
+            self.0.send_message(message, S::RECEIVES)
         }
         /// Receives the next message of the `Inbox` that the binding was made with.
         pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
@@ -209,17 +230,9 @@ pub mod rpcs {
         pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
             self.0.messages()
         }
-        /// Receives the next `ask(uint32 token)`; the inbox keeps others.
-        pub fn recv_ask(&self) -> __rt::Receiving<'_, u32, E> {
-            __Ask::recv(&self.0)
-        }
-        /// Receives the next `answer(uint32 token, errval err)`; the inbox keeps others.
-        pub fn recv_answer(&self) -> __rt::Receiving<'_, (u32, __rt::Errval), E> {
-            __Answer::recv(&self.0)
-        }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
-        pub fn shared(&self) -> Binding<__rt::Shared> {
-            Binding(self.0.shared())
+        pub fn shared(&self) -> Binding<__rt::Shared, S> {
+            __binding(self.0.shared())
         }
         /// Returns the process at the other end.
         pub fn peer(&self) -> &__rt::Peer {
@@ -252,7 +265,7 @@ pub mod rpcs {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl<S: __rt::Side> Binding<__rt::Local, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -274,7 +287,7 @@ pub mod rpcs {
             self.0.0.control(control)
         }
     }
-    impl Binding<__rt::Shared> {
+    impl<S: __rt::Side> Binding<__rt::Shared, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -292,12 +305,33 @@ pub mod rpcs {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl<S: __rt::Side> __rt::AsRaw for Binding<__rt::Local, S> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
         }
     }
-    /// What one end of `rpcs` does with the messages that it receives.
+    /// What handles the messages of `rpcs`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<
+        E: __rt::End = __rt::Local,
+        S: __rt::Side = __rt::ServiceSide,
+    >: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side> Handlers<E, S> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(S::RECEIVES)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side, __R: Handlers<E, S>> Handlers<E, S>
+    for __rt::Inbox<Binding<E, S>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, S::RECEIVES, __binding, __R::__deliver)
+        }
+    }
+    /// What a service of `rpcs` does with the messages that it receives.
     ///
     /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
     pub trait Rx<E: __rt::End = __rt::Local> {
@@ -321,14 +355,12 @@ pub mod rpcs {
         );
         /// Handles `ask(uint32 token)`.
         fn ask(&mut self, binding: &Binding<E>, token: u32);
-        /// Handles `answer(uint32 token, errval err)`.
-        fn answer(&mut self, binding: &Binding<E>, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
         }
     }
-    /// Handlers of `rpcs` as closures, each of them optional.
+    /// Handlers of a service of `rpcs` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
     #[__rt::derive(__rt::Default)]
@@ -341,8 +373,6 @@ pub mod rpcs {
         pub many: __closure<dyn __rt::FnMut(&Binding, Entry, &[u8], ManyReply)>,
         /// Handles `ask(uint32 token)`.
         pub ask: __closure<dyn __rt::FnMut(&Binding, u32)>,
-        /// Handles `answer(uint32 token, errval err)`.
-        pub answer: __closure<dyn __rt::FnMut(&Binding, u32, __rt::Errval)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -385,12 +415,6 @@ pub mod rpcs {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("ask")),
             }
         }
-        fn answer(&mut self, binding: &Binding, token: u32, err: __rt::Errval) {
-            match &mut self.answer {
-                __rt::Some(__handler) => __handler(binding, token, err),
-                __rt::None => Rx::error(self, binding, __rt::no_handler("answer")),
-            }
-        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -398,33 +422,16 @@ pub mod rpcs {
             }
         }
     }
-    /// What handles the messages of `rpcs`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[inline(always)]
@@ -433,12 +440,6 @@ pub mod rpcs {
         __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            2 => return __PingResponse::answer(&__b.0, __m),
-            4 => return __OneResponse::answer(&__b.0, __m),
-            6 => return __ManyResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => {
                 __PingCall::deliver_call(
@@ -477,11 +478,88 @@ pub mod rpcs {
                 )
             }
             7 => __Ask::deliver(__m, |(token,)| Rx::ask(__rx, __b, token)),
-            8 => __Answer::deliver(__m, |(token, err)| Rx::answer(__rx, __b, token, err)),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
-    /// What one end of `rpcs` does with the messages that it receives, as futures.
+    /// What a client of `rpcs` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `ClientRx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait ClientRx<E: __rt::End = __rt::Local> {
+        /// Handles `answer(uint32 token, errval err)`.
+        fn answer(&mut self, binding: &ClientBinding<E>, token: u32, err: __rt::Errval);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    /// Handlers of a client of `rpcs` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct ClientRxVtbl {
+        /// Handles `answer(uint32 token, errval err)`.
+        pub answer: __closure<dyn __rt::FnMut(&ClientBinding, u32, __rt::Errval)>,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&ClientBinding, __rt::BindingError)>,
+    }
+    #[automatically_derived]
+    impl __rt::Debug for ClientRxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl ClientRx for ClientRxVtbl {
+        fn answer(&mut self, binding: &ClientBinding, token: u32, err: __rt::Errval) {
+            match &mut self.answer {
+                __rt::Some(__handler) => __handler(binding, token, err),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("answer")),
+            }
+        }
+        fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[automatically_derived]
+    impl<
+        __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
+    > Handlers<__rt::Shared, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver_client<E: __rt::End, __R: ClientRx<E>>(
+        __rx: &mut __R,
+        __b: &Binding<E, __rt::ClientSide>,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            2 => return __PingResponse::answer(&__b.0, __m),
+            4 => return __OneResponse::answer(&__b.0, __m),
+            6 => return __ManyResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            8 => {
+                __Answer::deliver(
+                    __m,
+                    |(token, err)| ClientRx::answer(__rx, __b, token, err),
+                )
+            }
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a service of `rpcs` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
     /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
@@ -508,8 +586,6 @@ pub mod rpcs {
         >;
         /// Handles `ask(uint32 token)`.
         async fn ask(&self, binding: &Binding, token: u32);
-        /// Handles `answer(uint32 token, errval err)`.
-        async fn answer(&self, binding: &Binding, token: u32, err: __rt::Errval);
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -518,7 +594,7 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -526,12 +602,6 @@ pub mod rpcs {
         __b: &Binding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            2 => return __PingResponse::answer(&__b.0, __m),
-            4 => return __OneResponse::answer(&__b.0, __m),
-            6 => return __ManyResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => {
                 __PingCall::serve(
@@ -566,8 +636,43 @@ pub mod rpcs {
                 )
             }
             7 => __Ask::spawn(__m, __rx, __b, __R::ask),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a client of `rpcs` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncClientRx {
+        /// Handles `answer(uint32 token, errval err)`.
+        async fn answer(&self, binding: &ClientBinding, token: u32, err: __rt::Errval);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
+    for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+        }
+    }
+    fn __deliver_async_client<__R: AsyncClientRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &ClientBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            2 => return __PingResponse::answer(&__b.0, __m),
+            4 => return __OneResponse::answer(&__b.0, __m),
+            6 => return __ManyResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
             8 => __Answer::spawn(__m, __rx, __b, __R::answer),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// The reply that a caller of `rpc ping()` waits for.
@@ -661,7 +766,7 @@ pub mod rpcs {
     ///
     /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    pub struct RpcClient<E: __rt::End = __rt::Local>(ClientBinding<E>, __rt::Timeout);
     impl<E: __rt::End> RpcClient<E> {
         /// Nothing in, nothing out.
         ///
@@ -717,7 +822,7 @@ pub mod rpcs {
             __ManyCall::call_async(&self.0.0, __id, (__id, e, key), self.1)
         }
         /// Returns a client over a binding.
-        pub fn new(binding: &Binding<E>) -> Self {
+        pub fn new(binding: &ClientBinding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
@@ -731,7 +836,7 @@ pub mod rpcs {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// Returns the binding.
-        pub fn binding(&self) -> &Binding<E> {
+        pub fn binding(&self) -> &ClientBinding<E> {
             &self.0
         }
         /// Returns a client for any thread, which is `Send` and `Sync`.
@@ -844,7 +949,7 @@ pub mod rpcs {
                 }
                 7 => __Ask::read(__m, |(token,)| Self::Ask { token }),
                 8 => __Answer::read(__m, |(token, err)| Self::Answer { token, err }),
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -865,21 +970,21 @@ pub mod rpcs {
         __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End, __rt::ClientSide>>(
         iref: __rt::Iref,
         waitset: &W,
         rx: X,
-    ) -> W::Bind<Binding<W::End>> {
-        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    ) -> W::Bind<ClientBinding<W::End>> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), __binding)
     }
     /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
     /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
-    pub fn over(
+    pub fn over<S: __rt::Side>(
         channel: __rt::Box<dyn __rt::Channel>,
         waitset: &__rt::Waitset,
-        rx: impl Handlers,
-    ) -> __rt::io::Result<Binding> {
-        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+        rx: impl Handlers<__rt::Local, S>,
+    ) -> __rt::io::Result<Binding<__rt::Local, S>> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(__binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
@@ -891,11 +996,7 @@ pub mod rpcs {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<ClientBinding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| __binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

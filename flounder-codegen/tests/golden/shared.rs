@@ -177,9 +177,13 @@ pub mod painter {
         pub fn send_draw(&self, l: Line, c: Colour) -> __rt::Sending<'_, E> {
             __Draw::sending(&self.0, (l, c))
         }
+        /// Receives the next `draw(line l, colour c)`; the inbox keeps others.
+        pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour), E> {
+            __Draw::recv(&self.0)
+        }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
+            self.0.send_message(message, __rt::Direction::Both)
         }
         /// Receives the next message of the `Inbox` that the binding was made with.
         pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
@@ -188,10 +192,6 @@ pub mod painter {
         /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
         pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
             self.0.messages()
-        }
-        /// Receives the next `draw(line l, colour c)`; the inbox keeps others.
-        pub fn recv_draw(&self) -> __rt::Receiving<'_, (Line, Colour), E> {
-            __Draw::recv(&self.0)
         }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
         pub fn shared(&self) -> Binding<__rt::Shared> {
@@ -228,7 +228,7 @@ pub mod painter {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl Binding<__rt::Local> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -268,9 +268,26 @@ pub mod painter {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl __rt::AsRaw for Binding<__rt::Local> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
+        }
+    }
+    /// What handles the messages of `painter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(__rt::Direction::Both)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, __rt::Direction::Both, Binding, __R::__deliver)
         }
     }
     /// What one end of `painter` does with the messages that it receives.
@@ -316,25 +333,8 @@ pub mod painter {
             }
         }
     }
-    /// What handles the messages of `painter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
@@ -353,7 +353,7 @@ pub mod painter {
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
             1 => __Draw::deliver(__m, |(l, c)| Rx::draw(__rx, __b, l, c)),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// What one end of `painter` does with the messages that it receives, as futures.
@@ -382,7 +382,7 @@ pub mod painter {
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
             1 => __Draw::spawn(__m, __rx, __b, __R::draw),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// Any message of `painter`, with all that it carries.
@@ -406,7 +406,7 @@ pub mod painter {
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __Draw::read(__m, |(l, c)| Self::Draw { l, c }),
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -453,13 +453,9 @@ pub mod painter {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }
 /// Another user of the same types.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
@@ -506,9 +502,13 @@ pub(crate) mod plotter {
         pub fn send_move_to(&self, p: Point) -> __rt::Sending<'_, E> {
             __MoveTo::sending(&self.0, (p,))
         }
+        /// Receives the next `move_to(point p)`; the inbox keeps others.
+        pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point, E> {
+            __MoveTo::recv(&self.0)
+        }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
+            self.0.send_message(message, __rt::Direction::Both)
         }
         /// Receives the next message of the `Inbox` that the binding was made with.
         pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
@@ -517,10 +517,6 @@ pub(crate) mod plotter {
         /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
         pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
             self.0.messages()
-        }
-        /// Receives the next `move_to(point p)`; the inbox keeps others.
-        pub fn recv_move_to(&self) -> __rt::Receiving<'_, Point, E> {
-            __MoveTo::recv(&self.0)
         }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
         pub fn shared(&self) -> Binding<__rt::Shared> {
@@ -557,7 +553,7 @@ pub(crate) mod plotter {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl Binding<__rt::Local> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -597,9 +593,26 @@ pub(crate) mod plotter {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl __rt::AsRaw for Binding<__rt::Local> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
+        }
+    }
+    /// What handles the messages of `plotter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(__rt::Direction::Both)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, __rt::Direction::Both, Binding, __R::__deliver)
         }
     }
     /// What one end of `plotter` does with the messages that it receives.
@@ -645,25 +658,8 @@ pub(crate) mod plotter {
             }
         }
     }
-    /// What handles the messages of `plotter`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
@@ -682,7 +678,7 @@ pub(crate) mod plotter {
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
             1 => __MoveTo::deliver(__m, |(p,)| Rx::move_to(__rx, __b, p)),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// What one end of `plotter` does with the messages that it receives, as futures.
@@ -711,7 +707,7 @@ pub(crate) mod plotter {
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
             1 => __MoveTo::spawn(__m, __rx, __b, __R::move_to),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// Any message of `plotter`, with all that it carries.
@@ -735,7 +731,7 @@ pub(crate) mod plotter {
         fn unmarshal(__m: __rt::Received<'_>) -> __rt::Result<Self, __rt::DecodeError> {
             match __m.number {
                 1 => __MoveTo::read(__m, |(p,)| Self::MoveTo { p }),
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -782,11 +778,7 @@ pub(crate) mod plotter {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

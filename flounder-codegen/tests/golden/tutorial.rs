@@ -156,8 +156,17 @@ pub mod test {
     ///
     /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct Binding<E: __rt::End = __rt::Local>(__rt::RawEnd<E>);
-    impl<E: __rt::End> Binding<E> {
+    pub struct Binding<E: __rt::End = __rt::Local, S: __rt::Side = __rt::ServiceSide>(
+        __rt::RawEnd<E>,
+        __rt::PhantomData<S>,
+    );
+    /// The client's end of a connection that speaks `test`.
+    pub type ClientBinding<E = __rt::Local> = Binding<E, __rt::ClientSide>;
+    #[inline]
+    fn __binding<E: __rt::End, S: __rt::Side>(__end: __rt::RawEnd<E>) -> Binding<E, S> {
+        Binding(__end, __rt::PhantomData)
+    }
+    impl<E: __rt::End, S: __rt::Side> Binding<E, S> {
         /// Sends basic values.
         ///
         /// # Errors
@@ -212,18 +221,6 @@ pub mod test {
         pub fn send_buffy<'a>(&'a self, buf: &'a [u8]) -> __rt::Sending<'a, E> {
             __Buffy::sending(&self.0, (buf,))
         }
-        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
-        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
-        }
-        /// Receives the next message of the `Inbox` that the binding was made with.
-        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
-            self.0.recv()
-        }
-        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
-        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
-            self.0.messages()
-        }
         /// Receives the next `basic(uint32 arg, myenum e)`; the inbox keeps others.
         pub fn recv_basic(&self) -> __rt::Receiving<'_, (u32, Myenum), E> {
             __Basic::recv(&self.0)
@@ -240,9 +237,21 @@ pub mod test {
         pub fn recv_buffy(&self) -> __rt::Receiving<'_, __rt::Vec<u8>, E> {
             __Buffy::recv(&self.0)
         }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message, S::RECEIVES)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
-        pub fn shared(&self) -> Binding<__rt::Shared> {
-            Binding(self.0.shared())
+        pub fn shared(&self) -> Binding<__rt::Shared, S> {
+            __binding(self.0.shared())
         }
         /// Returns the process at the other end.
         pub fn peer(&self) -> &__rt::Peer {
@@ -275,7 +284,7 @@ pub mod test {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl<S: __rt::Side> Binding<__rt::Local, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -297,7 +306,7 @@ pub mod test {
             self.0.0.control(control)
         }
     }
-    impl Binding<__rt::Shared> {
+    impl<S: __rt::Side> Binding<__rt::Shared, S> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -315,12 +324,33 @@ pub mod test {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl<S: __rt::Side> __rt::AsRaw for Binding<__rt::Local, S> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
         }
     }
-    /// What one end of `test` does with the messages that it receives.
+    /// What handles the messages of `test`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<
+        E: __rt::End = __rt::Local,
+        S: __rt::Side = __rt::ServiceSide,
+    >: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side> Handlers<E, S> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(S::RECEIVES)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, S: __rt::Side, __R: Handlers<E, S>> Handlers<E, S>
+    for __rt::Inbox<Binding<E, S>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, S::RECEIVES, __binding, __R::__deliver)
+        }
+    }
+    /// What a service of `test` does with the messages that it receives.
     ///
     /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `Rx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
     pub trait Rx<E: __rt::End = __rt::Local> {
@@ -345,7 +375,7 @@ pub mod test {
             __rt::unhandled_error(&binding.0, error);
         }
     }
-    /// Handlers of `test` as closures, each of them optional.
+    /// Handlers of a service of `test` as closures, each of them optional.
     ///
     /// A message without a handler is reported to `error`.
     #[__rt::derive(__rt::Default)]
@@ -415,33 +445,16 @@ pub mod test {
             }
         }
     }
-    /// What handles the messages of `test`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
         }
     }
     #[inline(always)]
@@ -450,10 +463,6 @@ pub mod test {
         __b: &Binding<E>,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            6 => return __TestrpcResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => __Basic::deliver(__m, |(arg, e)| Rx::basic(__rx, __b, arg, e)),
             2 => __Str::deliver(__m, |(arg, s)| Rx::str(__rx, __b, arg, s)),
@@ -472,10 +481,131 @@ pub mod test {
                     |__reply, (__id, s)| Rx::testrpc(__rx, __b, s, TestrpcReply(__reply)),
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
-    /// What one end of `test` does with the messages that it receives, as futures.
+    /// What a client of `test` does with the messages that it receives.
+    ///
+    /// Handlers run from the waitset of the binding, with nothing locked: they may send, bind and tear down. Those of `ClientRx<Shared>` are `Send`, and run on any thread of a `SharedWaitset`.
+    pub trait ClientRx<E: __rt::End = __rt::Local> {
+        /// Sends basic values.
+        fn basic(&mut self, binding: &ClientBinding<E>, arg: u32, e: Myenum);
+        /// Handles `str(uint32 arg, string s)`.
+        fn str(&mut self, binding: &ClientBinding<E>, arg: u32, s: &str);
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        fn caps(
+            &mut self,
+            binding: &ClientBinding<E>,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        );
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        fn buffy(&mut self, binding: &ClientBinding<E>, buf: &[u8]);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    /// Handlers of a client of `test` as closures, each of them optional.
+    ///
+    /// A message without a handler is reported to `error`.
+    #[__rt::derive(__rt::Default)]
+    pub struct ClientRxVtbl {
+        /// Sends basic values.
+        pub basic: __closure<dyn __rt::FnMut(&ClientBinding, u32, Myenum)>,
+        /// Handles `str(uint32 arg, string s)`.
+        pub str: __closure<dyn __rt::FnMut(&ClientBinding, u32, &str)>,
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        pub caps: __closure<dyn __rt::FnMut(&ClientBinding, u32, __rt::Cap, __rt::Cap)>,
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        pub buffy: __closure<dyn __rt::FnMut(&ClientBinding, &[u8])>,
+        /// Something went wrong with the binding. Without it, the error is logged.
+        pub error: __closure<dyn __rt::FnMut(&ClientBinding, __rt::BindingError)>,
+    }
+    #[automatically_derived]
+    impl __rt::Debug for ClientRxVtbl {
+        fn fmt(&self, __f: &mut __rt::Formatter<'_>) -> __rt::fmt::Result {
+            __rt::closures(__f)
+        }
+    }
+    #[automatically_derived]
+    impl ClientRx for ClientRxVtbl {
+        fn basic(&mut self, binding: &ClientBinding, arg: u32, e: Myenum) {
+            match &mut self.basic {
+                __rt::Some(__handler) => __handler(binding, arg, e),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("basic")),
+            }
+        }
+        fn str(&mut self, binding: &ClientBinding, arg: u32, s: &str) {
+            match &mut self.str {
+                __rt::Some(__handler) => __handler(binding, arg, s),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("str")),
+            }
+        }
+        fn caps(
+            &mut self,
+            binding: &ClientBinding,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        ) {
+            match &mut self.caps {
+                __rt::Some(__handler) => __handler(binding, arg, cap1, cap2),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("caps")),
+            }
+        }
+        fn buffy(&mut self, binding: &ClientBinding, buf: &[u8]) {
+            match &mut self.buffy {
+                __rt::Some(__handler) => __handler(binding, buf),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("buffy")),
+            }
+        }
+        fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
+            match &mut self.error {
+                __rt::Some(__handler) => __handler(binding, error),
+                __rt::None => __rt::unhandled_error(&binding.0, error),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[automatically_derived]
+    impl<
+        __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
+    > Handlers<__rt::Shared, __rt::ClientSide> for __R {
+        fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
+            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+        }
+    }
+    #[inline(always)]
+    fn __deliver_client<E: __rt::End, __R: ClientRx<E>>(
+        __rx: &mut __R,
+        __b: &Binding<E, __rt::ClientSide>,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            6 => return __TestrpcResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Basic::deliver(__m, |(arg, e)| ClientRx::basic(__rx, __b, arg, e)),
+            2 => __Str::deliver(__m, |(arg, s)| ClientRx::str(__rx, __b, arg, s)),
+            3 => {
+                __Caps::deliver(
+                    __m,
+                    |(arg, cap1, cap2)| ClientRx::caps(__rx, __b, arg, cap1, cap2),
+                )
+            }
+            4 => __Buffy::deliver(__m, |(buf,)| ClientRx::buffy(__rx, __b, buf)),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a service of `test` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
     /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
@@ -509,7 +639,7 @@ pub mod test {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -517,10 +647,6 @@ pub mod test {
         __b: &Binding,
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
-        match __m.number {
-            6 => return __TestrpcResponse::answer(&__b.0, __m),
-            _ => {}
-        }
         match __m.number {
             1 => __Basic::spawn(__m, __rx, __b, __R::basic),
             2 => __Str::spawn(__m, __rx, __b, __R::str),
@@ -536,7 +662,56 @@ pub mod test {
                     |__reply, result| { TestrpcReply(__reply).send(result) },
                 )
             }
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
+        }
+    }
+    /// What a client of `test` does with the messages that it receives, as futures.
+    ///
+    /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
+    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
+    /// caller gives up, the handler is dropped where it waits.
+    pub trait AsyncClientRx {
+        /// Sends basic values.
+        async fn basic(&self, binding: &ClientBinding, arg: u32, e: Myenum);
+        /// Handles `str(uint32 arg, string s)`.
+        async fn str(&self, binding: &ClientBinding, arg: u32, s: __rt::String);
+        /// Handles `caps(uint32 arg, cap cap1, cap cap2)`.
+        async fn caps(
+            &self,
+            binding: &ClientBinding,
+            arg: u32,
+            cap1: __rt::Cap,
+            cap2: __rt::Cap,
+        );
+        /// Handles `buffy(uint8 buf[buflen, 65536])`.
+        async fn buffy(&self, binding: &ClientBinding, buf: __rt::Vec<u8>);
+        /// Something went wrong with the binding. Left alone, it is logged.
+        fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
+            __rt::unhandled_error(&binding.0, error);
+        }
+    }
+    #[automatically_derived]
+    impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
+    for __rt::Async<__R> {
+        fn __deliver(self) -> __rt::BoxDispatch {
+            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+        }
+    }
+    fn __deliver_async_client<__R: AsyncClientRx + 'static>(
+        __rx: &mut __rt::Rc<__R>,
+        __b: &ClientBinding,
+        __m: &mut __rt::Received<'_>,
+    ) -> __rt::Result<(), __rt::DecodeError> {
+        match __m.number {
+            6 => return __TestrpcResponse::answer(&__b.0, __m),
+            _ => {}
+        }
+        match __m.number {
+            1 => __Basic::spawn(__m, __rx, __b, __R::basic),
+            2 => __Str::spawn(__m, __rx, __b, __R::str),
+            3 => __Caps::spawn(__m, __rx, __b, __R::caps),
+            4 => __Buffy::spawn(__m, __rx, __b, __R::buffy),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
@@ -571,7 +746,7 @@ pub mod test {
     ///
     /// Many calls may be under way at a time, in any order. A call without a time of its own ends after 30 seconds.
     #[__rt::derive(__rt::Debug, __rt::Clone)]
-    pub struct RpcClient<E: __rt::End = __rt::Local>(Binding<E>, __rt::Timeout);
+    pub struct RpcClient<E: __rt::End = __rt::Local>(ClientBinding<E>, __rt::Timeout);
     impl<E: __rt::End> RpcClient<E> {
         /// Calls `rpc testrpc(in string s, out uint32 result)` and blocks until the reply has come.
         ///
@@ -587,7 +762,7 @@ pub mod test {
             __TestrpcCall::call_async(&self.0.0, __id, (__id, s), self.1)
         }
         /// Returns a client over a binding.
-        pub fn new(binding: &Binding<E>) -> Self {
+        pub fn new(binding: &ClientBinding<E>) -> Self {
             Self(__rt::Clone::clone(binding), __rt::Timeout::Default)
         }
         /// Returns a client whose calls end with an error if they take longer than this. `Duration::MAX` is no limit.
@@ -601,7 +776,7 @@ pub mod test {
             Self(__rt::Clone::clone(&self.0), __rt::Timeout::Until(deadline))
         }
         /// Returns the binding.
-        pub fn binding(&self) -> &Binding<E> {
+        pub fn binding(&self) -> &ClientBinding<E> {
             &self.0
         }
         /// Returns a client for any thread, which is `Send` and `Sync`.
@@ -672,7 +847,7 @@ pub mod test {
                         },
                     )
                 }
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -693,21 +868,21 @@ pub mod test {
         __rt::export(waitset, INTERFACE, __rt::broker(), connect, X::__deliver)
     }
     /// Connects to the service that `iref` names; `rx` handles what it sends.
-    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End>>(
+    pub fn bind<W: __rt::AnyWaitset, X: Handlers<W::End, __rt::ClientSide>>(
         iref: __rt::Iref,
         waitset: &W,
         rx: X,
-    ) -> W::Bind<Binding<W::End>> {
-        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), Binding)
+    ) -> W::Bind<ClientBinding<W::End>> {
+        __rt::bind(iref, waitset, INTERFACE, __rt::broker(), rx.__deliver(), __binding)
     }
     /// Makes a binding over one end of a channel that the caller has; `rx` handles what it receives. The binding ends when
     /// its last handle is dropped. Its peer is unknown. Fails if the waitset cannot watch the channel.
-    pub fn over(
+    pub fn over<S: __rt::Side>(
         channel: __rt::Box<dyn __rt::Channel>,
         waitset: &__rt::Waitset,
-        rx: impl Handlers,
-    ) -> __rt::io::Result<Binding> {
-        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(Binding)
+        rx: impl Handlers<__rt::Local, S>,
+    ) -> __rt::io::Result<Binding<__rt::Local, S>> {
+        __rt::attach(channel, waitset, INTERFACE, rx.__deliver()).map(__binding)
     }
     /// Offers the service under `name`, in a thread of the library. `handlers` makes the handlers of each client.
     pub fn serve<S, X>(name: &__rt::str, mut handlers: S) -> __rt::Serve
@@ -719,11 +894,7 @@ pub mod test {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<ClientBinding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| __binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

@@ -468,18 +468,6 @@ pub mod types {
         pub fn send_none(&self) -> __rt::Sending<'_, E> {
             __None::sending(&self.0, ())
         }
-        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
-        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
-            self.0.send_message(message)
-        }
-        /// Receives the next message of the `Inbox` that the binding was made with.
-        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
-            self.0.recv()
-        }
-        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
-        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
-            self.0.messages()
-        }
         /// Receives the next `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`; the inbox keeps others.
         pub fn recv_builtins(
             &self,
@@ -548,6 +536,18 @@ pub mod types {
         pub fn recv_none(&self) -> __rt::Receiving<'_, (), E> {
             __None::recv(&self.0)
         }
+        /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
+        pub fn tx(&self, message: &Message) -> __sent<'_, E> {
+            self.0.send_message(message, __rt::Direction::Both)
+        }
+        /// Receives the next message of the `Inbox` that the binding was made with.
+        pub fn recv(&self) -> __rt::Receiving<'_, Message, E> {
+            self.0.recv()
+        }
+        /// Receives the messages of the `Inbox` as a stream, until the binding has ended.
+        pub fn messages(&self) -> __rt::Messages<'_, Message, E> {
+            self.0.messages()
+        }
         /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
         pub fn shared(&self) -> Binding<__rt::Shared> {
             Binding(self.0.shared())
@@ -583,7 +583,7 @@ pub mod types {
     }
     type __sent<'a, E> = __rt::Result<__rt::Sent<'a, E>, __rt::TxError>;
     type __controlled = __rt::Result<(), __rt::ControlError>;
-    impl Binding {
+    impl Binding<__rt::Local> {
         /// Runs `callback` once from `waitset` when a message is likely to be accepted. Fails if another callback waits.
         pub fn register_send(
             &self,
@@ -623,9 +623,26 @@ pub mod types {
         }
     }
     #[automatically_derived]
-    impl __rt::AsRaw for Binding {
+    impl __rt::AsRaw for Binding<__rt::Local> {
         fn as_raw(&self) -> &__rt::RawBinding {
             &self.0.0
+        }
+    }
+    /// What handles the messages of `types`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
+    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
+        #[doc(hidden)]
+        fn __deliver(self) -> __rt::BoxDispatch<E>;
+    }
+    #[automatically_derived]
+    impl<E: __rt::End> Handlers<E> for () {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::nothing::<E, Message>(__rt::Direction::Both)
+        }
+    }
+    #[automatically_derived]
+    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
+        fn __deliver(self) -> __rt::BoxDispatch<E> {
+            __rt::inbox(self, __rt::Direction::Both, Binding, __R::__deliver)
         }
     }
     /// What one end of `types` does with the messages that it receives.
@@ -861,25 +878,8 @@ pub mod types {
             }
         }
     }
-    /// What handles the messages of `types`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing.
-    pub trait Handlers<E: __rt::End = __rt::Local>: 'static {
-        #[doc(hidden)]
-        fn __deliver(self) -> __rt::BoxDispatch<E>;
-    }
     #[automatically_derived]
-    impl<E: __rt::End> Handlers<E> for () {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::nothing::<E, Message>()
-        }
-    }
-    #[automatically_derived]
-    impl<E: __rt::End, __R: Handlers<E>> Handlers<E> for __rt::Inbox<Binding<E>, __R> {
-        fn __deliver(self) -> __rt::BoxDispatch<E> {
-            __rt::inbox(self, Binding, __R::__deliver)
-        }
-    }
-    #[automatically_derived]
-    impl<__R: Rx + 'static> Handlers for __R {
+    impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
             __rt::dispatcher(self, Binding, __deliver, Rx::error)
         }
@@ -950,7 +950,7 @@ pub mod types {
             4 => __Annotated::deliver(__m, |(buf,)| Rx::annotated(__rx, __b, buf)),
             5 => __Type::deliver(__m, |(r#fn,)| Rx::r#type(__rx, __b, r#fn)),
             6 => __None::deliver(__m, |()| Rx::none(__rx, __b)),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// What one end of `types` does with the messages that it receives, as futures.
@@ -1070,7 +1070,7 @@ pub mod types {
             4 => __Annotated::spawn(__m, __rx, __b, __R::annotated),
             5 => __Type::spawn(__m, __rx, __b, __R::r#type),
             6 => __None::spawn(__m, __rx, __b, __R::none),
-            __number => __rt::unknown_message(__number),
+            __number => __rt::stray(INTERFACE, __number),
         }
     }
     /// Any message of `types`, with all that it carries.
@@ -1241,7 +1241,7 @@ pub mod types {
                 4 => __Annotated::read(__m, |(buf,)| Self::Annotated { buf }),
                 5 => __Type::read(__m, |(r#fn,)| Self::Type { r#fn }),
                 6 => __None::read(__m, |()| Self::None {}),
-                __number => __rt::unknown_message(__number),
+                __number => __rt::stray(INTERFACE, __number),
             }
         }
     }
@@ -1346,11 +1346,7 @@ pub mod types {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __connect {
-        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
+    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
+        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
     }
-    type __connect = __rt::Connect<
-        Binding<__rt::Shared>,
-        __rt::Again<Binding<__rt::Reconnecting>>,
-    >;
 }

@@ -40,6 +40,8 @@ impl Parser<'_> {
     fn is_visibility(&self, outside: bool) -> bool {
         match self.kind_after(1) {
             Kind::Open('(') => true,
+            // `pub @symmetric interface`
+            Kind::Punct('@') => outside,
             Kind::Ident(_) => outside || matches!(self.kind_after(2), Kind::Ident(_)),
             _ => false,
         }

@@ -6,6 +6,14 @@ use crate::token::Kind;
 
 use super::{Parse, Parser, Reported, Scope};
 
+/// What can stand behind an `@`.
+pub(super) enum Annotated {
+    /// `@context(name=value, ..)`
+    With(Annotation),
+    /// `@mark`
+    Mark(Name),
+}
+
 /// Returns the keyword with the text `word`.
 pub(super) fn word(word: &str) -> Option<Word> {
     [Word::Message, Word::Call, Word::Response, Word::Rpc]
@@ -15,11 +23,12 @@ pub(super) fn word(word: &str) -> Option<Word> {
 
 impl Parser<'_> {
     pub(super) fn message(&mut self, mut attrs: Attrs, scope: Scope) -> Parse<Option<Decl>> {
-        let mut annotations = Vec::new();
+        let (mut annotations, mut marks) = (Vec::new(), Vec::new());
         let (mut damaged, start) = (false, self.at);
         while *self.kind() == Kind::Punct('@') {
             match self.annotation() {
-                Ok(annotation) => annotations.push(annotation),
+                Ok(Annotated::With(annotation)) => annotations.push(annotation),
+                Ok(Annotated::Mark(mark)) => marks.push(mark),
                 // Drop a malformed annotation and keep its message.
                 Err(Reported) => {
                     damaged = true;
@@ -54,7 +63,7 @@ impl Parser<'_> {
         self.next();
         let name = self.name(&format!("the name of the {}", word.as_str()))?;
         let mut message =
-            Message { attrs, annotations, word, name, args: Vec::new(), damaged: false };
+            Message { attrs, annotations, marks, word, name, args: Vec::new(), damaged: false };
         // The name is known, so the message exists even if the rest is malformed.
         if self.expect(&Kind::Open('(')).is_err() {
             message.damaged = true;
@@ -145,16 +154,17 @@ impl Parser<'_> {
         Ok(arg)
     }
 
-    fn annotation(&mut self) -> Parse<Annotation> {
+    /// Parses `@context(name=value, ..)` or `@mark`.
+    pub(super) fn annotation(&mut self) -> Parse<Annotated> {
         self.next();
         let Some(_) = self.word() else {
             return Err(self.bad_annotation("a context"));
         };
         let context = self.name("the context of the annotation")?;
-        let mut params = Vec::new();
         if !self.eat(&Kind::Open('(')) {
-            return Ok(Annotation { context, params });
+            return Ok(Annotated::Mark(context));
         }
+        let mut params = Vec::new();
         while !self.eat(&Kind::Close(')')) {
             if !params.is_empty() && !self.eat(&Kind::Punct(',')) {
                 return Err(self.bad_annotation("`,` or `)`"));
@@ -173,7 +183,7 @@ impl Parser<'_> {
             };
             params.push((name, value));
         }
-        Ok(Annotation { context, params })
+        Ok(Annotated::With(Annotation { context, params }))
     }
 
     fn bad_annotation(&mut self, expected: &str) -> Reported {
@@ -183,7 +193,7 @@ impl Parser<'_> {
             place,
             format!("expected {expected} in an annotation, found {found}"),
         )
-        .help("an annotation is `@context` or `@context(name=value, ..)`, with numbers or names as values");
+        .help("an annotation is `@context(name=value, ..)`, with numbers or names as values");
         self.report(diagnostic)
     }
 }

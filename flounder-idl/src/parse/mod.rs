@@ -9,6 +9,7 @@ mod types;
 
 use crate::ast::*;
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
+use crate::parse::message::Annotated;
 use crate::token::{self, Kind, Token, Tokens as TokenList};
 
 /// Kind of an input, which decides what declarations are allowed.
@@ -257,13 +258,23 @@ impl<'a> Parser<'a> {
         let mut unit = Unit::default();
         while *self.kind() != Kind::End {
             let before = self.at;
-            let attrs = self.attrs(true);
+            let mut attrs = self.attrs(true);
+            let marks = self.marks_of_unit(&mut attrs);
             let word = self.word().unwrap_or("");
             let lower = self.keyword_case(word, KEYWORDS);
             let parsed = match lower.as_deref().unwrap_or(word) {
                 "interface" => self
-                    .interface(attrs)
+                    .interface(attrs, marks)
                     .map(|interface| unit.items.push(Item::Interface(interface))),
+                "types" | "import" if !marks.is_empty() => {
+                    let diagnostic = Diagnostic::new(
+                        Code::BadMark,
+                        marks[0].place,
+                        format!("`@{}` before something else than an interface", marks[0].text),
+                    )
+                    .help("remove it");
+                    Err(self.report(diagnostic))
+                }
                 "types" => self.types(attrs).map(|types| unit.items.push(Item::Types(types))),
                 "import" => {
                     self.no_attrs(&attrs, "an import");
@@ -305,7 +316,37 @@ impl<'a> Parser<'a> {
         if self.torn && *self.kind() == Kind::End { Reported } else { self.report(diagnostic) }
     }
 
-    fn interface(&mut self, attrs: Attrs) -> Parse<Interface> {
+    /// Parses what begins with `@` before an interface, and the attributes behind it.
+    fn marks_of_unit(&mut self, attrs: &mut Attrs) -> Vec<Name> {
+        let mut marks = Vec::new();
+        while *self.kind() == Kind::Punct('@') {
+            match self.annotation() {
+                Ok(Annotated::Mark(mark)) => marks.push(mark),
+                Ok(Annotated::With(annotation)) => {
+                    let diagnostic = Diagnostic::new(
+                        Code::BadAnnotation,
+                        annotation.context.place,
+                        "an annotation with parameters before an interface",
+                    )
+                    .help("move it before a message or an rpc");
+                    self.report(diagnostic);
+                }
+                Err(Reported) => self.skip_to(&[
+                    Kind::Ident("interface".to_owned()),
+                    Kind::Punct('@'),
+                    Kind::Open('{'),
+                ]),
+            }
+            let more = self.attrs(true);
+            attrs.docs.extend(more.docs);
+            attrs.others.extend(more.others);
+            attrs.rust_name = attrs.rust_name.take().or(more.rust_name);
+            attrs.visibility = attrs.visibility.take().or(more.visibility);
+        }
+        marks
+    }
+
+    fn interface(&mut self, attrs: Attrs, marks: Vec<Name>) -> Parse<Interface> {
         self.next();
         let name = self.name("the name of the interface")?;
         let description = match self.kind() {
@@ -316,7 +357,7 @@ impl<'a> Parser<'a> {
             _ => None,
         };
         let mut interface =
-            Interface { attrs, name, description, body: Vec::new(), damaged: self.torn };
+            Interface { attrs, marks, name, description, body: Vec::new(), damaged: self.torn };
         if self.expect(&Kind::Open('{')).is_err() {
             interface.damaged = true;
             self.skip_to(&[Kind::Open('{'), Kind::Punct(';')]);

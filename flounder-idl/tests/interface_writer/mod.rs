@@ -44,6 +44,10 @@ pub(crate) struct Writer {
     rust_types: Vec<RustType>,
     /// Messages have capabilities and bulk data, too.
     has_caps_and_bulk: bool,
+    /// True in an interface with `@symmetric`.
+    symmetric: bool,
+    /// True if a message of the last interface goes in one direction only.
+    pub(crate) is_directed: bool,
     /// Most types and messages of an interface.
     most: usize,
 }
@@ -72,6 +76,8 @@ impl Writer {
             names: 0,
             rust_types: Vec::new(),
             has_caps_and_bulk: false,
+            symmetric: false,
+            is_directed: false,
             most: 8,
         }
     }
@@ -246,8 +252,13 @@ impl Writer {
         if self.choices.one_in(5) {
             self.put("@stats(a=1, b = 0xff,c=x) @trace()");
         }
-        self.rust_name();
         let word = ["message", "call", "response", "rpc"][self.choices.below(4)];
+        if word == "rpc" && !self.symmetric && self.choices.one_in(4) {
+            self.put("@both");
+        } else if word != "message" && !self.symmetric {
+            self.is_directed = true;
+        }
+        self.rust_name();
         self.put(word);
         let name = self.fresh();
         self.put(&name);
@@ -291,6 +302,11 @@ impl Writer {
         self.doc();
         if self.choices.one_in(3) {
             self.put(["#[allow(dead_code)]", "pub", "pub(crate)"][self.names % 3]);
+        }
+        self.symmetric = self.choices.one_in(4);
+        self.is_directed = false;
+        if self.symmetric {
+            self.put("@symmetric");
         }
         self.put("interface");
         self.put(name);

@@ -93,15 +93,15 @@ pub(super) struct Membership {
 /// A message to the root that has no answer.
 pub(super) enum MessageToRoot {
     Withdraw(Iref),
-    Reported { ticket: u64, bindings: Vec<monitor::ClientBinding> },
+    Reported { ticket: u64, bindings: Vec<monitor::HeldBinding> },
     ReportedAccounts { ticket: u64, accounts: Vec<monitor::AccountReport>, limits: Vec<u64> },
 }
 
 impl OutboxMessage for MessageToRoot {
-    type Binding = monitor::Binding;
+    type Binding = monitor::ClientBinding;
     const MAX_QUEUED: usize = 8192;
 
-    fn send(self, binding: &monitor::Binding) -> SendOutcome<Self> {
+    fn send(self, binding: &monitor::ClientBinding) -> SendOutcome<Self> {
         let sent = match &self {
             Self::Withdraw(iref) => binding.tx_withdraw(*iref),
             Self::Reported { ticket, bindings } => binding.tx_reported(*ticket, bindings),
@@ -609,10 +609,10 @@ struct RootHandler {
     hung_up: Rc<Cell<bool>>,
 }
 
-impl monitor::Rx for RootHandler {
+impl monitor::ClientRx for RootHandler {
     fn introduced(
         &mut self,
-        _: &monitor::Binding,
+        _: &monitor::ClientBinding,
         domain: u64,
         pid: u32,
         uid: u32,
@@ -628,15 +628,15 @@ impl monitor::Rx for RootHandler {
         Monitor::with_current(|monitor| monitor.introduced(introduction));
     }
 
-    fn report(&mut self, _: &monitor::Binding, ticket: u64, link: u64, connection: u64) {
+    fn report(&mut self, _: &monitor::ClientBinding, ticket: u64, link: u64, connection: u64) {
         Monitor::with_current(|monitor| monitor.report(ticket, (link, connection)));
     }
 
-    fn report_accounts(&mut self, _: &monitor::Binding, ticket: u64, after: u64) {
+    fn report_accounts(&mut self, _: &monitor::ClientBinding, ticket: u64, after: u64) {
         Monitor::with_current(|monitor| monitor.report_accounts(ticket, after));
     }
 
-    fn error(&mut self, _: &monitor::Binding, error: BindingError) {
+    fn error(&mut self, _: &monitor::ClientBinding, error: BindingError) {
         match error {
             BindingError::CapsRefused(CapRefusal::ReceiverLimit) => {
                 Monitor::with_current(|monitor| {
@@ -654,77 +654,6 @@ impl monitor::Rx for RootHandler {
             }
         }
     }
-
-    // The root sends no requests. A dropped reply ends the call without an answer.
-    fn hello(&mut self, _: &monitor::Binding, _: u32, _: u64, _: monitor::HelloReply) {}
-
-    fn publish(
-        &mut self,
-        _: &monitor::Binding,
-        _: Iref,
-        _: &str,
-        _: u64,
-        _: u64,
-        _: monitor::PublishReply,
-    ) {
-    }
-
-    fn withdraw(&mut self, _: &monitor::Binding, _: Iref) {}
-
-    fn register(&mut self, _: &monitor::Binding, _: &str, _: Iref, _: monitor::RegisterReply) {}
-
-    fn unregister(&mut self, _: &monitor::Binding, _: &str, _: monitor::UnregisterReply) {}
-
-    fn lookup(&mut self, _: &monitor::Binding, _: &str, _: monitor::LookupReply) {}
-
-    fn await_name(
-        &mut self,
-        _: &monitor::Binding,
-        _: u64,
-        _: &str,
-        _: u64,
-        _: monitor::AwaitNameReply,
-    ) {
-    }
-
-    fn forget(&mut self, _: &monitor::Binding, _: u64, _: monitor::ForgetReply) {}
-
-    fn list(&mut self, _: &monitor::Binding, _: &str, _: monitor::ListReply) {}
-
-    fn members(&mut self, _: &monitor::Binding, _: u64, _: monitor::MembersReply) {}
-
-    fn bindings(
-        &mut self,
-        _: &monitor::Binding,
-        _: u64,
-        _: u64,
-        _: u64,
-        _: monitor::BindingsReply,
-    ) {
-    }
-
-    fn reported(&mut self, _: &monitor::Binding, _: u64, _: &[monitor::ClientBinding]) {}
-
-    fn accounts(&mut self, _: &monitor::Binding, _: u64, _: u64, _: monitor::AccountsReply) {}
-
-    fn reported_accounts(
-        &mut self,
-        _: &monitor::Binding,
-        _: u64,
-        _: &[monitor::AccountReport],
-        _: &[u64],
-    ) {
-    }
-
-    fn rejoined(&mut self, _: &monitor::Binding) {}
-
-    fn request_handover(&mut self, _: &monitor::Binding, _: monitor::RequestHandoverReply) {}
-
-    fn find(&mut self, _: &monitor::Binding, _: Iref, _: monitor::FindReply) {}
-
-    fn introduce(&mut self, _: &monitor::Binding, _: u64, _: monitor::IntroduceReply) {}
-
-    fn alive(&mut self, _: &monitor::Binding, _: monitor::AliveReply) {}
 }
 
 /// Returns true for errors that pass by themselves.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::accounts::page_of_accounts;
 use crate::monitor::Monitor;
 use crate::monitor::membership::MessageToRoot;
-use crate::protocol::monitor::ClientBinding;
+use crate::protocol::monitor::HeldBinding;
 
 /// Most bindings in one report.
 const PAGE: usize = 64;
@@ -22,7 +22,7 @@ impl Monitor {
             let Some(link) = links.get(&number) else { continue };
             let after = (number == after.0).then_some(after.1);
             for (connection, about) in link.handle().client_bindings(after, PAGE - bindings.len()) {
-                bindings.push(ClientBinding {
+                bindings.push(HeldBinding {
                     link: number,
                     connection,
                     service: link.domain(),

@@ -9,7 +9,7 @@ use flounder_rt::{Iref, Peer};
 use crate::accounts::{limit_to_wire, page_of_accounts};
 use crate::process::to_wire;
 use crate::protocol::monitor::{
-    AccountReport, AccountsReply, BindingReport, BindingsReply, ClientBinding, Verdict,
+    AccountReport, AccountsReply, BindingReport, BindingsReply, HeldBinding, Verdict,
 };
 use crate::root::{Domain, MessageToDomain, Root};
 
@@ -119,7 +119,7 @@ impl Root {
 
     /// Replies with the bindings that a domain has reported. A report without a pending request is
     /// dropped.
-    pub(super) fn report(&self, asked: &Domain, ticket: u64, bindings: &[ClientBinding]) {
+    pub(super) fn report(&self, asked: &Domain, ticket: u64, bindings: &[HeldBinding]) {
         let reply = self.reports.borrow_mut().settle(asked.number, ticket);
         if let Some(ReportReply::Bindings(reply)) = reply {
             let bindings: Vec<_> = bindings.iter().map(|binding| self.binding(binding)).collect();
@@ -161,7 +161,7 @@ impl Root {
         accounts.iter().map(owner).collect()
     }
 
-    fn binding(&self, binding: &ClientBinding) -> BindingReport {
+    fn binding(&self, binding: &HeldBinding) -> BindingReport {
         let services = self.services.borrow();
         let service = Iref::from_bits(binding.iref).and_then(|iref| services.get(&iref));
         let at = self.domain_of(binding.service).map(|domain| domain.peer.clone());

@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use flounder_rt::account::Resource;
-use flounder_rt::cap::Cap;
 use flounder_rt::{BindingError, Escaped, Iref, log_limited};
 
 use crate::accounts::limit_to_wire;
@@ -273,7 +272,7 @@ impl monitor::Rx for DomainHandler {
         root.report_accounts(&domain, ticket, accounts, limits);
     }
 
-    fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::ClientBinding]) {
+    fn reported(&mut self, _: &Binding, ticket: u64, held: &[monitor::HeldBinding]) {
         let Some((root, domain)) = self.joined_domain() else { return };
         root.report(&domain, ticket, held);
     }
@@ -306,27 +305,6 @@ impl monitor::Rx for DomainHandler {
     fn alive(&mut self, _: &Binding, reply: monitor::AliveReply) {
         let Some((root, _)) = self.joined_domain() else { return };
         reply.send(root.awaits_owners());
-    }
-
-    /// Treats the message as a protocol violation, and removes the domain: only the root sends it.
-    fn introduced(&mut self, _: &Binding, _: u64, _: u32, _: u32, _: u32, _: bool, _: Cap, _: Cap) {
-        if let Some(root) = Root::current() {
-            root.remove(self.number);
-        }
-    }
-
-    /// A protocol violation, like `introduced`.
-    fn report(&mut self, _: &Binding, _: u64, _: u64, _: u64) {
-        if let Some(root) = Root::current() {
-            root.remove(self.number);
-        }
-    }
-
-    /// A protocol violation, like `introduced`.
-    fn report_accounts(&mut self, _: &Binding, _: u64, _: u64) {
-        if let Some(root) = Root::current() {
-            root.remove(self.number);
-        }
     }
 
     fn error(&mut self, _: &Binding, error: BindingError) {

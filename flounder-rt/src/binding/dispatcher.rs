@@ -8,7 +8,7 @@ use crate::binding::{
     BindingError, BoxDispatch, Dispatch, End, Local, RawBinding, RawEnd, Received, ReplyToken,
     Shared,
 };
-use crate::interface::{Interface, MessageKind};
+use crate::interface::{Direction, Interface, MessageKind};
 use crate::message::MessageValue;
 use crate::wire::DecodeError;
 
@@ -109,18 +109,21 @@ where
     dispatcher(Rc::new(service), binding, deliver, error)
 }
 
-/// Returns the receiver of a binding without handlers.
+/// Returns the receiver of a binding without handlers, of a side that receives messages of this direction.
 #[must_use]
-pub fn nothing<E: End, M: MessageValue + 'static>() -> BoxDispatch<E> {
-    E::nothing::<M>()
+pub fn nothing<E: End, M: MessageValue + 'static>(receives: Direction) -> BoxDispatch<E> {
+    E::nothing::<M>(receives)
 }
 
 /// Handles nothing: a message `M` is decoded and then reported as one that has no handler.
-pub(super) struct Nothing<M>(PhantomData<fn() -> M>);
+pub(super) struct Nothing<M> {
+    receives: Direction,
+    message: PhantomData<fn() -> M>,
+}
 
 impl<M> Nothing<M> {
-    pub(super) const fn new() -> Self {
-        Self(PhantomData)
+    pub(super) const fn new(receives: Direction) -> Self {
+        Self { receives, message: PhantomData }
     }
 }
 
@@ -128,6 +131,9 @@ impl<E: End, M: MessageValue> Dispatch<E> for Nothing<M> {
     fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
         let number = message.number;
         let info = M::INTERFACE.message(number).ok_or(DecodeError::Number(number))?;
+        if !self.receives.receives(info.direction) {
+            return Err(DecodeError::Direction);
+        }
         if !info.bulks.is_empty() {
             E::resolve(raw, &info.bulks, &mut message)?;
         }

@@ -19,7 +19,7 @@ use crate::binding::{
     RpcError, Sent, SharedEndpoint, Timeout, TxError,
 };
 use crate::cap::Cap;
-use crate::interface::Interface;
+use crate::interface::{Direction, Interface};
 use crate::message::MessageValue;
 use crate::message::bulk::BulkEnd;
 use crate::peer::Peer;
@@ -168,8 +168,8 @@ pub(super) mod sealed {
         fn set_inbox(raw: &Self::Raw, mail: &Arc<Mail>);
         /// The inbox of the binding has changed.
         fn check_inbox(raw: &Self::Raw, mail: &Mail);
-        /// Returns the receiver of a binding without handlers.
-        fn nothing<M: MessageValue + 'static>() -> Box<Self::Handler>;
+        /// Returns the receiver of a binding without handlers, of a side that receives messages of this direction.
+        fn nothing<M: MessageValue + 'static>(receives: Direction) -> Box<Self::Handler>;
         /// Returns the interface.
         fn interface(raw: &Self::Raw) -> &'static Interface;
         /// Returns the process at the other end.
@@ -309,8 +309,8 @@ pub(super) mod sealed {
             raw.shell().check_inbox(mail);
         }
 
-        fn nothing<M: MessageValue + 'static>() -> Box<dyn Dispatch> {
-            Box::new(Nothing::<M>::new())
+        fn nothing<M: MessageValue + 'static>(receives: Direction) -> Box<dyn Dispatch> {
+            Box::new(Nothing::<M>::new(receives))
         }
 
         fn interface(raw: &RawBinding) -> &'static Interface {
@@ -526,8 +526,10 @@ pub(super) mod sealed {
             }
         }
 
-        fn nothing<M: MessageValue + 'static>() -> Box<dyn Dispatch<Self> + Send> {
-            Box::new(Nothing::<M>::new())
+        fn nothing<M: MessageValue + 'static>(
+            receives: Direction,
+        ) -> Box<dyn Dispatch<Self> + Send> {
+            Box::new(Nothing::<M>::new(receives))
         }
 
         fn interface(raw: &SharedEndpoint) -> &'static Interface {

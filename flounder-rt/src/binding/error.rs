@@ -23,9 +23,6 @@ pub enum TxError {
     Busy,
     /// The binding has ended; its error handler got the reason.
     Closed,
-    /// There is no connection to the service now; the binding is being made again
-    /// ([`Reconnecting`](crate::binding::Reconnecting)).
-    NotConnected,
     /// A string or array is longer than the interface allows. `FLOUNDER_ERR_TX_MSG_SIZE`
     TooLong {
         /// Name of the argument.
@@ -38,6 +35,8 @@ pub enum TxError {
     /// The capabilities may not or cannot be sent. The peer learns that a message was lost.
     /// `LIB_ERR_MONITOR_CAP_SEND`
     CapsRefused(CapRefusal),
+    /// The value is a message that only the other end sends.
+    Direction,
 }
 
 impl TxError {
@@ -76,10 +75,10 @@ impl fmt::Display for TxError {
         match self {
             Self::Busy => f.write_str("the binding is busy with another message"),
             Self::Closed => f.write_str("the binding has ended"),
-            Self::NotConnected => f.write_str("there is no connection to the service now"),
             Self::TooLong { arg, .. } => write!(f, "argument {arg} is too long"),
             Self::CapCopy(_) => f.write_str("a capability cannot be copied"),
             Self::CapsRefused(_) => f.write_str("the capabilities of the message were refused"),
+            Self::Direction => f.write_str("only the other end sends this message"),
         }
     }
 }
@@ -90,7 +89,7 @@ impl Error for TxError {
             Self::TooLong { length, .. } => Some(length),
             Self::CapCopy(errno) => Some(errno),
             Self::CapsRefused(refusal) => Some(refusal),
-            Self::Busy | Self::Closed | Self::NotConnected => None,
+            Self::Busy | Self::Closed | Self::Direction => None,
         }
     }
 }

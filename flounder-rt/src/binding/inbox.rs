@@ -32,7 +32,7 @@ use crate::binding::end::{End, Local, RawEnd};
 use crate::binding::shell::{Shell, wake_all};
 use crate::binding::threading::{Lock, Threading};
 use crate::binding::{AsRaw, BindingError, BoxDispatch, Dispatch, RawBinding, Received, Timeout};
-use crate::interface::MessageKind;
+use crate::interface::{Direction, MessageKind};
 use crate::message::{MessageBuffer, MessageValue};
 use crate::wire::DecodeError;
 
@@ -78,16 +78,17 @@ impl<B, X> Inbox<B, X> {
     }
 }
 
-/// Returns the receiver of an inbox. Used by generated code.
+/// Returns the receiver of an inbox, of a side that receives messages of this direction. Used by generated code.
 pub fn inbox<E: End, B: 'static, X>(
     inbox: Inbox<B, X>,
+    receives: Direction,
     binding: fn(RawEnd<E>) -> B,
     dispatch: impl FnOnce(X) -> BoxDispatch<E>,
 ) -> BoxDispatch<E> {
     let Inbox { bound, handlers, on_bound } = inbox;
     let on_bound = on_bound
         .map(|on_bound| Box::new(move |raw| on_bound(binding(RawEnd(raw)))) as OnBound<E::Raw>);
-    E::inbox(Keep::new(bound, dispatch(handlers)), on_bound)
+    E::inbox(Keep::new(bound, receives, dispatch(handlers)), on_bound)
 }
 
 impl<B, X> fmt::Debug for Inbox<B, X> {
@@ -177,12 +178,13 @@ impl Mail {
 /// The receiver of a binding with an inbox: the inbox, and the handlers for what it does not keep.
 pub struct Keep<H: ?Sized> {
     mail: Arc<Mail>,
+    receives: Direction,
     handler: Box<H>,
 }
 
 impl<H: ?Sized> Keep<H> {
-    fn new(bound: usize, handler: Box<H>) -> Self {
-        Self { mail: Arc::new(Mail { bound, state: Mutex::default() }), handler }
+    fn new(bound: usize, receives: Direction, handler: Box<H>) -> Self {
+        Self { mail: Arc::new(Mail { bound, state: Mutex::default() }), receives, handler }
     }
 }
 
@@ -192,8 +194,13 @@ impl<E: End, H: Dispatch<E> + ?Sized> Dispatch<E> for Keep<H> {
         if info.is_none_or(|info| info.kind != MessageKind::Message) {
             return self.handler.deliver(raw, message);
         }
-        if let Some(info) = info.filter(|info| !info.bulks.is_empty()) {
-            E::resolve(raw, &info.bulks, &mut message)?;
+        if let Some(info) = info {
+            if !self.receives.receives(info.direction) {
+                return Err(DecodeError::Direction);
+            }
+            if !info.bulks.is_empty() {
+                E::resolve(raw, &info.bulks, &mut message)?;
+            }
         }
         let Received { number, words, caps } = message;
         let kept = MessageBuffer { number, words: words.to_vec(), caps: core::mem::take(caps) };

@@ -17,7 +17,7 @@ use crate::binding::{
 };
 use crate::cap::Cap;
 use crate::channel::MessageLimit;
-use crate::interface::{Interface, MessageInfo, MessageKind};
+use crate::interface::{Direction, Interface, MessageInfo, MessageKind};
 use crate::message::args::{Args, CapsToSend, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
 use crate::waitset::CallbackError;
@@ -426,12 +426,24 @@ impl<E: End> RawEnd<E> {
         TxError::refused(refused, interface, number, |error| E::cap_copy(&self.0, error))
     }
 
-    /// Sends a message that is a value.
+    /// Sends a message that is a value, from a side that receives messages of this direction.
     ///
     /// # Errors
     /// [`TxError`].
-    pub fn send_message(&self, message: &impl MessageValue) -> Result<Sent<'_, E>, TxError> {
-        match MessageBuffer::encode(message) {
+    pub fn send_message<M: MessageValue>(
+        &self,
+        message: &M,
+        receives: Direction,
+    ) -> Result<Sent<'_, E>, TxError> {
+        let buffer = MessageBuffer::encode(message);
+        if let Ok(MessageBuffer { number, .. }) = buffer {
+            let info = M::INTERFACE.message(number);
+            let comes = |direction| direction != Direction::Both && receives == direction;
+            if info.is_some_and(|info| comes(info.direction)) {
+                return Err(TxError::Direction);
+            }
+        }
+        match buffer {
             Ok(MessageBuffer { number, words, caps }) if caps.is_empty() => {
                 E::tx(&self.0, number, &words, &[], None)
             }

@@ -38,6 +38,7 @@ mod sent;
 mod serve;
 mod shared;
 mod shell;
+pub mod side;
 mod step;
 mod threading;
 mod transmit;
@@ -60,10 +61,9 @@ pub use reply::{Cancelled, ReplyToken};
 pub use sending::{Sending, SendingCaps};
 pub use sent::{Sent, SentWithin};
 pub use serve::{Async, Handler};
-pub use shared::{
-    Meanwhile, Reconnecting, ReconnectingEndpoint, Replacement, SHARED_QUEUE, SharedEndpoint,
-};
+pub use shared::{SHARED_QUEUE, SharedEndpoint};
 pub(crate) use shared::{block_on, slot::Slot};
+pub use side::{ClientSide, ServiceSide, Side};
 
 /// A message that is delivered, and those that were received together with it. `'r` is the borrow of the row, `'a` that of what
 /// the row borrows.

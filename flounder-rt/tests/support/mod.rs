@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub use flounder_conformance::fake::{FakeChannel, Pipe, pair};
 use flounder_rt::binding::{Dispatch, Procedure, RawBinding, Received, Response, Timeout};
 use flounder_rt::channel::MessageLimit;
-use flounder_rt::interface::{MessageInfo, MessageKind};
+use flounder_rt::interface::{Direction, MessageInfo, MessageKind};
 use flounder_rt::wire::{Bulks, DecodeError};
 use flounder_rt::{BindingError, Call, Cap, Interface, Local, Reply, Waitset};
 
@@ -30,6 +30,7 @@ const fn message(number: u16, name: &'static str) -> MessageInfo {
         number,
         name,
         kind,
+        direction: Direction::Both,
         args: ARGS,
         form: "",
         externs: &[],

@@ -4,7 +4,7 @@ use flounder_rt::Interface;
 use flounder_rt::channel::{
     Channel, ChannelError, Incoming, MessageLimit, Outgoing, Progress, Readiness, Recv,
 };
-use flounder_rt::interface::{MessageInfo, MessageKind};
+use flounder_rt::interface::{Direction, MessageInfo, MessageKind};
 use flounder_rt::wire::Bulks;
 
 /// Where the messages wait.
@@ -65,6 +65,7 @@ pub(crate) const INTERFACE: &Interface = &Interface {
         number: 1,
         name: "value",
         kind: MessageKind::Message,
+        direction: Direction::Both,
         args: "",
         form: "message value(value:uint64)",
         externs: &[],

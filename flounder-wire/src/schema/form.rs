@@ -21,9 +21,9 @@ pub(super) fn message(form: &str, externs: &[&str]) -> Result<Schema, SchemaErro
     }
     let mut parser = Parser { text: form, at: 0, types, externs: &roots };
     let role = match parser.word("the role of the message")? {
-        "message" => Role::Message,
-        "rpc-call" => Role::RpcCall,
-        "rpc-response" => Role::RpcResponse,
+        "message" | "call" | "response" => Role::Message,
+        "rpc-call" | "rpc-call-both" => Role::RpcCall,
+        "rpc-response" | "rpc-response-both" => Role::RpcResponse,
         _ => return Err(SchemaError::Expected { what: "the role of the message", at: 0 }),
     };
     parser.expect(' ', "a space")?;

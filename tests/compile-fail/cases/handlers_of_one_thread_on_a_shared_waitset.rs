@@ -7,18 +7,15 @@ flounder::flounder! {
     };
 }
 
-struct Server;
+struct Client;
 
-impl test::Rx for Server {
-    fn basic(&mut self, _: &test::Binding, _: u32, _: test::Choice) {}
-    fn str(&mut self, _: &test::Binding, _: &str) {}
-    fn ask(&mut self, _: &test::Binding, _: &str, reply: test::AskReply) {
-        reply.send(1);
-    }
+impl test::ClientRx for Client {
+    fn basic(&mut self, _: &test::ClientBinding, _: u32, _: test::Choice) {}
+    fn str(&mut self, _: &test::ClientBinding, _: &str) {}
 }
 
 fn connect(iref: flounder::Iref, pool: &flounder::SharedWaitset) {
-    drop(test::bind(iref, pool, Server));
+    drop(test::bind(iref, pool, Client));
 }
 
 fn main() {}

@@ -80,7 +80,7 @@ fn serve(name: &str, refuse: bool) -> Result<(), Box<dyn Error>> {
 fn call(name: &str) -> Result<(), Box<dyn Error>> {
     let ws = Waitset::current();
     let iref = nameservice::blocking_lookup(name).wait()?;
-    let bind = || victim::bind(iref, &ws, victim::RxVtbl::default()).drivers(["lmp"]).wait();
+    let bind = || victim::bind(iref, &ws, ()).drivers(["lmp"]).wait();
     let binding = bind()?;
     say("bound");
     for line in std::io::stdin().lock().lines() {

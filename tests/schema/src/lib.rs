@@ -18,8 +18,10 @@ pub struct Case {
     pub interface: &'static Interface,
     /// Reads a message, and writes it again.
     pub again: fn(MessageBuffer) -> Result<MessageBuffer, DecodeError>,
-    /// Makes a binding without handlers, which reports what it receives as errors.
-    pub bind: Bind,
+    /// Makes a binding without handlers, which reports what it receives as errors: that of a service.
+    pub service: Bind,
+    /// And that of a client.
+    pub client: Bind,
 }
 
 /// Makes a binding over a channel.
@@ -31,15 +33,20 @@ pub type Errors = Rc<RefCell<Vec<BindingError>>>;
 /// Why a generated decoder refuses a message.
 pub type DecodeError = flounder_wire::DecodeError;
 
-/// The case of an interface whose module is in scope.
+/// The case of an interface whose module is in scope, with the closures of a client.
 macro_rules! case {
-    ($interface:ident) => {
+    ($interface:ident, $client:ident) => {
         crate::Case {
             interface: $interface::INTERFACE,
             again: crate::again::<$interface::Message>,
-            bind: |channel, waitset, errors| {
+            service: |channel, waitset, errors| {
                 let error = move |_: &_, error| errors.borrow_mut().push(error);
                 let rx = $interface::RxVtbl { error: Some(Box::new(error)), ..Default::default() };
+                Ok(Box::new($interface::over(channel, waitset, rx)?))
+            },
+            client: |channel, waitset, errors| {
+                let error = move |_: &_, error| errors.borrow_mut().push(error);
+                let rx = $interface::$client { error: Some(Box::new(error)), ..Default::default() };
                 Ok(Box::new($interface::over(channel, waitset, rx)?))
             },
         }

@@ -20,7 +20,7 @@ use std::fs::File;
 use std::rc::Rc;
 use std::time::Instant;
 
-use flounder::message::{MessageBuffer, MessageKind};
+use flounder::message::{Direction, MessageBuffer, MessageKind};
 use flounder::{BindingError, Cap, Errval, Iref, Waitset};
 use flounder_conformance::fake::{self, Pipe};
 use flounder_schema_comparison::{Case, Errors, golden, random};
@@ -129,8 +129,8 @@ struct Compared {
     schema: InterfaceSchema,
     file: Cap,
     waitset: Waitset,
-    /// The binding of the last message, unless the message ended it.
-    bound: RefCell<Option<Bound>>,
+    /// The bindings of the last messages to the service and to the client, unless the message ended it.
+    bound: [RefCell<Option<Bound>>; 2],
 }
 
 /// A binding without handlers.
@@ -145,7 +145,7 @@ impl Compared {
     fn new(case: Case) -> Self {
         let schema = InterfaceSchema::of(case.interface).expect("its forms are within the limits");
         let file: File = tempfile::tempfile().expect("a file can be made");
-        let (waitset, bound) = (Waitset::new(), RefCell::default());
+        let (waitset, bound) = (Waitset::new(), Default::default());
         Self { case, schema, file: Cap::from(file), waitset, bound }
     }
 
@@ -155,10 +155,15 @@ impl Compared {
 
     /// Returns true if the dispatcher of the interface accepts a message for a handler.
     fn is_delivered(&self, number: u16, words: &[u64], caps: usize) -> bool {
-        let bound = self.bound.take().unwrap_or_else(|| {
+        let message = self.case.interface.message(number).expect("the interface has it");
+        let (slot, bind) = match message.direction {
+            Direction::Both | Direction::ToService => (&self.bound[0], self.case.service),
+            Direction::ToClient => (&self.bound[1], self.case.client),
+        };
+        let bound = slot.take().unwrap_or_else(|| {
             let (_, end, there, back) = fake::pair(usize::MAX);
             let errors = Errors::default();
-            let binding = (self.case.bind)(Box::new(end), &self.waitset, Rc::clone(&errors));
+            let binding = bind(Box::new(end), &self.waitset, Rc::clone(&errors));
             Bound { _binding: binding.expect("nothing is watched"), errors, there, back }
         });
         let message = fake::Message { number, words: words.to_vec(), caps: self.caps(caps) };
@@ -168,7 +173,7 @@ impl Compared {
         bound.back.messages.borrow_mut().clear();
         match &bound.errors.take()[..] {
             [BindingError::NoHandler { .. }] => {
-                self.bound.replace(Some(bound));
+                slot.replace(Some(bound));
                 true
             }
             [_] => false,

@@ -34,14 +34,14 @@ flounder::flounder! {
     interface cap_transfer "Capabilities in every place" {
         typedef struct { cap c; uint32 n; } holder;
         typedef struct { give_away_cap c; string label[40]; } gift;
-        message plain(uint32 number);
-        message bare(cap c);
-        message copied(uint32 number, cap c);
-        message moved(uint32 number, give_away_cap c);
-        message held(uint32 number, holder h);
-        message given(uint32 number, gift g);
-        message seven(uint32 number, cap a, give_away_cap b, string text[4000], holder c,
-                      uint64 words[count, 2000], give_away_cap d, cap e, give_away_cap f, gift g);
+        call plain(uint32 number);
+        call bare(cap c);
+        call copied(uint32 number, cap c);
+        call moved(uint32 number, give_away_cap c);
+        call held(uint32 number, holder h);
+        call given(uint32 number, gift g);
+        call seven(uint32 number, cap a, give_away_cap b, string text[4000], holder c,
+                   uint64 words[count, 2000], give_away_cap d, cap e, give_away_cap f, gift g);
         rpc swap(in uint32 number, in cap a, in give_away_cap b, in string text[200],
                  out cap c, out give_away_cap d, out string back[200]);
         rpc report(out string log[16000]);
@@ -129,14 +129,14 @@ pub fn run(waitset: &Waitset, request: Request) {
 #[derive(Default)]
 struct Here {
     exported: Vec<Exported>,
-    bound: Vec<cap_transfer::Binding>,
+    bound: Vec<cap_transfer::ClientBinding>,
 }
 
 thread_local! {
     static HERE: RefCell<Here> = RefCell::default();
 }
 
-fn binding() -> cap_transfer::Binding {
+fn binding() -> cap_transfer::ClientBinding {
     HERE.with_borrow(|here| here.bound.last().cloned()).expect("something is bound")
 }
 
@@ -147,7 +147,7 @@ fn export(waitset: &Waitset, reports: bool) -> Exported {
 }
 
 /// Gives away one capability after the other, until the binding ends.
-fn flood(binding: &cap_transfer::Binding, number: u32) {
+fn flood(binding: &cap_transfer::ClientBinding, number: u32) {
     if number % 20 == 19 {
         Event::Flooded(number).report();
     }
@@ -211,7 +211,10 @@ fn within_a_process(waitset: &Waitset, driver: Driver, iref: Iref) -> Result<(),
 
 /// Gives away as much as the channel takes, within reason, and tears the binding down: what was sent arrives or does not, and
 /// is gone.
-fn give_and_tear_down(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
+fn give_and_tear_down(
+    waitset: &Waitset,
+    binding: cap_transfer::ClientBinding,
+) -> Result<(), Fault> {
     let mut given = Vec::new();
     while given.len() < 1000 && give(&binding, &mut given)? == Given::Taken {}
     binding.teardown();
@@ -220,7 +223,7 @@ fn give_and_tear_down(waitset: &Waitset, binding: cap_transfer::Binding) -> Resu
 }
 
 /// Gives away capabilities while the receiver tears the binding down.
-fn give_until_closed(waitset: &Waitset, binding: cap_transfer::Binding) -> Result<(), Fault> {
+fn give_until_closed(waitset: &Waitset, binding: cap_transfer::ClientBinding) -> Result<(), Fault> {
     let mut given = Vec::new();
     binding.tx_plain(LEAVE).map_err(|error| fault("plain", error))?;
     let deadline = Instant::now() + TIMEOUT;
@@ -243,7 +246,10 @@ enum Given {
     Closed,
 }
 
-fn give(binding: &cap_transfer::Binding, given: &mut Vec<PipeReader>) -> Result<Given, Fault> {
+fn give(
+    binding: &cap_transfer::ClientBinding,
+    given: &mut Vec<PipeReader>,
+) -> Result<Given, Fault> {
     let (reader, cap) = pipe();
     match binding.tx_moved(given.len() as u32, cap).map(drop) {
         Ok(()) => {
@@ -338,7 +344,7 @@ struct Tracked {
 /// What the sender does, and expects.
 struct Script<'a> {
     waitset: &'a Waitset,
-    binding: &'a cap_transfer::Binding,
+    binding: &'a cap_transfer::ClientBinding,
     service: cap_transfer::RpcClient,
     /// Messages sent.
     number: u32,
@@ -346,7 +352,7 @@ struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
-    fn new(waitset: &'a Waitset, binding: &'a cap_transfer::Binding) -> Self {
+    fn new(waitset: &'a Waitset, binding: &'a cap_transfer::ClientBinding) -> Self {
         let service = cap_transfer::RpcClient::new(binding);
         Self { waitset, binding, service, number: 0, tracked: Vec::new() }
     }
@@ -743,41 +749,8 @@ impl Sender {
     }
 }
 
-impl cap_transfer::Rx for Sender {
-    fn plain(&mut self, _: &cap_transfer::Binding, _: u32) {}
-    fn bare(&mut self, _: &cap_transfer::Binding, _: Cap) {}
-    fn copied(&mut self, _: &cap_transfer::Binding, _: u32, _: Cap) {}
-    fn moved(&mut self, _: &cap_transfer::Binding, _: u32, _: Cap) {}
-    fn held(&mut self, _: &cap_transfer::Binding, _: u32, _: cap_transfer::Holder) {}
-    fn given(&mut self, _: &cap_transfer::Binding, _: u32, _: cap_transfer::Gift) {}
-    fn seven(
-        &mut self,
-        _: &cap_transfer::Binding,
-        _: u32,
-        _: Cap,
-        _: Cap,
-        _: &str,
-        _: cap_transfer::Holder,
-        _: &[u64],
-        _: Cap,
-        _: Cap,
-        _: Cap,
-        _: cap_transfer::Gift,
-    ) {
-    }
-    fn swap(
-        &mut self,
-        _: &cap_transfer::Binding,
-        _: u32,
-        _: Cap,
-        _: Cap,
-        _: &str,
-        _: cap_transfer::SwapReply,
-    ) {
-    }
-    fn report(&mut self, _: &cap_transfer::Binding, _: cap_transfer::ReportReply) {}
-
-    fn error(&mut self, _: &cap_transfer::Binding, error: BindingError) {
+impl cap_transfer::ClientRx for Sender {
+    fn error(&mut self, _: &cap_transfer::ClientBinding, error: BindingError) {
         if self.reports {
             Event::ClientError(error.kind()).report();
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::protocol::{Driver, Reply, commands};
 
 flounder::flounder! {
+    @symmetric
     interface group "Calls and is called" {
         /// Has the receiver call the sender, over this binding, in its handler.
         message call_me();

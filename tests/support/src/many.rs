@@ -98,7 +98,7 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 /// The bindings and services of a test process.
 pub struct ManyBindings {
     waitset: Waitset,
-    bindings: Rc<RefCell<Vec<many::Binding>>>,
+    bindings: Rc<RefCell<Vec<many::ClientBinding>>>,
     ends: Rc<Cell<usize>>,
     /// Processes that a connect callback ran for.
     order: Rc<RefCell<Vec<u32>>>,
@@ -126,6 +126,10 @@ impl many::Rx for End {
     }
 
     fn error(&mut self, _: &many::Binding, _: flounder::BindingError) {}
+}
+
+impl many::ClientRx for End {
+    fn error(&mut self, _: &many::ClientBinding, _: flounder::BindingError) {}
 }
 
 impl ManyBindings {
@@ -211,7 +215,7 @@ impl ManyBindings {
         driver: Driver,
         iref: Iref,
         buffer: usize,
-    ) -> Result<many::Binding, flounder::BindError> {
+    ) -> Result<many::ClientBinding, flounder::BindError> {
         let end = End::new(&self.ends);
         many::bind(iref, &self.waitset, end).driver(driver.name()).buffer(buffer).wait()
     }
@@ -335,7 +339,7 @@ fn memory_in_use() -> Result<u64> {
     Ok((kilobytes.0 + kilobytes.1) * 1024)
 }
 
-fn call(binding: &many::Binding, n: u64) -> Result<()> {
+fn call(binding: &many::ClientBinding, n: u64) -> Result<()> {
     let sum = many::RpcClient::new(binding).add(n, 1)?;
     if sum == n + 1 { Ok(()) } else { Err(format!("{n} + 1 is not {sum}").into()) }
 }

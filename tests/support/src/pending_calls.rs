@@ -16,6 +16,7 @@ use super::kind::Kind;
 use super::protocol::{Driver, Event, Reply, ServiceId, commands};
 
 flounder::flounder! {
+    @symmetric
     interface pending_calls "To be waited for" {
         message note(uint32 n);
         message bulk(uint8 data[length, 1048576]);

@@ -38,12 +38,12 @@ use super::{be_old_kernel, cap_transfer, pending_calls};
 
 flounder::flounder! {
     interface echo "For tests between processes" {
-        message say(uint32 number, string text);
-        message said(uint32 number, string text);
-        message give(uint32 number, cap cap);
-        message got(uint32 number, uint64 inode);
-        message want(uint32 number);
-        message given(uint32 number, cap cap);
+        call say(uint32 number, string text);
+        response said(uint32 number, string text);
+        call give(uint32 number, cap cap);
+        response got(uint32 number, uint64 inode);
+        call want(uint32 number);
+        response given(uint32 number, cap cap);
         rpc add(in uint32 a, in uint32 b, out uint32 sum);
     };
 }
@@ -74,26 +74,14 @@ impl Cost {
 pub mod changed {
     flounder::flounder! {
         interface echo "For tests between processes" {
-            message say(uint32 number, string text);
-            message said(uint64 number, string text);
-            message give(uint32 number, cap cap);
-            message got(uint32 number, uint64 inode);
-            message want(uint32 number);
-            message given(uint32 number, cap cap);
+            call say(uint32 number, string text);
+            response said(uint64 number, string text);
+            call give(uint32 number, cap cap);
+            response got(uint32 number, uint64 inode);
+            call want(uint32 number);
+            response given(uint32 number, cap cap);
             rpc add(in uint32 a, in uint32 b, out uint32 sum);
         };
-    }
-
-    pub struct Nothing;
-
-    impl echo::Rx for Nothing {
-        fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
-        fn said(&mut self, _: &echo::Binding, _: u64, _: &str) {}
-        fn give(&mut self, _: &echo::Binding, _: u32, _: flounder::Cap) {}
-        fn got(&mut self, _: &echo::Binding, _: u32, _: u64) {}
-        fn want(&mut self, _: &echo::Binding, _: u32) {}
-        fn given(&mut self, _: &echo::Binding, _: u32, _: flounder::Cap) {}
-        fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
     }
 }
 
@@ -101,12 +89,12 @@ pub mod changed {
 pub mod renamed {
     flounder::flounder! {
         interface parrot "For tests between processes" {
-            message say(uint32 number, string text);
-            message said(uint32 number, string text);
-            message give(uint32 number, cap cap);
-            message got(uint32 number, uint64 inode);
-            message want(uint32 number);
-            message given(uint32 number, cap cap);
+            call say(uint32 number, string text);
+            response said(uint32 number, string text);
+            call give(uint32 number, cap cap);
+            response got(uint32 number, uint64 inode);
+            call want(uint32 number);
+            response given(uint32 number, cap cap);
             rpc add(in uint32 a, in uint32 b, out uint32 sum);
         };
     }
@@ -371,7 +359,7 @@ struct ProcessState {
     many: ManyBindings,
     group: GroupMember,
     exported: RefCell<Vec<Exported>>,
-    bindings: RefCell<Vec<echo::Binding>>,
+    bindings: RefCell<Vec<echo::ClientBinding>>,
     conversation: RefCell<Conversation>,
     /// The process ends.
     over: Cell<bool>,
@@ -565,8 +553,7 @@ impl ProcessState {
             }
             Request::BindRenamed(BindRenamed { driver, name }, reply) => {
                 let iref = nameservice::lookup(&name).wait().expect("it is there");
-                let rx = renamed::parrot::RxVtbl::default();
-                let bind = renamed::parrot::bind(iref, &self.waitset, rx);
+                let bind = renamed::parrot::bind(iref, &self.waitset, ());
                 match bind.driver(driver.name()).wait() {
                     Ok(_) => reply.fail("it is bound"),
                     Err(error) => reply.ok(error.to_string()),
@@ -574,7 +561,7 @@ impl ProcessState {
             }
             Request::BindChanged(BindChanged { driver, name }, reply) => {
                 let iref = nameservice::lookup(&name).wait().expect("it is registered");
-                let bind = changed::echo::bind(iref, &self.waitset, changed::Nothing);
+                let bind = changed::echo::bind(iref, &self.waitset, ());
                 let bind = bind.driver(driver.name());
                 bind.then(|bound| reply.send(bound.map(drop)));
             }
@@ -737,7 +724,7 @@ impl ProcessState {
         self.waitset.spawn_local(task).detach();
     }
 
-    fn binding(&self) -> echo::Binding {
+    fn binding(&self) -> echo::ClientBinding {
         self.bindings.borrow().last().cloned().expect("something is bound")
     }
 
@@ -893,8 +880,6 @@ impl echo::Rx for Service {
         }
     }
 
-    fn said(&mut self, _: &echo::Binding, _: u32, _: &str) {}
-
     fn give(&mut self, binding: &echo::Binding, number: u32, cap: Cap) {
         if number >= KEPT {
             return KEPT_CAPS.with_borrow_mut(|kept| kept.push(cap));
@@ -904,16 +889,12 @@ impl echo::Rx for Service {
         }
     }
 
-    fn got(&mut self, _: &echo::Binding, _: u32, _: u64) {}
-
     fn want(&mut self, binding: &echo::Binding, number: u32) {
         let cap = Cap::from(File::open("/").expect("there is a root"));
         if let Err(error) = binding.tx_given(number, &cap) {
             Event::GiveRefused(error.kind()).report();
         }
     }
-
-    fn given(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
 
     fn add(&mut self, _: &echo::Binding, a: u32, b: u32, reply: echo::AddReply) {
         reply.send(a.wrapping_add(b));
@@ -927,28 +908,20 @@ impl echo::Rx for Service {
 /// The client's end.
 struct Client;
 
-impl echo::Rx for Client {
-    fn say(&mut self, _: &echo::Binding, _: u32, _: &str) {}
-
-    fn said(&mut self, _: &echo::Binding, number: u32, text: &str) {
+impl echo::ClientRx for Client {
+    fn said(&mut self, _: &echo::ClientBinding, number: u32, text: &str) {
         ProcessState::here().said(number, text);
     }
 
-    fn give(&mut self, _: &echo::Binding, _: u32, _: Cap) {}
-
-    fn got(&mut self, _: &echo::Binding, number: u32, inode: u64) {
+    fn got(&mut self, _: &echo::ClientBinding, number: u32, inode: u64) {
         Event::Got { number, inode }.report();
     }
 
-    fn want(&mut self, _: &echo::Binding, _: u32) {}
-
-    fn given(&mut self, _: &echo::Binding, number: u32, cap: Cap) {
+    fn given(&mut self, _: &echo::ClientBinding, number: u32, cap: Cap) {
         Event::Given { number, inode: inode(cap) }.report();
     }
 
-    fn add(&mut self, _: &echo::Binding, _: u32, _: u32, _: echo::AddReply) {}
-
-    fn error(&mut self, _: &echo::Binding, error: BindingError) {
+    fn error(&mut self, _: &echo::ClientBinding, error: BindingError) {
         Event::ClientError(error.kind()).report();
     }
 }

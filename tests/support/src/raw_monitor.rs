@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use flounder::driver::closer::Origin;
 use flounder::drivers::lmp;
-use flounder::{Cap, Iref, Waitset};
+use flounder::{Cap, Iref, TxError, Waitset};
+use flounder_rt::MessageBuffer;
+use flounder_rt::binding::AsRaw as _;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::kind::Kind;
@@ -54,7 +56,7 @@ impl RawMonitor {
     pub fn over(socket: OwnedFd, number: u64) -> Self {
         let (waitset, introduced) = (Waitset::new(), Rc::new(RefCell::new(None)));
         let theirs = Rc::clone(&introduced);
-        let rx = monitor::RxVtbl {
+        let rx = monitor::ClientRxVtbl {
             introduced: Some(Box::new(move |_, _, _, _, _, caller, socket: Cap, _| {
                 theirs.replace(Some((socket.into(), caller)));
             })),
@@ -73,6 +75,13 @@ impl RawMonitor {
 
     pub fn root(&self) -> &monitor::RpcClient {
         &self.root
+    }
+
+    /// Sends the root a message that only a root sends.
+    pub fn send_as_root(&self, message: &monitor::Message) -> Result<(), TxError> {
+        let message = MessageBuffer::encode(message).expect("it is short");
+        let MessageBuffer { number, words, mut caps } = message;
+        self.root.binding().as_raw().send_caps(number, &words, &[], &mut caps).map(drop)
     }
 
     /// A link to the domain of a service.

@@ -8,7 +8,7 @@
 
 use super::*;
 use crate::channel::{CapRefusal, MessageLimit};
-use crate::interface::{MessageInfo, MessageKind};
+use crate::interface::{Direction, MessageInfo, MessageKind};
 use crate::wire::Bulks;
 
 mod calls;
@@ -31,6 +31,7 @@ const fn message(number: u16, name: &'static str, kind: MessageKind) -> MessageI
         number,
         name,
         kind,
+        direction: Direction::Both,
         args: "",
         form: "",
         externs: &[],

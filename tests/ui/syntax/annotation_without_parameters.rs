@@ -1,6 +1,6 @@
 flounder::flounder! {
     interface test {
-        @idempotent
+        @stats
         message first();
     };
 }

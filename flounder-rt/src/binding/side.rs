@@ -1,0 +1,54 @@
+//! The two sides of a binding, as types: which messages of an interface one sends and receives.
+
+use core::fmt::Debug;
+
+use crate::interface::{Direction, Interface};
+use crate::wire::DecodeError;
+
+/// Side of a binding whose interface has messages in one direction: [`ServiceSide`] or [`ClientSide`].
+///
+/// A generated `Binding` has a method for each message that its side sends, and handlers for each that comes.
+///
+/// ```
+/// use flounder_rt::{ClientSide, ServiceSide, Side};
+///
+/// fn name<S: Side>() -> &'static str {
+///     std::any::type_name::<S>()
+/// }
+///
+/// assert_ne!(name::<ClientSide>(), name::<ServiceSide>());
+/// ```
+pub trait Side: sealed::Sealed + Copy + Debug + Send + Sync + Unpin + 'static {
+    #[doc(hidden)]
+    const RECEIVES: Direction;
+}
+
+/// The side that exported the service.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceSide(());
+
+/// The side that bound to the service.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientSide(());
+
+impl Side for ServiceSide {
+    const RECEIVES: Direction = Direction::ToService;
+}
+
+impl Side for ClientSide {
+    const RECEIVES: Direction = Direction::ToClient;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::ServiceSide {}
+    impl Sealed for super::ClientSide {}
+}
+
+/// Returns the error of a message that no handler of this side is for.
+#[cold]
+pub const fn stray<T>(interface: &Interface, number: u16) -> Result<T, DecodeError> {
+    let known = number != 0 && number as usize <= interface.messages.len();
+    Err(if known { DecodeError::Direction } else { DecodeError::Number(number) })
+}
