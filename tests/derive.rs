@@ -52,6 +52,14 @@ struct Bounded4 {
     list: Vec<Data>,
 }
 
+#[derive(FlounderMessage, Debug, Clone, PartialEq)]
+struct MaybeBounded {
+    #[flounder(max = 4)]
+    text: Option<String>,
+    #[flounder(max = 2)]
+    list: Option<Vec<u8>>,
+}
+
 #[derive(FlounderMessage, Debug)]
 struct Caps {
     first: Cap,
@@ -176,6 +184,22 @@ fn bounds_are_kept_by_sender_and_receiver() {
     let inner = Data::Struct { name: "x".repeat(65_537), inner: Box::new(named("")) };
     assert_eq!(inner.check(), Err(TooLong { len: 65_537, max: 65_536 }));
     assert_eq!(Bounded4::MAX_TAIL, 1 + <Vec<Data> as Bounded<2>>::MAX_TAIL);
+}
+
+#[test]
+fn a_maximum_of_an_option_is_that_of_its_value() {
+    let value =
+        |text: &str, len| MaybeBounded { text: Some(text.into()), list: Some(vec![7; len]) };
+    assert_eq!(round_trip(&value("four", 2))[..3], [4 << 32 | 1, 2 << 32 | 1, 0x7275_6f66]);
+    assert_eq!(round_trip(&MaybeBounded { text: None, list: None }), [0, 0]);
+    assert_eq!(value("five!", 2).check(), Err(TooLong { len: 5, max: 4 }));
+    assert_eq!(value("", 3).check(), Err(TooLong { len: 3, max: 2 }));
+    let words = [5 << 32 | 1, 0, 0];
+    let error = DecodeError::TooLong { len: 5, max: 4 };
+    assert_eq!(decode::<MaybeBounded>(&words, vec![]), Err(error));
+    assert_eq!(MaybeBounded::MAX_TAIL, 2);
+    let form = "struct{text:string[4]?,list:uint8[;2]?}";
+    assert_eq!(MaybeBounded::FORM.to_string(), form);
 }
 
 #[test]

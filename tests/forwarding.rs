@@ -224,3 +224,166 @@ fn an_array_of_owned_strings_keeps_its_maximum() {
         "argument all is too long: length 65537 is over the maximum of 65536"
     );
 }
+
+flounder::flounder! {
+    @symmetric interface parts "Values that may be missing, and arrays without a typedef" {
+        const size MAX = 4;
+        typedef struct { uint8 key[16]; optional string note[32]; uint8 value[length, 64]; } entry;
+        message put(optional uint32 n, optional string s[9], optional entry e, optional uint16 row[3],
+                    optional uint8 bytes[length], optional string all[count, MAX], optional entry entries[total],
+                    optional i128 wide[amount, MAX], uint8 id[16], entry fixed[2]);
+        message give(optional cap kept, optional give_away_cap moved);
+        rpc look(in optional string key, out optional entry found, out optional string lines[n]);
+    };
+}
+
+/// Passes everything on, with handlers that are futures.
+struct PartsProxy(parts::Binding);
+
+impl parts::AsyncRx for PartsProxy {
+    async fn put(
+        &self,
+        _: &parts::Binding,
+        n: Option<u32>,
+        s: Option<String>,
+        e: Option<parts::Entry>,
+        row: Option<[u16; 3]>,
+        bytes: Option<Vec<u8>>,
+        all: Option<Vec<String>>,
+        entries: Option<Vec<parts::Entry>>,
+        wide: Option<Vec<i128>>,
+        id: [u8; 16],
+        fixed: [parts::Entry; 2],
+    ) {
+        let (s, e, row, bytes) = (s.as_deref(), e.as_ref(), row.as_ref(), bytes.as_deref());
+        let (all, entries, wide) = (all.as_deref(), entries.as_deref(), wide.as_deref());
+        let sent = self.0.send_put(n, s, e, row, bytes, all, entries, wide, &id, &fixed);
+        sent.await.expect("the next one lives");
+    }
+
+    async fn give(&self, _: &parts::Binding, kept: Option<Cap>, moved: Option<Cap>) {
+        self.0.send_give(kept.as_ref(), moved).await.expect("the next one lives");
+    }
+
+    async fn look(
+        &self,
+        _: &parts::Binding,
+        key: Option<String>,
+    ) -> Result<(Option<parts::Entry>, Option<Vec<String>>), CallbackError> {
+        Ok(parts::RpcClient::new(&self.0).look_async(key.as_deref()).await?)
+    }
+}
+
+/// Writes down what it gets, with plain handlers, sends it back if told so, and answers with what it has.
+#[derive(Default)]
+struct PartsEcho {
+    heard: Rc<RefCell<Vec<String>>>,
+    sends_back: bool,
+    entries: Vec<(String, parts::Entry)>,
+}
+
+impl parts::Rx for PartsEcho {
+    fn put(
+        &mut self,
+        binding: &parts::Binding,
+        n: Option<u32>,
+        s: Option<&str>,
+        e: Option<parts::Entry>,
+        row: Option<[u16; 3]>,
+        bytes: Option<&[u8]>,
+        all: Option<&[&str]>,
+        entries: Option<&[parts::Entry]>,
+        wide: Option<&[i128]>,
+        id: [u8; 16],
+        fixed: [parts::Entry; 2],
+    ) {
+        self.heard.borrow_mut().push(format!(
+            "{n:?} {s:?} {e:?} {row:?} {bytes:?} {all:?} {entries:?} {wide:?} {id:?} {fixed:?}"
+        ));
+        if self.sends_back {
+            let (e, row) = (e.as_ref(), row.as_ref());
+            let sent = binding.tx_put(n, s, e, row, bytes, all, entries, wide, &id, &fixed);
+            sent.expect("there is room");
+        }
+    }
+
+    fn give(&mut self, binding: &parts::Binding, kept: Option<Cap>, moved: Option<Cap>) {
+        self.heard.borrow_mut().push(format!("{} {}", kept.is_some(), moved.is_some()));
+        if self.sends_back {
+            binding.tx_give(kept.as_ref(), moved).expect("there is room");
+        }
+    }
+
+    fn look(&mut self, _: &parts::Binding, key: Option<&str>, reply: parts::LookReply) {
+        let found = self.entries.iter().find(|(known, _)| key == Some(known));
+        let lines: Option<&[&str]> = if key.is_some() { Some(&["two", "lines"]) } else { None };
+        reply.send(found.map(|(_, entry)| entry), lines);
+    }
+}
+
+#[test]
+fn optional_values_and_arrays_can_be_passed_on() {
+    let ws = Waitset::new();
+    let entry = parts::Entry { key: [7; 16], note: Some("n".into()), value: vec![1, 2] };
+    let plain = parts::Entry { key: [8; 16], note: None, value: Vec::new() };
+    let entries = vec![("k".to_owned(), entry.clone())];
+    let (echo, ends) =
+        (PartsEcho { entries, sends_back: true, ..Default::default() }, PartsEcho::default());
+    let (heard, back) = (Rc::clone(&echo.heard), Rc::clone(&ends.heard));
+    let echo = RefCell::new(Some(echo));
+    let last = parts::export(&ws, move |_: &Peer| Ok(echo.take().expect("one client")));
+    let last = last.wait().expect("it can be exported");
+    let behind = parts::bind(last.iref(), &ws, ends).wait().expect("it is in this thread");
+    let proxy = RefCell::new(Some(behind));
+    let middle = parts::export(&ws, move |_: &Peer| {
+        Ok(flounder::Async(PartsProxy(proxy.take().expect("one client"))))
+    });
+    let middle = middle.wait().expect("it can be exported");
+    let binding = parts::bind(middle.iref(), &ws, parts::RxVtbl::default()).wait();
+    let binding = binding.expect("it is in this thread");
+
+    let (id, fixed) = ([9; 16], [entry.clone(), plain.clone()]);
+    let strings: Option<&[&str]> = Some(&["lent", ""]);
+    let sent = binding.tx_put(
+        Some(5),
+        Some("text"),
+        Some(&entry),
+        Some(&[1, 2, 3]),
+        Some(&[]),
+        strings,
+        Some(std::slice::from_ref(&plain)),
+        Some(&[-1]),
+        &id,
+        &fixed,
+    );
+    sent.expect("there is room");
+    let none: Option<&[&str]> = None;
+    let sent = binding.tx_put(None, None, None, None, None, none, None, None, &id, &fixed);
+    sent.expect("there is room");
+    binding.tx_give(Some(&cap()), Some(cap())).expect("there is room");
+    binding.tx_give(None, None).expect("there is room");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 4);
+    assert!(came.expect("no callback fails"), "only {:?} came back", back.borrow());
+    assert_eq!(*heard.borrow(), *back.borrow());
+    assert!(heard.borrow()[0].contains(r#"Some(["lent", ""])"#), "{:?}", heard.borrow());
+    let nothing = "None None None None None None None None [9";
+    assert!(heard.borrow()[1].starts_with(nothing), "{:?}", heard.borrow());
+    assert_eq!(heard.borrow()[2..], ["true true", "false false"]);
+
+    let client = parts::RpcClient::new(&binding).timeout(PATIENCE);
+    let (found, lines) = client.look(Some("k")).expect("it is answered");
+    assert_eq!(found, Some(entry));
+    assert_eq!(lines.as_deref(), Some(&["two".to_owned(), "lines".to_owned()][..]));
+    assert_eq!(client.look(Some("x")).expect("it is answered").0, None);
+    assert_eq!(client.look(None).expect("it is answered"), (None, None));
+    let long = "x".repeat(10);
+    let refused =
+        binding.tx_put(None, Some(&long), None, None, None, none, None, None, &id, &fixed);
+    let error = format!("{:?}", refused.expect_err("it is too long"));
+    assert_eq!(error, "argument s is too long: length 10 is over the maximum of 9");
+    let five: Option<&[&str]> = Some(&[""; 5]);
+    let refused = binding.tx_put(None, None, None, None, None, five, None, None, &id, &fixed);
+    let error = format!("{:?}", refused.expect_err("it is too long"));
+    assert_eq!(error, "argument all is too long: length 5 is over the maximum of 4");
+}

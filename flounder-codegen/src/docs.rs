@@ -1,6 +1,6 @@
 //! Documentation of generated items, and how declarations look in it.
 
-use flounder_idl::model::{Arg, Interface, Message, Ty, TypeDef};
+use flounder_idl::model::{Arg, DeclaredIn, Interface, Message, Ty, TypeDef, TypeKind};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -61,17 +61,11 @@ fn arguments(message: &Message, types: &[TypeDef]) -> String {
 }
 
 fn argument(arg: &Arg, types: &[TypeDef]) -> String {
-    match &arg.array {
-        Some(array) => {
-            format!(
-                "{} {}[{}, {}]",
-                type_name(arg.ty, types),
-                arg.name.idl,
-                array.len_name.idl,
-                array.max
-            )
-        }
-        None => format!("{} {}", type_name(arg.ty, types), arg.name.idl),
+    let (ty, name) = (type_name(arg.ty, types), &arg.name.idl);
+    match (&arg.array, made(arg.ty, types)) {
+        (Some(array), _) => format!("{ty} {name}[{}, {}]", array.len_name.idl, array.max),
+        (None, Some((ty, brackets))) => format!("{ty} {name}{brackets}"),
+        (None, None) => format!("{ty} {name}"),
     }
 }
 
@@ -80,7 +74,7 @@ pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
     let element = match arg.ty {
         Ty::String { max } => format!("string[{max}]"),
         Ty::Bulk { max } => format!("bulk[{max}]"),
-        other => type_name(other, types).to_owned(),
+        other => type_name(other, types),
     };
     match &arg.array {
         Some(array) => format!("{element}[{}, {}]", array.len_name.idl, array.max),
@@ -88,12 +82,36 @@ pub(crate) fn argument_type(arg: &Arg, types: &[TypeDef]) -> String {
     }
 }
 
-/// The name of a type, as an interface spells it.
-pub(crate) fn type_name(ty: Ty, types: &[TypeDef]) -> &str {
-    match ty {
+/// The name of a type, as an interface spells it; that of one without a declaration with its brackets.
+pub(crate) fn type_name(ty: Ty, types: &[TypeDef]) -> String {
+    if let Some((ty, brackets)) = made(ty, types) {
+        return format!("{ty}{brackets}");
+    }
+    let name = match ty {
         Ty::Builtin(builtin) => builtin.name(),
         Ty::String { .. } => "string",
         Ty::Bulk { .. } => "bulk",
         Ty::Named(id) => &types[id.0].name.idl,
+    };
+    name.to_owned()
+}
+
+/// What stands before and behind the name of an argument whose type has no declaration.
+fn made(ty: Ty, types: &[TypeDef]) -> Option<(String, String)> {
+    let Ty::Named(id) = ty else { return None };
+    let def = &types[id.0];
+    match (&def.declared_in, &def.kind) {
+        (DeclaredIn::Use, TypeKind::Array { elem, len }) => {
+            Some((type_name(*elem, types), format!("[{len}]")))
+        }
+        (DeclaredIn::Use, TypeKind::List { elem, max }) => {
+            Some((type_name(*elem, types), format!("[.., {max}]")))
+        }
+        (DeclaredIn::Use, TypeKind::Optional(value)) => {
+            let (ty, brackets) =
+                made(*value, types).unwrap_or_else(|| (type_name(*value, types), String::new()));
+            Some((format!("optional {ty}"), brackets))
+        }
+        _ => None,
     }
 }

@@ -232,13 +232,12 @@ impl<'a> Wire<'a> {
         let pools = self.has_bulk().then(|| quote!(let __pools = #end.bulk();));
         let gift = |value: &Value<'_>| {
             let name = value.name();
-            match value.pass {
-                Pass::Moved => Some(quote!(let #name = #rt::CapToMove::new(#name);)),
-                Pass::Bulk(_) => {
-                    Some(quote!(let #name = #rt::BulkToSend::new(__pools.as_ref(), #name);))
-                }
-                _ => None,
-            }
+            let gift = match value.pass {
+                Pass::Moved => value.if_some(quote!(#rt::CapToMove::new)),
+                Pass::Bulk(_) => quote!(#rt::BulkToSend::new(__pools.as_ref(), #name)),
+                _ => return None,
+            };
+            Some(quote!(let #name = #gift;))
         };
         let gifts = self.values.iter().filter_map(gift);
         quote!(#pools #(#gifts)*)

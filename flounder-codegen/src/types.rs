@@ -48,7 +48,7 @@ pub(crate) enum Form {
     GiveAwayCap,
     /// An enumeration.
     Enum,
-    /// A struct, an array or a type from Rust.
+    /// A struct, an array, an optional value or a type from Rust.
     Value(TypeId),
 }
 
@@ -68,6 +68,14 @@ impl<'a> Types<'a> {
                     let facts = types.facts(*elem);
                     let place = facts.place.map(|(size, align)| (size * len, align));
                     Facts { place, ..facts }
+                }
+                TypeKind::List { elem, .. } => {
+                    let facts = types.facts(*elem);
+                    Facts { tail: true, place: Some((4, 4)), ..facts }
+                }
+                TypeKind::Optional(value) => {
+                    let facts = types.facts(*value);
+                    Facts { place: facts.place.map(optional), ..facts }
                 }
                 TypeKind::Alias(ty) => types.facts(*ty),
                 TypeKind::Extern => Facts { foreign: true, tail: true, caps: true, place: None },
@@ -109,7 +117,8 @@ impl<'a> Types<'a> {
         let Ty::Named(id) = ty else { return true };
         match &self.defs[id.0].kind {
             TypeKind::Struct(_) | TypeKind::Enum(_) => true,
-            TypeKind::Array { elem, .. } => self.has_debug(*elem),
+            TypeKind::Array { elem, .. } | TypeKind::List { elem, .. } => self.has_debug(*elem),
+            TypeKind::Optional(value) => self.has_debug(*value),
             TypeKind::Alias(old) => self.has_debug(*old),
             TypeKind::Extern => false,
         }
@@ -138,8 +147,56 @@ impl<'a> Types<'a> {
             Ty::Builtin(builtin) => scalar(builtin, rt),
             Ty::String { .. } => quote!(#rt::String),
             Ty::Bulk { .. } => quote!(#rt::BulkOwned),
-            Ty::Named(id) => self.defs[id.0].name.rust.to_token_stream(),
+            Ty::Named(id) => match (&self.defs[id.0].declared_in, &self.defs[id.0].kind) {
+                (DeclaredIn::Use, TypeKind::Array { elem, len }) => {
+                    let (elem, len) =
+                        (self.owned(*elem), proc_macro2::Literal::u64_unsuffixed(*len));
+                    quote!([#elem; #len])
+                }
+                (DeclaredIn::Use, TypeKind::List { elem, .. }) => {
+                    let elem = self.owned(*elem);
+                    quote!(#rt::Vec<#elem>)
+                }
+                (DeclaredIn::Use, TypeKind::Optional(value)) => {
+                    let value = self.owned(*value);
+                    quote!(#rt::Option<#value>)
+                }
+                _ => self.defs[id.0].name.rust.to_token_stream(),
+            },
         }
+    }
+
+    /// The type of the value, if this is that of an optional one.
+    pub(crate) fn optional(&self, ty: Ty) -> Option<Ty> {
+        match self.kind(ty)? {
+            TypeKind::Optional(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The element and the maximum of a dynamic array.
+    pub(crate) fn list(&self, ty: Ty) -> Option<(Ty, u32)> {
+        match self.kind(ty)? {
+            TypeKind::List { elem, max } => Some((*elem, *max)),
+            _ => None,
+        }
+    }
+
+    fn kind(&self, ty: Ty) -> Option<&'a TypeKind> {
+        match ty {
+            Ty::Named(id) => Some(&self.defs[id.0].kind),
+            _ => None,
+        }
+    }
+
+    /// The maximum that a member is held to, if it is not that of its Rust type anyway.
+    fn bound(&self, ty: Ty) -> Option<u32> {
+        let max = match (self.optional(ty), self.list(ty), self.form(ty)) {
+            (Some(value), ..) => return self.bound(value),
+            (_, Some((_, max)), _) | (_, _, Form::Text(max)) => max,
+            _ => return None,
+        };
+        (max != flounder_idl::model::DEFAULT_MAX).then_some(max)
     }
 }
 
@@ -152,6 +209,11 @@ impl Facts {
             place: None,
         }
     }
+}
+
+/// Size and alignment of an optional value of this size and alignment.
+pub(crate) fn optional((size, align): Place) -> Place {
+    (align + size, align)
 }
 
 /// Size and alignment of a record of such members, if all are known: the rule of `Record` in the runtime, which compares.
@@ -202,6 +264,7 @@ fn scalar(builtin: Builtin, rt: &Rt) -> TokenStream {
 /// Every type that the module declares or brings in.
 pub(crate) fn items(types: &Types<'_>, rt: &Rt) -> TokenStream {
     let item = |(def, facts): (&TypeDef, &Facts)| match &def.declared_in {
+        DeclaredIn::Use => TokenStream::new(),
         DeclaredIn::Here => declared(def, *facts, types, rt),
         DeclaredIn::Module(path) => {
             let (name, doc) = (&def.name.rust, docs::of(&def.docs, &describe(def)));
@@ -251,7 +314,7 @@ fn declared(def: &TypeDef, facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStr
             let old = types.owned(*old);
             quote!(#doc pub type #name = #old;)
         }
-        TypeKind::Extern => TokenStream::new(),
+        TypeKind::Extern | TypeKind::List { .. } | TypeKind::Optional(_) => TokenStream::new(),
     }
 }
 
@@ -278,7 +341,7 @@ fn structure(
         member: syn::Member::Named(field.name.rust.clone()),
         name: field.name.idl.clone(),
         ty: types.owned(field.ty),
-        max: bound(types.form(field.ty)),
+        max: types.bound(field.ty),
     });
     let wire = WireType {
         ident: name.clone(),
@@ -326,14 +389,6 @@ fn enumeration(def: &TypeDef, elements: &[Element], rt: &Rt) -> TokenStream {
     }
 }
 
-/// The bound that a member of this form is held to, if it is not that of the Rust type anyway.
-fn bound(form: Form) -> Option<u32> {
-    match form {
-        Form::Text(max) if max != flounder_idl::model::DEFAULT_MAX => Some(max),
-        _ => None,
-    }
-}
-
 /// Docs, and an alias for searching where the Rust name is another one.
 fn head(doc: TokenStream, name: &flounder_idl::model::Name) -> TokenStream {
     let idl = &name.idl;
@@ -353,6 +408,6 @@ fn describe(def: &TypeDef) -> String {
         (TypeKind::Struct(_), _) => format!("`typedef struct {{ .. }} {idl};`"),
         (TypeKind::Enum(_), _) => format!("`typedef enum {{ .. }} {idl};`"),
         (TypeKind::Array { len, .. }, _) => format!("`typedef .. {idl}[{len}];`"),
-        (TypeKind::Alias(_) | TypeKind::Extern, _) => format!("`typedef .. {idl};`"),
+        (_, _) => format!("`typedef .. {idl};`"),
     }
 }

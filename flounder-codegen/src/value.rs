@@ -1,15 +1,19 @@
 //! One argument of a message: its types on both sides, how it is written and how it is read.
 
-use flounder_idl::model::{Arg, Builtin, TypeId, TypeKind};
+use flounder_idl::model::{Arg, Builtin, Ty, TypeId, TypeKind};
 use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 
 use crate::rt::Rt;
-use crate::types::{Form, Types};
+use crate::types::{Form, Types, optional};
 
 /// An argument.
 pub(crate) struct Value<'a> {
     pub(crate) arg: &'a Arg,
+    /// The type of the value, or of one element of a sequence.
+    ty: Ty,
+    /// True if the value may be missing: what follows holds for the value that is there.
+    optional: bool,
     /// Name of the parameter and the local.
     name: Ident,
     types: &'a Types<'a>,
@@ -40,10 +44,14 @@ pub(crate) enum Pass {
 
 impl<'a> Value<'a> {
     pub(crate) fn new(arg: &'a Arg, types: &'a Types<'a>, rt: &'a Rt) -> Self {
-        let form = types.form(arg.ty);
-        let pass = match (&arg.array, form) {
-            (Some(array), Form::Scalar(builtin)) if is_plain(builtin) => Pass::Plain(array.max),
-            (Some(array), _) => Pass::Items(array.max),
+        let value = types.optional(arg.ty);
+        let (ty, optional) = (value.unwrap_or(arg.ty), value.is_some());
+        let list = if optional { types.list(ty) } else { None };
+        let list = list.or(arg.array.as_ref().map(|array| (ty, array.max)));
+        let (ty, max) = list.map_or((ty, None), |(elem, max)| (elem, Some(max)));
+        let pass = match (max, types.form(ty)) {
+            (Some(max), Form::Scalar(builtin)) if is_plain(builtin) => Pass::Plain(max),
+            (Some(max), _) => Pass::Items(max),
             (None, Form::Scalar(_) | Form::Enum) => Pass::Copied,
             (None, Form::Text(max)) => Pass::Text(max),
             (None, Form::Bulk(max)) => Pass::Bulk(max),
@@ -51,7 +59,7 @@ impl<'a> Value<'a> {
             (None, Form::GiveAwayCap) => Pass::Moved,
             (None, Form::Value(id)) => types.pass_value(id),
         };
-        Self { arg, name: local(&arg.name.rust), types, pass, rt }
+        Self { arg, ty, optional, name: local(&arg.name.rust), types, pass, rt }
     }
 
     pub(crate) fn name(&self) -> &Ident {
@@ -66,12 +74,44 @@ impl<'a> Value<'a> {
 
     /// The owned type, of one element for a sequence.
     fn owned(&self) -> TokenStream {
-        self.types.owned(self.arg.ty)
+        self.types.owned(self.ty)
     }
 
     /// Returns true for a string, or a sequence of strings.
     fn is_text(&self) -> bool {
-        matches!(self.types.form(self.arg.ty), Form::Text(_))
+        matches!(self.types.form(self.ty), Form::Text(_))
+    }
+
+    /// `ty`, or an `Option` of it.
+    fn maybe(&self, ty: TokenStream) -> TokenStream {
+        let rt = self.rt;
+        if self.optional { quote!(#rt::Option<#ty>) } else { ty }
+    }
+
+    /// `function(name)`, or its result for the value that may be missing.
+    pub(crate) fn if_some(&self, function: TokenStream) -> TokenStream {
+        let name = self.name();
+        if self.optional { quote!(#name.map(#function)) } else { quote!(#function(#name)) }
+    }
+
+    /// [`if_some`](Self::if_some) of a reference to the argument.
+    fn if_some_ref(&self, function: TokenStream) -> TokenStream {
+        let name = self.name();
+        if self.optional {
+            quote!(#name.as_ref().map(#function))
+        } else {
+            quote!(#function(&#name))
+        }
+    }
+
+    /// An owned value that stays, as a reference to what it holds.
+    fn lent(&self) -> TokenStream {
+        let name = self.name();
+        match (self.optional, self.pass) {
+            (false, _) => quote!(&#name),
+            (true, Pass::Text(_) | Pass::Plain(_) | Pass::Items(_)) => quote!(#name.as_deref()),
+            (true, _) => quote!(#name.as_ref()),
+        }
     }
 
     /// The type that the sender passes.
@@ -82,7 +122,7 @@ impl<'a> Value<'a> {
     /// The type of [`sent`](Self::sent), with a lifetime for what is borrowed.
     pub(crate) fn sent_for(&self, lifetime: &TokenStream) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
-        match self.pass {
+        self.maybe(match self.pass {
             Pass::Copied | Pass::GivenAway | Pass::Moved => owned,
             Pass::Lent => quote!(&#lifetime #owned),
             Pass::Text(_) => quote!(&#lifetime str),
@@ -90,16 +130,16 @@ impl<'a> Value<'a> {
             // What a handler gets can be passed on, lent or owned.
             Pass::Items(_) if self.is_text() => quote!(&#lifetime [impl #rt::TextItem]),
             Pass::Plain(_) | Pass::Items(_) => quote!(&#lifetime [#owned]),
-        }
+        })
     }
 
     /// The type that a handler gets.
     pub(crate) fn received(&self) -> TokenStream {
         let rt = self.rt;
         match self.pass {
-            Pass::Lent => self.owned(),
+            Pass::Lent => self.maybe(self.owned()),
             Pass::Bulk(_) => quote!(#rt::Bulk<'_>),
-            Pass::Items(_) if self.is_text() => quote!(&[&str]),
+            Pass::Items(_) if self.is_text() => self.maybe(quote!(&[&str])),
             _ => self.sent(),
         }
     }
@@ -109,17 +149,17 @@ impl<'a> Value<'a> {
         let name = self.name();
         match self.pass {
             Pass::Copied | Pass::GivenAway | Pass::Moved | Pass::Bulk(_) => quote!(#name),
-            _ => quote!(&#name),
+            _ => self.lent(),
         }
     }
 
     /// The type that an rpc returns, and that a handler gets which is a future.
     pub(crate) fn returned(&self) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
-        match self.pass {
+        self.maybe(match self.pass {
             Pass::Plain(_) | Pass::Items(_) => quote!(#rt::Vec<#owned>),
             _ => owned,
-        }
+        })
     }
 
     /// The type of what comes back from a message that was not sent.
@@ -127,7 +167,7 @@ impl<'a> Value<'a> {
         let rt = self.rt;
         match self.pass {
             Pass::Bulk(_) => quote!(#rt::Option<#rt::BufferMut>),
-            _ => self.owned(),
+            _ => self.maybe(self.owned()),
         }
     }
 
@@ -144,30 +184,32 @@ impl<'a> Value<'a> {
             Pass::Items(max) if self.is_text() => bounded(&quote!(#rt::Texts), None, max),
             Pass::Items(max) => bounded(&quote!(#rt::Items), Some(&owned), max),
         };
+        let schema = if self.optional { quote!(#rt::Optional<#schema>) } else { schema };
         respan(schema, self.name.span())
     }
 
     /// Size and alignment of its fixed part, unless rustc alone knows them.
     pub(crate) fn place(&self) -> Option<(u64, u64)> {
-        match self.pass {
+        let place = match self.pass {
             Pass::Text(_) | Pass::Plain(_) | Pass::Items(_) => Some((4, 4)),
             Pass::Bulk(_) => Some((8, 8)),
-            _ => self.types.place(self.arg.ty),
-        }
+            _ => self.types.place(self.ty),
+        };
+        if self.optional { place.map(optional) } else { place }
     }
 
     /// Returns true if the value holds capabilities, or may do so.
     pub(crate) fn has_caps(&self) -> bool {
-        self.types.has_caps(self.arg.ty)
+        self.types.has_caps(self.ty)
     }
 
     /// The parameter, as the runtime takes it.
     pub(crate) fn passed(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::GivenAway | Pass::Bulk(_) => quote!(&#name),
-            Pass::Moved => quote!(#rt::Giving::CapToMove(&#name)),
-            Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
+            Pass::GivenAway | Pass::Bulk(_) => self.lent(),
+            Pass::Moved => self.if_some_ref(quote!(#rt::Giving::CapToMove)),
+            Pass::Items(_) if self.is_text() => self.if_some(quote!(#rt::TextItem::strings)),
             _ => quote!(#name),
         }
     }
@@ -176,6 +218,7 @@ impl<'a> Value<'a> {
     pub(crate) fn given_back(&self) -> TokenStream {
         let name = self.name();
         match self.pass {
+            Pass::Moved if self.optional => quote!(#name.map(|__cap| __cap.back())),
             Pass::Moved | Pass::Bulk(_) => quote!(#name.back()),
             _ => quote!(#name),
         }
@@ -185,6 +228,7 @@ impl<'a> Value<'a> {
     pub(crate) fn given_back_from(&self) -> TokenStream {
         let name = self.name();
         match self.pass {
+            Pass::Moved if self.optional => quote!(#name.map(|__cap| __cap.back_from(__caps))),
             Pass::Moved | Pass::Bulk(_) => quote!(#name.back_from(__caps)),
             _ => quote!(#name),
         }
@@ -206,8 +250,13 @@ impl<'a> Value<'a> {
         match self.pass {
             Pass::Copied => quote!(*#name),
             Pass::Bulk(_) => quote!(&#rt::BulkToSend::copied(#name)),
+            Pass::Moved if self.optional => quote!(#name.as_ref().map(#rt::Giving::Copy)),
             Pass::Moved => quote!(#rt::Giving::Copy(#name)),
+            Pass::Items(_) if self.optional && self.is_text() => {
+                quote!(#name.as_deref().map(#rt::TextItem::strings))
+            }
             Pass::Items(_) if self.is_text() => quote!(#rt::TextItem::strings(#name)),
+            _ if self.optional => self.lent(),
             _ => quote!(#name),
         }
     }
@@ -221,12 +270,12 @@ impl<'a> Value<'a> {
 
     /// Returns true if the type is known to have `Debug`.
     pub(crate) fn has_debug(&self) -> bool {
-        self.types.has_debug(self.arg.ty)
+        self.types.has_debug(self.ty)
     }
 
     pub(crate) fn handed_over(&self) -> TokenStream {
         let name = self.name();
-        if matches!(self.pass, Pass::Items(_)) { quote!(&#name) } else { quote!(#name) }
+        if matches!(self.pass, Pass::Items(_)) { self.lent() } else { quote!(#name) }
     }
 }
 

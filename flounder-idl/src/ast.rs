@@ -215,6 +215,8 @@ pub struct Element {
 pub struct Arg {
     /// Doc comments, attributes and visibility.
     pub attrs: Attrs,
+    /// True for `optional`.
+    pub optional: bool,
     /// `in` or `out`; `None` outside of an rpc.
     pub direction: Option<Direction>,
     /// Name of the type.
@@ -239,7 +241,7 @@ pub enum Direction {
 pub enum Suffix {
     /// No brackets.
     None,
-    /// `[bound]`
+    /// `[bound]`: the maximum of a string, or the length of a fixed array.
     Bound(Int),
     /// `[length]` or `[length, max]`; `[bound]` if the name is that of a constant.
     Dynamic(Name, Option<Size>),

@@ -12,7 +12,7 @@ use crate::model::{self, MAX_MESSAGES};
 use crate::names::{
     self, GENERATED_CLIENT, GENERATED_CONSTANTS, GENERATED_HANDLERS, GENERATED_TYPES,
 };
-use crate::resolve::{Interface, Meaning, Message, Resolved};
+use crate::resolve::{Interface, Meaning, Message, Resolved, Scope};
 use crate::{ast, model::Ty};
 
 mod ata;
@@ -56,7 +56,7 @@ pub(crate) fn check<'a>(unit: Resolved<'a>, diagnostics: &mut Diagnostics) -> Op
 }
 
 /// Checks the fields and elements of declarations, in an interface or anywhere else.
-pub(crate) fn check_members(body: &[Decl], diagnostics: &mut Diagnostics) {
+pub(crate) fn check_members(body: &[Decl], scope: &Scope, diagnostics: &mut Diagnostics) {
     for decl in body {
         let Decl::Type(decl) = decl else { continue };
         let mut names = Names::new(diagnostics);
@@ -65,6 +65,10 @@ pub(crate) fn check_members(body: &[Decl], diagnostics: &mut Diagnostics) {
                 for field in fields {
                     let rust = names::value_text(&field.name, &field.attrs).to_owned();
                     names.add(Code::DuplicateField, "the field", &field.name, rust);
+                    if let Some(length) = length(field, scope) {
+                        let rust = length.text.clone();
+                        names.add(Code::DuplicateField, "the field", length, rust);
+                    }
                 }
             }
             TypeDeclKind::Enum(elements) => {
@@ -303,13 +307,19 @@ fn check_args(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
             for arg in args.filter(|arg| arg.direction.unwrap_or(Direction::In) == direction) {
                 let rust = names::value_text(&arg.name, &arg.attrs).to_owned();
                 names.add(Code::DuplicateArgument, "the argument", &arg.name, rust);
-                if let Suffix::Dynamic(length, _) = &arg.suffix
-                    && interface.scope.constant(&length.text).is_none()
-                {
+                if let Some(length) = length(arg, &interface.scope) {
                     names.add(Code::DuplicateArgument, "the argument", length, length.text.clone());
                 }
             }
         }
+    }
+}
+
+/// Returns the name of the length, if this is a dynamic array.
+fn length<'a>(arg: &'a ast::Arg, scope: &Scope) -> Option<&'a ast::Name> {
+    match &arg.suffix {
+        Suffix::Dynamic(name, _) => scope.constant(&name.text).is_none().then_some(name),
+        Suffix::None | Suffix::Bound(_) => None,
     }
 }
 

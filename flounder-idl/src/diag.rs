@@ -144,15 +144,11 @@ codes! {
     RecursiveType = "recursive-type",
     /// `alias` of something other than a builtin type.
     AliasOfType = "alias-of-type",
-    /// `type name[8]` where only a string can be bounded.
-    BoundWithoutString = "bound-without-string",
-    /// A dynamic array in a struct.
-    ArrayInStruct = "array-in-struct",
     /// An array of capabilities.
     CapArray = "cap-array",
     /// A bulk argument without a maximum.
     BulkWithoutMax = "bulk-without-max",
-    /// `bulk` in the declaration of a type.
+    /// `bulk` in the declaration of a type, or `optional bulk`.
     MisplacedBulk = "misplaced-bulk",
     /// The length of a fixed array is out of range.
     BadLength = "bad-length",

@@ -5,9 +5,10 @@
 //! ```text
 //! form    = role SP name "(" [ arg { "," arg } ] ")"
 //! role    = "message" | "call" | "response" | "rpc-call" | "rpc-response" | "rpc-call-both" | "rpc-response-both"
-//! arg     = name ":" type [ "[;" maximum "]" ]          a dynamic array has its maximum
+//! arg     = name ":" type
 //! type    = builtin | "string[" maximum "]" | "bulk[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
 //!         | "enum{" name { "," name } "}" | "[" type ";" length "]" | "extern#" index
+//!         | type "[;" maximum "]" | type "?"
 //! ```
 //!
 //! In an interface with `@symmetric`, `call` and `response` are `message`, and an rpc is one with `@both`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
@@ -234,6 +235,14 @@ impl Form<'_> {
                 self.text.push('[');
                 self.ty(*elem);
                 self.add(format_args!(";{len}]"));
+            }
+            TypeKind::List { elem, max } => {
+                self.ty(*elem);
+                self.add(format_args!("[;{max}]"));
+            }
+            TypeKind::Optional(value) => {
+                self.ty(*value);
+                self.text.push('?');
             }
             TypeKind::Alias(old) => self.ty(*old),
             TypeKind::Extern => {

@@ -84,10 +84,10 @@ pub struct Name {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub usize);
 
-/// A declared type.
+/// A declared type, or one that is made where it is used ([`DeclaredIn::Use`]).
 #[derive(Debug, Clone)]
 pub struct TypeDef {
-    /// The name; `name.rust` is CamelCase.
+    /// The name; `name.rust` is CamelCase. A type that is made where it is used has none.
     pub name: Name,
     /// Doc comment lines.
     pub docs: Vec<String>,
@@ -121,6 +121,8 @@ pub enum DeclaredIn {
     Here,
     /// Another module that `flounder!` generated; the path names the *module* as seen from the interface's module.
     Module(TokenStream),
+    /// Nowhere: an optional value or an array without a typedef, which Rust writes out where it is used.
+    Use,
     /// A Rust type with `#[derive(FlounderMessage)]`; the path names the *type* as seen from the scope of the macro call.
     Rust(syn::Path),
 }
@@ -132,13 +134,22 @@ pub enum TypeKind {
     Struct(Vec<Field>),
     /// `typedef enum { .. } name;` (32 bits on the wire, elements count from 0)
     Enum(Vec<Element>),
-    /// `typedef elem name[len];`
+    /// `typedef elem name[len];`, and `elem name[len]` as a field or an argument.
     Array {
         /// The element.
         elem: Ty,
         /// Number of elements.
         len: u64,
     },
+    /// `elem name[length, max]` as a field, and behind `optional`.
+    List {
+        /// The element.
+        elem: Ty,
+        /// The maximum number of elements.
+        max: u32,
+    },
+    /// `optional ty name`
+    Optional(Ty),
     /// `typedef old new;`
     Alias(Ty),
     /// `use path::Type as name;`
@@ -179,7 +190,7 @@ pub struct Element {
 }
 
 /// Type of a field or an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ty {
     /// A builtin (aliases are resolved away).
     Builtin(Builtin),
@@ -193,7 +204,7 @@ pub enum Ty {
         /// Maximum length in bytes.
         max: u32,
     },
-    /// A declared type.
+    /// Another type.
     Named(TypeId),
 }
 

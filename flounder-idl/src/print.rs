@@ -199,7 +199,8 @@ fn arg(arg: &Arg) -> String {
         Suffix::Dynamic(length, None) => format!("[{}]", length.text),
         Suffix::Dynamic(length, Some(max)) => format!("[{}, {}]", length.text, size(max)),
     };
-    format!("{direction}{} {}{suffix}", arg.ty.text, arg.name.text)
+    let optional = if arg.optional { "optional " } else { "" };
+    format!("{direction}{optional}{} {}{suffix}", arg.ty.text, arg.name.text)
 }
 
 fn param((name, value): &(Name, Value)) -> String {

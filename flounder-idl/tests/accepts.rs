@@ -267,6 +267,33 @@ fn constants_are_lengths_and_maxima() {
 }
 
 #[test]
+fn values_are_optional_and_arrays_are_written_where_they_are_used() {
+    let interface = interface(
+        "interface t {
+            const uint8 N = 2;
+            typedef struct { optional string a[8]; uint8 b[n, 64]; uint16 c[N]; optional s8 optional; } s;
+            message m(optional uint32 a, optional string b, optional s c, optional s d[N], optional string e[n, 3]);
+            message n(uint8 id[16], s list[n], optional optional);
+            rpc r(in optional cap a, out optional give_away_cap b);
+         };"
+            .replace("typedef struct", "typedef uint64 optional; typedef int8 s8; typedef struct")
+            .as_str(),
+    );
+    let s = "{a:string[8]?,b:uint8[;64],c:[uint16;2],optional:int8?}";
+    assert_eq!(
+        canonical(&interface),
+        [
+            format!("message m(a:uint32?,b:string[65536]?,c:{s}?,d:[{s};2]?,e:string[65536][;3]?)"),
+            format!("message n(id:[uint8;16],list:{s}[;65536],optional:uint64)"),
+            "rpc-call r_call(a:cap?)".into(),
+            "rpc-response r_response(b:give_away_cap?)".into(),
+        ]
+    );
+    let made = interface.types.iter().filter(|def| matches!(def.declared_in, DeclaredIn::Use));
+    assert!(made.clone().all(|def| def.name.idl.is_empty()) && made.count() > 8);
+}
+
+#[test]
 fn words_of_the_language_and_of_rust_are_names() {
     let interface = interface(
         "interface type {
@@ -391,6 +418,7 @@ fn several_interfaces_share_an_import() {
         DeclaredIn::Here => "here".to_owned(),
         DeclaredIn::Module(path) => path.to_string().replace(' ', ""),
         DeclaredIn::Rust(_) => "rust".to_owned(),
+        DeclaredIn::Use => "use".to_owned(),
     };
     let places = |types: &[flounder_idl::model::TypeDef]| {
         types

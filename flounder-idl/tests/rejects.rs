@@ -1176,6 +1176,109 @@ error[alias-of-type]: `a` is not a builtin type
 ",
     ),
     (
+        "misplaced-bulk",
+        r"interface t { typedef struct { optional bulk data[8]; } s; message m(s x); };",
+        r"
+error[misplaced-bulk]: `bulk` in a type
+  --> t.if:1:41
+  |
+1 | interface t { typedef struct { optional bulk data[8]; } s; message m(s x); };
+  |                                         ^^^^
+  = note: only arguments of messages can be bulk data
+  = help: pass it as an argument of its own: `bulk name[1048576]`
+",
+    ),
+    (
+        "misplaced-bulk",
+        r"interface t { message m(optional bulk data[8]); };",
+        r"
+error[misplaced-bulk]: `bulk` cannot be optional
+  --> t.if:1:34
+  |
+1 | interface t { message m(optional bulk data[8]); };
+  |                                  ^^^^
+  = help: remove `optional`: bulk data may be empty
+",
+    ),
+    (
+        "keyword-case",
+        r"interface t { message m(OPTIONAL uint8 x); };",
+        r"
+error[keyword-case]: the keyword `optional` is written `OPTIONAL`
+  --> t.if:1:25
+  |
+1 | interface t { message m(OPTIONAL uint8 x); };
+  |                         ^^^^^^^^ keywords are in lower case
+  = help: write `optional`
+",
+    ),
+    (
+        "bad-length",
+        r"interface t { message m(uint8 x[0]); };",
+        r"
+error[bad-length]: the length of a fixed array is out of range
+  --> t.if:1:33
+  |
+1 | interface t { message m(uint8 x[0]); };
+  |                                 ^
+  = help: choose a number from 1 to 65536
+",
+    ),
+    (
+        "type-too-large",
+        r"interface t { message m(optional uint64 x[65536]); };",
+        r"
+error[type-too-large]: the type `x` has 524296 bytes
+  --> t.if:1:41
+  |
+1 | interface t { message m(optional uint64 x[65536]); };
+  |                                         ^
+  = help: a type has at most 65536 bytes; pass more as a dynamic array
+",
+    ),
+    (
+        "duplicate-field",
+        r"interface t { typedef struct { uint8 x[n]; uint8 n; } s; message m(s y); };",
+        r"
+error[duplicate-field]: the field `n` is declared twice
+  --> t.if:1:50
+  |
+1 | interface t { typedef struct { uint8 x[n]; uint8 n; } s; message m(s y); };
+  |                                                  ^ declared again
+note: first declared here
+  --> t.if:1:40
+  |
+1 | interface t { typedef struct { uint8 x[n]; uint8 n; } s; message m(s y); };
+  |                                        -
+  = help: rename one of them
+",
+    ),
+    (
+        "bad-bound",
+        r"interface t { typedef struct { uint8 x[n, 0]; } s; message m(s y); };",
+        r"
+error[bad-bound]: the maximum number of elements of a dynamic array is out of range
+  --> t.if:1:43
+  |
+1 | interface t { typedef struct { uint8 x[n, 0]; } s; message m(s y); };
+  |                                           ^
+  = help: choose a number from 1 to 16777216
+",
+    ),
+    (
+        "recursive-type",
+        r"interface t { typedef struct { s x[n]; } s; message m(s y); };",
+        r"
+error[recursive-type]: `s` contains itself
+  --> t.if:1:32
+  |
+1 | interface t { typedef struct { s x[n]; } s; message m(s y); };
+  |                                ^
+  = note: a value of it would have no end
+  = help: send the parts in messages of their own, or as a dynamic array
+",
+    ),
+    (
         "constant-type",
         r"interface t { const double HALF = 1; message m(); };",
         r"
@@ -1339,32 +1442,6 @@ note: the first message
   |                       -
   = help: move it above the first message
 
-",
-    ),
-    (
-        "bound-without-string",
-        r"interface t { message m(uint8 x[16]); };",
-        r"
-error[bound-without-string]: a bound on `x`, which is no string
-  --> t.if:1:33
-  |
-1 | interface t { message m(uint8 x[16]); };
-  |                                 ^^
-  = help: for a fixed array declare `typedef uint8 x_t[..];` and use `x_t x`
-  = help: for a dynamic array name its length: `uint8 x[x_len, ..]`
-",
-    ),
-    (
-        "array-in-struct",
-        r"interface t { typedef struct { uint8 x[n]; } s; message m(s x); };",
-        r"
-error[array-in-struct]: a dynamic array in a struct
-  --> t.if:1:40
-  |
-1 | interface t { typedef struct { uint8 x[n]; } s; message m(s x); };
-  |                                        ^
-  = note: only arguments of messages can be dynamic arrays
-  = help: pass it as an argument beside the struct
 ",
     ),
     (

@@ -37,8 +37,8 @@ pub fn include_flounder(input: TokenStream) -> TokenStream {
 /// Makes a struct or an enumeration a type that messages can carry: an interface names it with `use path::Type as name;`.
 ///
 /// Fields may be numbers, `bool`, `char`, `String`, `Vec<T>`, `Option<T>`, `Box<T>`, arrays, capabilities, and other types
-/// with this derive. `#[flounder(max = N)]` on a `String` or a `Vec` sets its maximum (65,536 otherwise), in bytes or
-/// elements; `#[flounder(crate = path)]` on the type names the `flounder` crate where it is not `::flounder`.
+/// with this derive. `#[flounder(max = N)]` on a `String`, a `Vec`, or an `Option` of one of them sets its maximum (65,536
+/// otherwise), in bytes or elements; `#[flounder(crate = path)]` on the type names the `flounder` crate where it is not `::flounder`.
 #[proc_macro_derive(FlounderMessage, attributes(flounder))]
 pub fn derive_flounder_message(input: TokenStream) -> TokenStream {
     derive::expand(input.into()).into()

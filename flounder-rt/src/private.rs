@@ -38,7 +38,8 @@ pub use crate::interface::{
 };
 pub use crate::iref::{Errval, Iref};
 pub use crate::message::args::{
-    Args, CapToMove, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem, Texts,
+    Args, CapToMove, Copied, Giving, Items, Lent, Moved, Optional, Slice, Strings, Text, TextItem,
+    Texts,
 };
 pub use crate::message::bulk::{
     BufferMut, Bulk, BulkArg, BulkOwned, BulkToSend, IntoBulk, Pool, PoolError, PoolOwner, Slots,

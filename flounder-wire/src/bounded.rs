@@ -1,4 +1,5 @@
-//! Strings and sequences with a maximum of their own, in place of [`DEFAULT_MAX`](super::DEFAULT_MAX).
+//! Strings and sequences with a maximum of their own, in place of [`DEFAULT_MAX`](super::DEFAULT_MAX). That of an `Option`
+//! is the maximum of its value.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use crate::shape::Shape;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot have a maximum",
     label = "neither a string nor a sequence",
-    note = "only `String` and `Vec<T>` take `#[flounder(max = ..)]`"
+    note = "only `String`, `Vec<T>` and an `Option` of one of them take `#[flounder(max = ..)]`"
 )]
 pub trait Bounded<const MAX: u32>: Encode {
     /// Maximum number of words of the tail: [`Shape::MAX_TAIL`] for this maximum.
@@ -33,7 +34,7 @@ pub trait Bounded<const MAX: u32>: Encode {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot have a maximum",
     label = "neither a string nor a sequence",
-    note = "only `String` and `Vec<T>` take `#[flounder(max = ..)]`"
+    note = "only `String`, `Vec<T>` and an `Option` of one of them take `#[flounder(max = ..)]`"
 )]
 pub trait TakeBounded<'a, const MAX: u32>: Sized {
     /// Reads the value whose fixed part lies at byte offset `at`: [`Decode::take`] for this maximum.
@@ -81,6 +82,26 @@ macro_rules! owned {
 owned! {
     [] String => str;
     [T: Encode,] Vec<T> => [T];
+}
+
+impl<T: Bounded<MAX>, const MAX: u32> Bounded<MAX> for Option<T> {
+    const MAX_TAIL: usize = <T as Bounded<MAX>>::MAX_TAIL;
+    const MAX_CAPS: usize = <T as Bounded<MAX>>::MAX_CAPS;
+
+    #[inline]
+    fn check_bound(&self) -> Result<(), TooLong> {
+        self.as_ref().map_or(Ok(()), T::check_bound)
+    }
+}
+
+impl<'a, T: TakeBounded<'a, MAX> + Shape, const MAX: u32> TakeBounded<'a, MAX> for Option<T> {
+    #[inline]
+    fn take_bounded(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        match decoder.option(at, T::PLACE)? {
+            Some(at) => T::take_bounded(decoder, at).map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 impl<'a, const MAX: u32> TakeBounded<'a, MAX> for &'a str {

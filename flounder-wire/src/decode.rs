@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::bulk::BulkHead;
 use crate::caps::CapSlots;
-use crate::encode::{Plain, some_at};
+use crate::encode::Plain;
 use crate::iref::{Errval, Iref};
 use crate::shape::{DEFAULT_MAX, Shape};
 
@@ -230,6 +230,24 @@ impl<'a> Decoder<'a> {
     pub fn tag(&self, at: usize, count: u32, name: &'static str) -> Result<u32, DecodeError> {
         let value = self.bits(at, 4)? as u32;
         if value < count { Ok(value) } else { Err(DecodeError::Enum { name, value }) }
+    }
+
+    /// Reads the tag of an `Option` at byte offset `at`. Returns the offset of its value, which has this size and alignment;
+    /// `None` if there is none.
+    ///
+    /// # Errors
+    /// If the tag is neither 0 nor 1, or a byte that no value occupies is not zero.
+    #[inline(always)]
+    pub fn option(
+        &self,
+        at: usize,
+        (size, align): (usize, usize),
+    ) -> Result<Option<usize>, DecodeError> {
+        match self.bits(at, 1)? {
+            0 => self.zero(at + 1, align + size - 1).map(|()| None),
+            1 => self.zero(at + 1, align - 1).map(|()| Some(at + align)),
+            other => Err(DecodeError::Bool(other as u8)),
+        }
     }
 
     /// Takes a record of `words` words from the tail (the fields of an enum's variant) and returns where it begins.
@@ -488,12 +506,9 @@ impl<'a, T: Decode<'a>, const N: usize> Decode<'a> for [T; N] {
 impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
     #[inline]
     fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
-        if bool::take(decoder, at)? {
-            decoder.zero(at + 1, some_at::<T>() - 1)?;
-            T::take(decoder, at + some_at::<T>()).map(Some)
-        } else {
-            decoder.zero(at + 1, Self::SIZE - 1)?;
-            Ok(None)
+        match decoder.option(at, T::PLACE)? {
+            Some(at) => T::take(decoder, at).map(Some),
+            None => Ok(None),
         }
     }
 }

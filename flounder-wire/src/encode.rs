@@ -109,6 +109,20 @@ pub fn put_tag(tag: u32, words: &mut [u64], at: usize) {
     tag.put(words, at);
 }
 
+/// Returns size and alignment of an `Option` of a value of this size and alignment: before the value lies a tag, which has
+/// its alignment.
+#[must_use]
+pub const fn option_place((size, align): (usize, usize)) -> (usize, usize) {
+    (align + size, align)
+}
+
+/// Writes the tag of an `Option` at byte offset `at`, and returns the offset of its value, which has this size and alignment.
+#[inline(always)]
+pub fn put_some(words: &mut [u64], at: usize, (_, align): (usize, usize)) -> usize {
+    put_bits(words, at, 1);
+    at + align
+}
+
 /// Writes the low `bits` of a member to its place in a word of the record.
 #[inline(always)]
 fn put_bits(words: &mut [u64], at: usize, bits: u64) {
@@ -388,13 +402,8 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
     }
 }
 
-/// Offset of the value of an `Option`: after its tag, at the alignment of the value.
-pub(crate) const fn some_at<T: Shape>() -> usize {
-    T::ALIGN
-}
-
 impl<T: Shape> Shape for Option<T> {
-    const SIZE: usize = some_at::<T>() + T::SIZE;
+    const SIZE: usize = option_place(T::PLACE).0;
     const ALIGN: usize = T::ALIGN;
     const MAX_TAIL: usize = T::MAX_TAIL;
     const MAX_CAPS: usize = T::MAX_CAPS;
@@ -410,8 +419,8 @@ impl<T: Encode> Encode for Option<T> {
     #[inline]
     fn put(&self, words: &mut [u64], at: usize) {
         if let Some(value) = self {
-            put_bits(words, at, 1);
-            value.put(words, at + some_at::<T>());
+            let at = put_some(words, at, T::PLACE);
+            value.put(words, at);
         }
     }
 

@@ -42,7 +42,7 @@ pub use bounded::{Bounded, TakeBounded};
 pub use bulk::{BULK_PLACE, BulkHead, BulkWay, Bulks, MAX_BULK, MAX_BULKS};
 pub use caps::{CapRefs, CapSlots};
 pub use decode::{Decode, DecodeError, Decoder};
-pub use encode::{Encode, Plain, TooLong, max_items, nest, put_tag};
+pub use encode::{Encode, Plain, TooLong, max_items, nest, option_place, put_some, put_tag};
 pub use gather::{Gather, LINE, Reader, copy_line};
 pub use limits::{Limits, MAX_CAPS, MAX_NUMBER, MessageLimit, RUNTIME_MESSAGE};
 pub use shape::{DEFAULT_MAX, Record, Shape, TypeForm, first_at, largest, record, total};

@@ -172,12 +172,15 @@ impl fmt::Display for TypeForm {
 }
 
 impl TypeForm {
-    /// Writes the form out; `max` is the maximum of a string or sequence. Recursion is bounded: no type contains itself.
+    /// Writes the form out; `max` is the maximum of a string or sequence, or of one in an option. Recursion is bounded: no type contains itself.
     fn write(&self, f: &mut fmt::Formatter<'_>, max: &dyn fmt::Display) -> fmt::Result {
         match (self.text, self.parts) {
             ("string", _) => write!(f, "string[{max}]"),
             ("sequence", [element]) => write!(f, "{element}[;{max}]"),
-            ("option", [value]) => write!(f, "{value}?"),
+            ("option", [value]) => {
+                value.write(f, max)?;
+                f.write_str("?")
+            }
             ("array", [element]) => write!(f, "[{element};{}]", self.len),
             (_, []) => f.write_str(self.text),
             (text, parts) => write_fields(f, text, parts),

@@ -78,6 +78,188 @@ pub mod data {
     };
     /// `typedef .. row[4];`
     pub type Row = [u32; 4];
+    /// `typedef struct { .. } entry;`
+    #[__rt::derive(__rt::Debug, __rt::Clone)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
+    pub struct Entry {
+        pub key: [u8; 16],
+        pub value: __rt::Vec<u8>,
+        pub note: __rt::Option<__rt::String>,
+        pub owner: __rt::Option<Account>,
+        pub tags: __rt::Vec<__rt::String>,
+        pub ports: __rt::Option<__rt::Vec<u16>>,
+    }
+    const _: () = {
+        const __REC: __rt::Record<6usize> = __rt::record([
+            <[u8; 16] as __rt::Shape>::PLACE,
+            <__rt::Vec<u8> as __rt::Shape>::PLACE,
+            <__rt::Option<__rt::String> as __rt::Shape>::PLACE,
+            <__rt::Option<Account> as __rt::Shape>::PLACE,
+            <__rt::Vec<__rt::String> as __rt::Shape>::PLACE,
+            <__rt::Option<__rt::Vec<u16>> as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Entry {
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
+                &[
+                    <[u8; 16] as __rt::Shape>::MAX_TAIL,
+                    <__rt::Vec<u8> as __rt::Bounded<4096u32>>::MAX_TAIL,
+                    <__rt::Option<__rt::String> as __rt::Bounded<64u32>>::MAX_TAIL,
+                    <__rt::Option<Account> as __rt::Shape>::MAX_TAIL,
+                    <__rt::Vec<__rt::String> as __rt::Bounded<8u32>>::MAX_TAIL,
+                    <__rt::Option<__rt::Vec<u16>> as __rt::Shape>::MAX_TAIL,
+                ],
+            );
+            const MAX_CAPS: __rt::usize = __rt::total(
+                &[
+                    <[u8; 16] as __rt::Shape>::MAX_CAPS,
+                    <__rt::Vec<u8> as __rt::Bounded<4096u32>>::MAX_CAPS,
+                    <__rt::Option<__rt::String> as __rt::Bounded<64u32>>::MAX_CAPS,
+                    <__rt::Option<Account> as __rt::Shape>::MAX_CAPS,
+                    <__rt::Vec<__rt::String> as __rt::Bounded<8u32>>::MAX_CAPS,
+                    <__rt::Option<__rt::Vec<u16>> as __rt::Shape>::MAX_CAPS,
+                ],
+            );
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "struct{key,value[4096],note[64],owner,tags[8],ports}",
+                &[
+                    <[u8; 16] as __rt::Shape>::FORM,
+                    <__rt::Vec<u8> as __rt::Shape>::FORM,
+                    <__rt::Option<__rt::String> as __rt::Shape>::FORM,
+                    <__rt::Option<Account> as __rt::Shape>::FORM,
+                    <__rt::Vec<__rt::String> as __rt::Shape>::FORM,
+                    <__rt::Option<__rt::Vec<u16>> as __rt::Shape>::FORM,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Entry {
+            #[inline]
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
+                let Self {
+                    key: __0,
+                    value: __1,
+                    note: __2,
+                    owner: __3,
+                    tags: __4,
+                    ports: __5,
+                } = self;
+                <[u8; 16] as __rt::Encode>::check(__0)?;
+                <__rt::Vec<u8> as __rt::Bounded<4096u32>>::check_bound(__1)?;
+                <__rt::Option<__rt::String> as __rt::Bounded<64u32>>::check_bound(__2)?;
+                <__rt::Option<Account> as __rt::Encode>::check(__3)?;
+                <__rt::Vec<__rt::String> as __rt::Bounded<8u32>>::check_bound(__4)?;
+                <__rt::Option<__rt::Vec<u16>> as __rt::Encode>::check(__5)?;
+                __rt::Ok(())
+            }
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let Self {
+                    key: __0,
+                    value: __1,
+                    note: __2,
+                    owner: __3,
+                    tags: __4,
+                    ports: __5,
+                } = self;
+                <[u8; 16] as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <__rt::Vec<u8> as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
+                <__rt::Option<
+                    __rt::String,
+                > as __rt::Encode>::put(__2, __words, __at + __REC.at[2]);
+                <__rt::Option<
+                    Account,
+                > as __rt::Encode>::put(__3, __words, __at + __REC.at[3]);
+                <__rt::Vec<
+                    __rt::String,
+                > as __rt::Encode>::put(__4, __words, __at + __REC.at[4]);
+                <__rt::Option<
+                    __rt::Vec<u16>,
+                > as __rt::Encode>::put(__5, __words, __at + __REC.at[5]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
+                let Self {
+                    key: __0,
+                    value: __1,
+                    note: __2,
+                    owner: __3,
+                    tags: __4,
+                    ports: __5,
+                } = self;
+                <[u8; 16] as __rt::Encode>::put_tail(__0, __tail);
+                <__rt::Vec<u8> as __rt::Encode>::put_tail(__1, __tail);
+                <__rt::Option<__rt::String> as __rt::Encode>::put_tail(__2, __tail);
+                <__rt::Option<Account> as __rt::Encode>::put_tail(__3, __tail);
+                <__rt::Vec<__rt::String> as __rt::Encode>::put_tail(__4, __tail);
+                <__rt::Option<__rt::Vec<u16>> as __rt::Encode>::put_tail(__5, __tail);
+            }
+            #[inline]
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
+                let Self {
+                    key: __0,
+                    value: __1,
+                    note: __2,
+                    owner: __3,
+                    tags: __4,
+                    ports: __5,
+                } = self;
+                <[u8; 16] as __rt::Encode>::put_caps(__0, __caps);
+                <__rt::Vec<u8> as __rt::Encode>::put_caps(__1, __caps);
+                <__rt::Option<__rt::String> as __rt::Encode>::put_caps(__2, __caps);
+                <__rt::Option<Account> as __rt::Encode>::put_caps(__3, __caps);
+                <__rt::Vec<__rt::String> as __rt::Encode>::put_caps(__4, __caps);
+                <__rt::Option<__rt::Vec<u16>> as __rt::Encode>::put_caps(__5, __caps);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Entry {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = <[u8; 16] as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                let __1 = <__rt::Vec<
+                    u8,
+                > as __rt::TakeBounded<
+                    '__a,
+                    4096u32,
+                >>::take_bounded(__decoder, __at + __REC.at[1])?;
+                let __2 = <__rt::Option<
+                    __rt::String,
+                > as __rt::TakeBounded<
+                    '__a,
+                    64u32,
+                >>::take_bounded(__decoder, __at + __REC.at[2])?;
+                let __3 = <__rt::Option<
+                    Account,
+                > as __rt::Decode<'__a>>::take(__decoder, __at + __REC.at[3])?;
+                let __4 = <__rt::Vec<
+                    __rt::String,
+                > as __rt::TakeBounded<
+                    '__a,
+                    8u32,
+                >>::take_bounded(__decoder, __at + __REC.at[4])?;
+                let __5 = <__rt::Option<
+                    __rt::Vec<u16>,
+                > as __rt::Decode<'__a>>::take(__decoder, __at + __REC.at[5])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::Ok(Self {
+                    key: __0,
+                    value: __1,
+                    note: __2,
+                    owner: __3,
+                    tags: __4,
+                    ports: __5,
+                })
+            }
+        }
+    };
     type __Wide = __rt::MessageType<
         1,
         10,
@@ -89,13 +271,34 @@ pub mod data {
         ),
     >;
     type __Limited = __rt::MessageType<2, 3, (__rt::Text<4>, __rt::Lent<Row>)>;
-    type __FindCall = __rt::MessageType<3, 3, (__rt::Copied<u32>, __rt::Copied<u128>)>;
-    type __FindResponse = __rt::MessageType<
+    type __Fixed = __rt::MessageType<3, 4, (__rt::Lent<[u8; 16]>, __rt::Lent<[u32; 4]>)>;
+    type __Maybe = __rt::MessageType<
         4,
-        6,
-        (__rt::Copied<u32>, __rt::Copied<Account>),
+        26,
+        (
+            __rt::Optional<__rt::Copied<u32>>,
+            __rt::Optional<__rt::Text<32>>,
+            __rt::Optional<__rt::Copied<Account>>,
+            __rt::Optional<__rt::Lent<Entry>>,
+            __rt::Optional<__rt::Lent<Row>>,
+            __rt::Optional<__rt::Slice<u8, 64>>,
+            __rt::Optional<__rt::Texts<8>>,
+            __rt::Optional<__rt::Items<Entry, 65536>>,
+            __rt::Optional<__rt::Lent<__rt::Cap>>,
+            __rt::Optional<__rt::Moved>,
+        ),
     >;
-    const __MESSAGES: [__rt::MessageInfo; 4] = __rt::numbered(
+    type __FindCall = __rt::MessageType<
+        5,
+        5,
+        (__rt::Copied<u32>, __rt::Copied<u128>, __rt::Optional<__rt::Copied<u64>>),
+    >;
+    type __FindResponse = __rt::MessageType<
+        6,
+        18,
+        (__rt::Copied<u32>, __rt::Copied<Account>, __rt::Optional<__rt::Lent<Entry>>),
+    >;
+    const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
         [
             __Wide::info(
                 "wide",
@@ -107,22 +310,34 @@ pub mod data {
                 "name: string[4], r: row",
                 "message limited(name:string[4],r:[uint32;4])",
             ),
+            __Fixed::info(
+                "fixed",
+                "id: uint8[16], cells: uint32[4]",
+                "message fixed(id:[uint8;16],cells:[uint32;4])",
+            ),
+            __Maybe::info(
+                "maybe",
+                "n: optional uint32, s: optional string, a: optional account, e: optional entry, r: optional row, bytes: optional uint8[.., 64], names: optional string[.., 8], list: optional entry[.., 65536], c: optional cap, g: optional give_away_cap",
+                "message maybe(n:uint32?,s:string[32]?,a:{id:uint128,balance:int128,kind:uint8}?,e:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}?,r:[uint32;4]?,bytes:uint8[;64]?,names:string[65536][;8]?,list:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}[;65536]?,c:cap?,g:give_away_cap?)",
+            ),
             __FindCall::call_info(
                 "find_call",
-                "id: uint128",
-                "rpc-call find_call(id:uint128)",
+                "id: uint128, at: optional uint64",
+                "rpc-call find_call(id:uint128,at:uint64?)",
             ),
             __FindResponse::response_info(
                 "find_response",
-                "found: account",
-                "rpc-response find_response(found:{id:uint128,balance:int128,kind:uint8})",
+                "found: account, e: optional entry",
+                "rpc-response find_response(found:{id:uint128,balance:int128,kind:uint8},e:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}?)",
             ),
         ],
         [
             110791929361127120429366315248374645068,
             218313110226348063869052350542922587405,
-            277555370808811268149252555495441845397,
-            47793005445972199280851862129166095783,
+            89091344754418434676612963148681431110,
+            233646016375277447372054213622322843492,
+            295631046478479419295264727616043091548,
+            136918021593004481181482526495138698589,
         ],
     );
     /// Describes the interface `data`: its messages, and the digest that two ends must agree on.
@@ -185,6 +400,91 @@ pub mod data {
         ) -> __rt::Sending<'a, E> {
             __Limited::sending(&self.0, (name, r))
         }
+        /// Sends `fixed(uint8 id[16], uint32 cells[4])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, or a value is over its maximum. Nothing is sent then.
+        pub fn tx_fixed(&self, id: &[u8; 16], cells: &[u32; 4]) -> __sent<'_, E> {
+            __Fixed::tx(&self.0, (id, cells))
+        }
+        /// Sends `fixed(uint8 id[16], uint32 cells[4])` once the binding is not busy.
+        pub fn send_fixed<'a>(
+            &'a self,
+            id: &'a [u8; 16],
+            cells: &'a [u32; 4],
+        ) -> __rt::Sending<'a, E> {
+            __Fixed::sending(&self.0, (id, cells))
+        }
+        /// Sends `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_maybe(
+            &self,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<&Entry>,
+            r: __rt::Option<&Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[impl __rt::TextItem]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<&__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        ) -> __rt::Result<__rt::Sent<'_, E>, __rt::Rejected<__rt::Option<__rt::Cap>>> {
+            let g = g.map(__rt::CapToMove::new);
+            __Maybe::tx(
+                    &self.0,
+                    (
+                        n,
+                        s,
+                        a,
+                        e,
+                        r,
+                        bytes,
+                        names.map(__rt::TextItem::strings),
+                        list,
+                        c,
+                        g.as_ref().map(__rt::Giving::CapToMove),
+                    ),
+                )
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: g.map(|__cap| __cap.back()),
+                })
+        }
+        /// Sends `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)` once the binding is not busy.
+        pub fn send_maybe(
+            &self,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<&Entry>,
+            r: __rt::Option<&Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[impl __rt::TextItem]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<&__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        ) -> __rt::SendingCaps<'_, E, __rt::Option<__rt::Cap>> {
+            let g = g.map(__rt::CapToMove::new);
+            __Maybe::given(
+                    &self.0,
+                    (
+                        n,
+                        s,
+                        a,
+                        e,
+                        r,
+                        bytes,
+                        names.map(__rt::TextItem::strings),
+                        list,
+                        c,
+                        g.as_ref().map(__rt::Giving::CapToMove),
+                    ),
+                )
+                .giving(move |__caps| g.map(|__cap| __cap.back_from(__caps)))
+        }
         /// Receives the next `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`; the inbox keeps others.
         pub fn recv_wide(
             &self,
@@ -194,6 +494,31 @@ pub mod data {
         /// Receives the next `limited(string name, row r)`; the inbox keeps others.
         pub fn recv_limited(&self) -> __rt::Receiving<'_, (__rt::String, Row), E> {
             __Limited::recv(&self.0)
+        }
+        /// Receives the next `fixed(uint8 id[16], uint32 cells[4])`; the inbox keeps others.
+        pub fn recv_fixed(&self) -> __rt::Receiving<'_, ([u8; 16], [u32; 4]), E> {
+            __Fixed::recv(&self.0)
+        }
+        /// Receives the next `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`; the inbox keeps others.
+        pub fn recv_maybe(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (
+                __rt::Option<u32>,
+                __rt::Option<__rt::String>,
+                __rt::Option<Account>,
+                __rt::Option<Entry>,
+                __rt::Option<Row>,
+                __rt::Option<__rt::Vec<u8>>,
+                __rt::Option<__rt::Vec<__rt::String>>,
+                __rt::Option<__rt::Vec<Entry>>,
+                __rt::Option<__rt::Cap>,
+                __rt::Option<__rt::Cap>,
+            ),
+            E,
+        > {
+            __Maybe::recv(&self.0)
         }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
@@ -323,8 +648,31 @@ pub mod data {
         );
         /// Handles `limited(string name, row r)`.
         fn limited(&mut self, binding: &Binding<E>, name: &str, r: Row);
-        /// Handles `rpc find(in uint128 id, out account found)`.
-        fn find(&mut self, binding: &Binding<E>, id: u128, reply: FindReply<E>);
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        fn fixed(&mut self, binding: &Binding<E>, id: [u8; 16], cells: [u32; 4]);
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        fn maybe(
+            &mut self,
+            binding: &Binding<E>,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[&str]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        );
+        /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
+        fn find(
+            &mut self,
+            binding: &Binding<E>,
+            id: u128,
+            at: __rt::Option<u64>,
+            reply: FindReply<E>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -339,8 +687,28 @@ pub mod data {
         pub wide: __closure<dyn __rt::FnMut(&Binding, u128, i128, &[i128], Account)>,
         /// Handles `limited(string name, row r)`.
         pub limited: __closure<dyn __rt::FnMut(&Binding, &str, Row)>,
-        /// Handles `rpc find(in uint128 id, out account found)`.
-        pub find: __closure<dyn __rt::FnMut(&Binding, u128, FindReply)>,
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        pub fixed: __closure<dyn __rt::FnMut(&Binding, [u8; 16], [u32; 4])>,
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        pub maybe: __closure<
+            dyn __rt::FnMut(
+                &Binding,
+                __rt::Option<u32>,
+                __rt::Option<&str>,
+                __rt::Option<Account>,
+                __rt::Option<Entry>,
+                __rt::Option<Row>,
+                __rt::Option<&[u8]>,
+                __rt::Option<&[&str]>,
+                __rt::Option<&[Entry]>,
+                __rt::Option<__rt::Cap>,
+                __rt::Option<__rt::Cap>,
+            ),
+        >,
+        /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
+        pub find: __closure<
+            dyn __rt::FnMut(&Binding, u128, __rt::Option<u64>, FindReply),
+        >,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -372,9 +740,42 @@ pub mod data {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("limited")),
             }
         }
-        fn find(&mut self, binding: &Binding, id: u128, reply: FindReply) {
+        fn fixed(&mut self, binding: &Binding, id: [u8; 16], cells: [u32; 4]) {
+            match &mut self.fixed {
+                __rt::Some(__handler) => __handler(binding, id, cells),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("fixed")),
+            }
+        }
+        fn maybe(
+            &mut self,
+            binding: &Binding,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[&str]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        ) {
+            match &mut self.maybe {
+                __rt::Some(__handler) => {
+                    __handler(binding, n, s, a, e, r, bytes, names, list, c, g)
+                }
+                __rt::None => Rx::error(self, binding, __rt::no_handler("maybe")),
+            }
+        }
+        fn find(
+            &mut self,
+            binding: &Binding,
+            id: u128,
+            at: __rt::Option<u64>,
+            reply: FindReply,
+        ) {
             match &mut self.find {
-                __rt::Some(__handler) => __handler(binding, id, reply),
+                __rt::Some(__handler) => __handler(binding, id, at, reply),
                 __rt::None => Rx::error(self, binding, __rt::no_handler("find")),
             }
         }
@@ -411,12 +812,38 @@ pub mod data {
                 )
             }
             2 => __Limited::deliver(__m, |(name, r)| Rx::limited(__rx, __b, name, r)),
-            3 => {
+            3 => __Fixed::deliver(__m, |(id, cells)| Rx::fixed(__rx, __b, id, cells)),
+            4 => {
+                __Maybe::deliver(
+                    __m,
+                    |(n, s, a, e, r, bytes, names, list, c, g)| Rx::maybe(
+                        __rx,
+                        __b,
+                        n,
+                        s,
+                        a,
+                        e,
+                        r,
+                        bytes,
+                        names.as_deref(),
+                        list.as_deref(),
+                        c,
+                        g,
+                    ),
+                )
+            }
+            5 => {
                 __FindCall::deliver_call(
                     __m,
                     &__b.0,
-                    4,
-                    |__reply, (__id, id)| Rx::find(__rx, __b, id, FindReply(__reply)),
+                    6,
+                    |__reply, (__id, id, at)| Rx::find(
+                        __rx,
+                        __b,
+                        id,
+                        at,
+                        FindReply(__reply),
+                    ),
                 )
             }
             __number => __rt::stray(INTERFACE, __number),
@@ -437,6 +864,23 @@ pub mod data {
         );
         /// Handles `limited(string name, row r)`.
         fn limited(&mut self, binding: &ClientBinding<E>, name: &str, r: Row);
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        fn fixed(&mut self, binding: &ClientBinding<E>, id: [u8; 16], cells: [u32; 4]);
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        fn maybe(
+            &mut self,
+            binding: &ClientBinding<E>,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[&str]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -453,6 +897,24 @@ pub mod data {
         >,
         /// Handles `limited(string name, row r)`.
         pub limited: __closure<dyn __rt::FnMut(&ClientBinding, &str, Row)>,
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        pub fixed: __closure<dyn __rt::FnMut(&ClientBinding, [u8; 16], [u32; 4])>,
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        pub maybe: __closure<
+            dyn __rt::FnMut(
+                &ClientBinding,
+                __rt::Option<u32>,
+                __rt::Option<&str>,
+                __rt::Option<Account>,
+                __rt::Option<Entry>,
+                __rt::Option<Row>,
+                __rt::Option<&[u8]>,
+                __rt::Option<&[&str]>,
+                __rt::Option<&[Entry]>,
+                __rt::Option<__rt::Cap>,
+                __rt::Option<__rt::Cap>,
+            ),
+        >,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&ClientBinding, __rt::BindingError)>,
     }
@@ -483,6 +945,33 @@ pub mod data {
                 __rt::None => ClientRx::error(self, binding, __rt::no_handler("limited")),
             }
         }
+        fn fixed(&mut self, binding: &ClientBinding, id: [u8; 16], cells: [u32; 4]) {
+            match &mut self.fixed {
+                __rt::Some(__handler) => __handler(binding, id, cells),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("fixed")),
+            }
+        }
+        fn maybe(
+            &mut self,
+            binding: &ClientBinding,
+            n: __rt::Option<u32>,
+            s: __rt::Option<&str>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<&[u8]>,
+            names: __rt::Option<&[&str]>,
+            list: __rt::Option<&[Entry]>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        ) {
+            match &mut self.maybe {
+                __rt::Some(__handler) => {
+                    __handler(binding, n, s, a, e, r, bytes, names, list, c, g)
+                }
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("maybe")),
+            }
+        }
         fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -511,7 +1000,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            4 => return __FindResponse::answer(&__b.0, __m),
+            6 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -525,6 +1014,31 @@ pub mod data {
                 __Limited::deliver(
                     __m,
                     |(name, r)| ClientRx::limited(__rx, __b, name, r),
+                )
+            }
+            3 => {
+                __Fixed::deliver(
+                    __m,
+                    |(id, cells)| ClientRx::fixed(__rx, __b, id, cells),
+                )
+            }
+            4 => {
+                __Maybe::deliver(
+                    __m,
+                    |(n, s, a, e, r, bytes, names, list, c, g)| ClientRx::maybe(
+                        __rx,
+                        __b,
+                        n,
+                        s,
+                        a,
+                        e,
+                        r,
+                        bytes,
+                        names.as_deref(),
+                        list.as_deref(),
+                        c,
+                        g,
+                    ),
                 )
             }
             __number => __rt::stray(INTERFACE, __number),
@@ -547,12 +1061,30 @@ pub mod data {
         );
         /// Handles `limited(string name, row r)`.
         async fn limited(&self, binding: &Binding, name: __rt::String, r: Row);
-        /// Handles `rpc find(in uint128 id, out account found)`.
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        async fn fixed(&self, binding: &Binding, id: [u8; 16], cells: [u32; 4]);
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        async fn maybe(
+            &self,
+            binding: &Binding,
+            n: __rt::Option<u32>,
+            s: __rt::Option<__rt::String>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<__rt::Vec<u8>>,
+            names: __rt::Option<__rt::Vec<__rt::String>>,
+            list: __rt::Option<__rt::Vec<Entry>>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        );
+        /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         async fn find(
             &self,
             binding: &Binding,
             id: u128,
-        ) -> __rt::Result<Account, __rt::CallbackError>;
+            at: __rt::Option<u64>,
+        ) -> __rt::Result<(Account, __rt::Option<Entry>), __rt::CallbackError>;
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -572,14 +1104,16 @@ pub mod data {
         match __m.number {
             1 => __Wide::spawn(__m, __rx, __b, __R::wide),
             2 => __Limited::spawn(__m, __rx, __b, __R::limited),
-            3 => {
+            3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
+            4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
+            5 => {
                 __FindCall::serve(
                     __m,
                     __rx,
                     __b,
                     __R::find,
-                    4,
-                    |__reply, found| { FindReply(__reply).send(found) },
+                    6,
+                    |__reply, (found, e)| { FindReply(__reply).send(found, e.as_ref()) },
                 )
             }
             __number => __rt::stray(INTERFACE, __number),
@@ -602,6 +1136,23 @@ pub mod data {
         );
         /// Handles `limited(string name, row r)`.
         async fn limited(&self, binding: &ClientBinding, name: __rt::String, r: Row);
+        /// Handles `fixed(uint8 id[16], uint32 cells[4])`.
+        async fn fixed(&self, binding: &ClientBinding, id: [u8; 16], cells: [u32; 4]);
+        /// Handles `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`.
+        async fn maybe(
+            &self,
+            binding: &ClientBinding,
+            n: __rt::Option<u32>,
+            s: __rt::Option<__rt::String>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<__rt::Vec<u8>>,
+            names: __rt::Option<__rt::Vec<__rt::String>>,
+            list: __rt::Option<__rt::Vec<Entry>>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -620,16 +1171,18 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            4 => return __FindResponse::answer(&__b.0, __m),
+            6 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
             1 => __Wide::spawn(__m, __rx, __b, __R::wide),
             2 => __Limited::spawn(__m, __rx, __b, __R::limited),
+            3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
+            4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
             __number => __rt::stray(INTERFACE, __number),
         }
     }
-    /// The reply that a caller of `rpc find(in uint128 id, out account found)` waits for.
+    /// The reply that a caller of `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)` waits for.
     ///
     /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
     #[must_use = "a caller waits for the reply"]
@@ -639,8 +1192,8 @@ pub mod data {
         /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
         /// that no reply will come, and the error handler of this end why.
         #[inline]
-        pub fn send(self, found: Account) {
-            __FindResponse::reply((self.0.id(), found), self.0);
+        pub fn send(self, found: Account, e: __rt::Option<&Entry>) {
+            __FindResponse::reply((self.0.id(), found, e), self.0);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]
@@ -654,7 +1207,7 @@ pub mod data {
     }
     #[automatically_derived]
     impl __rt::Reply for FindReply {
-        type Values = Account;
+        type Values = (Account, __rt::Option<Entry>);
         type Response = __FindResponse;
     }
     /// Calls the remote procedures of `data`.
@@ -663,18 +1216,26 @@ pub mod data {
     #[__rt::derive(__rt::Debug, __rt::Clone)]
     pub struct RpcClient<E: __rt::End = __rt::Local>(ClientBinding<E>, __rt::Timeout);
     impl<E: __rt::End> RpcClient<E> {
-        /// Calls `rpc find(in uint128 id, out account found)` and blocks until the reply has come.
+        /// Calls `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)` and blocks until the reply has come.
         ///
         /// # Errors
         /// If the call cannot be sent, or no reply will come; through a shared end, always in the thread of the binding's waitset. Capabilities that are given away with a call that fails are closed.
-        pub fn find(&self, id: u128) -> __rt::Result<Account, __rt::RpcError> {
+        pub fn find(
+            &self,
+            id: u128,
+            at: __rt::Option<u64>,
+        ) -> __rt::Result<(Account, __rt::Option<Entry>), __rt::RpcError> {
             let __id = self.0.0.next_call();
-            __FindCall::call::<E, FindReply>(&self.0.0, __id, (__id, id), self.1)
+            __FindCall::call::<E, FindReply>(&self.0.0, __id, (__id, id, at), self.1)
         }
         /// Makes the call of `find`: the result is a future.
-        pub fn find_async(&self, id: u128) -> __rt::Call<FindReply, E> {
+        pub fn find_async(
+            &self,
+            id: u128,
+            at: __rt::Option<u64>,
+        ) -> __rt::Call<FindReply, E> {
             let __id = self.0.0.next_call();
-            __FindCall::call_async(&self.0.0, __id, (__id, id), self.1)
+            __FindCall::call_async(&self.0.0, __id, (__id, id, at), self.1)
         }
         /// Returns a client over a binding.
         pub fn new(binding: &ClientBinding<E>) -> Self {
@@ -708,17 +1269,34 @@ pub mod data {
         Wide { id: u128, delta: i128, list: __rt::Vec<i128>, a: Account },
         /// `limited(string name, row r)`
         Limited { name: __rt::String, r: Row },
-        /// `find_call(uint128 id)`: the call of the rpc.
+        /// `fixed(uint8 id[16], uint32 cells[4])`
+        Fixed { id: [u8; 16], cells: [u32; 4] },
+        /// `maybe(optional uint32 n, optional string s, optional account a, optional entry e, optional row r, optional uint8 bytes[.., 64], optional string names[.., 8], optional entry list[.., 65536], optional cap c, optional give_away_cap g)`
+        Maybe {
+            n: __rt::Option<u32>,
+            s: __rt::Option<__rt::String>,
+            a: __rt::Option<Account>,
+            e: __rt::Option<Entry>,
+            r: __rt::Option<Row>,
+            bytes: __rt::Option<__rt::Vec<u8>>,
+            names: __rt::Option<__rt::Vec<__rt::String>>,
+            list: __rt::Option<__rt::Vec<Entry>>,
+            c: __rt::Option<__rt::Cap>,
+            g: __rt::Option<__rt::Cap>,
+        },
+        /// `find_call(uint128 id, optional uint64 at)`: the call of the rpc.
         FindCall {
             /// The number of the call.
             __id: u32,
             id: u128,
+            at: __rt::Option<u64>,
         },
-        /// `find_response(account found)`: the response of the rpc.
+        /// `find_response(account found, optional entry e)`: the response of the rpc.
         FindResponse {
             /// The number of the call.
             id: u32,
             found: Account,
+            e: __rt::Option<Entry>,
         },
     }
     #[automatically_derived]
@@ -731,11 +1309,29 @@ pub mod data {
                     __Wide::encode(INTERFACE, (*id, *delta, list, *a))
                 }
                 Self::Limited { name, r } => __Limited::encode(INTERFACE, (name, r)),
-                Self::FindCall { __id, id } => {
-                    __FindCall::encode(INTERFACE, (*__id, *id))
+                Self::Fixed { id, cells } => __Fixed::encode(INTERFACE, (id, cells)),
+                Self::Maybe { n, s, a, e, r, bytes, names, list, c, g } => {
+                    __Maybe::encode(
+                        INTERFACE,
+                        (
+                            *n,
+                            s.as_deref(),
+                            *a,
+                            e.as_ref(),
+                            r.as_ref(),
+                            bytes.as_deref(),
+                            names.as_deref().map(__rt::TextItem::strings),
+                            list.as_deref(),
+                            c.as_ref(),
+                            g.as_ref().map(__rt::Giving::Copy),
+                        ),
+                    )
                 }
-                Self::FindResponse { id, found } => {
-                    __FindResponse::encode(INTERFACE, (*id, *found))
+                Self::FindCall { __id, id, at } => {
+                    __FindCall::encode(INTERFACE, (*__id, *id, *at))
+                }
+                Self::FindResponse { id, found, e } => {
+                    __FindResponse::encode(INTERFACE, (*id, *found, e.as_ref()))
                 }
             }
         }
@@ -749,11 +1345,34 @@ pub mod data {
                     )
                 }
                 2 => __Limited::read(__m, |(name, r)| Self::Limited { name, r }),
-                3 => __FindCall::read(__m, |(__id, id)| Self::FindCall { __id, id }),
+                3 => __Fixed::read(__m, |(id, cells)| Self::Fixed { id, cells }),
                 4 => {
+                    __Maybe::read(
+                        __m,
+                        |(n, s, a, e, r, bytes, names, list, c, g)| Self::Maybe {
+                            n,
+                            s,
+                            a,
+                            e,
+                            r,
+                            bytes,
+                            names,
+                            list,
+                            c,
+                            g,
+                        },
+                    )
+                }
+                5 => {
+                    __FindCall::read(
+                        __m,
+                        |(__id, id, at)| Self::FindCall { __id, id, at },
+                    )
+                }
+                6 => {
                     __FindResponse::read(
                         __m,
-                        |(id, found)| Self::FindResponse { id, found },
+                        |(id, found, e)| Self::FindResponse { id, found, e },
                     )
                 }
                 __number => __rt::stray(INTERFACE, __number),

@@ -185,13 +185,22 @@ impl Parser<'_> {
         Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Use(Tokens { stream, place }) }))
     }
 
-    /// `type name`, `type name[bound]`, `type name[length]`, `type name[length, max]`
+    /// `type name`, `type name[bound]`, `type name[length]`, `type name[length, max]`; each also behind `optional`.
     pub(super) fn typed(
         &mut self,
         attrs: Attrs,
         direction: Option<Direction>,
         what: &str,
     ) -> Parse<Arg> {
+        // A type may be called `optional`: the keyword stands before two names.
+        let is_before_two = matches!(self.kind_after(1), Kind::Ident(_))
+            && matches!(self.kind_after(2), Kind::Ident(_));
+        let word = self.word().filter(|_| is_before_two).unwrap_or("");
+        let lower = self.keyword_case(word, &["optional"]);
+        let optional = lower.as_deref().unwrap_or(word) == "optional";
+        if optional {
+            self.next();
+        }
         let ty = self.reference(what)?;
         let name = self.name("a name")?;
         let mut suffix = Suffix::None;
@@ -208,12 +217,12 @@ impl Parser<'_> {
                     Suffix::Dynamic(length, max)
                 }
                 _ => {
-                    return Err(self.expected("the name of the length, or the maximum of a string"));
+                    return Err(self.expected("the name of the length, or a number"));
                 }
             };
             self.expect(&Kind::Close(']'))?;
         }
-        Ok(Arg { attrs, direction, ty, name, suffix })
+        Ok(Arg { attrs, optional, direction, ty, name, suffix })
     }
 
     /// Parses a number or the name of a constant.

@@ -122,7 +122,7 @@ impl<'a> Resolver<'a> {
                     let mut inner = scope.clone();
                     inner.damaged |= interface.damaged;
                     self.declarations(&mut inner, OWN, &interface.body, main);
-                    let messages = self.messages(&inner, &interface.body);
+                    let messages = self.messages(&mut inner, &interface.body);
                     interfaces.push(Interface { ast: interface, scope: inner, messages });
                 }
             }
@@ -375,7 +375,7 @@ fn drop_empty_duplicates(modules: &mut Vec<Module>, interfaces: &[Interface<'_>]
     let is_empty = |module: &Module| {
         let TypeModule { types, constants, .. } = &module.model;
         let mut places = types.iter().map(|def| &def.declared_in);
-        places.all(|place| matches!(place, DeclaredIn::Module(_)))
+        places.all(|place| matches!(place, DeclaredIn::Module(_) | DeclaredIn::Use))
             && constants.iter().all(|it| matches!(it.declared_in, DeclaredIn::Module(_)))
     };
     let mut taken: HashSet<String> = interfaces

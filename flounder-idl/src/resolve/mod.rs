@@ -11,7 +11,7 @@ use crate::model::{Ty, TypeModule};
 
 pub(crate) use import::{Resolver, root_source};
 pub(crate) use path::ModPath;
-pub(crate) use scope::{Entry, Facts, Meaning, ModuleId, Scope, builtin};
+pub(crate) use scope::{Entry, Facts, Made, Meaning, ModuleId, Scope, builtin};
 
 /// A unit with its names resolved. Names with mistakes are left out.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
 use crate::model::{
-    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Traits, Ty, TypeDef, TypeId, TypeKind,
+    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Name, Traits, Ty, TypeDef, TypeId, TypeKind,
 };
 
 use super::path::ModPath;
@@ -60,6 +60,27 @@ pub(crate) struct Facts {
     pub(crate) traits: Traits,
 }
 
+impl Facts {
+    /// Returns the properties of a fixed array of `len` such values.
+    pub(crate) fn of_array(self, len: u64) -> Self {
+        Self {
+            size: self.size.saturating_mul(len),
+            depth: self.depth + 1,
+            caps: self.caps.saturating_mul(len),
+            canonical: self.canonical.saturating_add(8),
+            ..self
+        }
+    }
+}
+
+/// A type that is made where it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Made {
+    Array(Ty, u64),
+    List(Ty, u32),
+    Optional(Ty),
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) types: Vec<TypeDef>,
@@ -68,6 +89,8 @@ pub(crate) struct Scope {
     facts: Vec<Facts>,
     origins: Vec<Origin>,
     by_origin: HashMap<Origin, TypeId>,
+    /// Types without a declaration.
+    made: HashMap<Made, TypeId>,
     /// Rust names of the types, with their names and places in the source.
     rust: HashMap<String, (ModuleId, String, Place)>,
     /// Rust names of the constants, with the modules that declare them and their names in the source.
@@ -133,6 +156,47 @@ impl Scope {
         self.origins.push(origin);
         self.by_origin.insert(origin, id);
         id
+    }
+
+    /// Returns a type that is made where it is used.
+    pub(crate) fn make(&mut self, made: Made, module: ModuleId) -> Ty {
+        if let Some(&id) = self.made.get(&made) {
+            return Ty::Named(id);
+        }
+        let (kind, facts) = match made {
+            Made::Array(elem, len) => {
+                (TypeKind::Array { elem, len }, self.facts(elem).of_array(len))
+            }
+            Made::List(elem, max) => {
+                let part = self.facts(elem);
+                let facts = Facts {
+                    size: 8,
+                    align: 8,
+                    depth: part.depth + 1,
+                    caps: part.caps.saturating_mul(max.into()),
+                    canonical: part.canonical.saturating_add(12),
+                    traits: Traits { copy: false, ..part.traits },
+                };
+                (TypeKind::List { elem, max }, facts)
+            }
+            Made::Optional(value) => {
+                let part = self.facts(value);
+                let facts = Facts {
+                    size: part.size.saturating_add(part.align),
+                    depth: part.depth + 1,
+                    canonical: part.canonical.saturating_add(1),
+                    ..part
+                };
+                (TypeKind::Optional(value), facts)
+            }
+        };
+        let rust = proc_macro2::Ident::new("__made", proc_macro2::Span::call_site());
+        let name = Name { idl: String::new(), span: rust.span(), rust };
+        let docs = Vec::new();
+        let def = TypeDef { name, docs, kind, declared_in: DeclaredIn::Use, traits: facts.traits };
+        let id = self.add(def, facts, None, module);
+        self.made.insert(made, id);
+        Ty::Named(id)
     }
 
     /// Reserves the Rust name of a type that is declared at `place`.
@@ -267,12 +331,14 @@ impl Scope {
                     let kind = mapped(&def.kind, &map);
                     let declared_in = match &def.declared_in {
                         DeclaredIn::Rust(path) => DeclaredIn::Rust(path.clone()),
+                        DeclaredIn::Use => DeclaredIn::Use,
                         DeclaredIn::Here | DeclaredIn::Module(_) => {
                             DeclaredIn::Module(self.path_to(origin.0))
                         }
                     };
                     let taken = self.rust.get(&def.name.rust.to_string());
-                    if !taken.is_some_and(|(module, ..)| *module == origin.0) {
+                    let is_own = taken.is_some_and(|(module, ..)| *module == origin.0);
+                    if !is_own && !matches!(declared_in, DeclaredIn::Use) {
                         self.claim(def, origin.0, place, diagnostics);
                     }
                     self.add(
@@ -353,6 +419,8 @@ fn mapped(kind: &TypeKind, map: &[TypeId]) -> TypeKind {
             )
         }
         TypeKind::Array { elem, len } => TypeKind::Array { elem: ty(*elem), len: *len },
+        TypeKind::List { elem, max } => TypeKind::List { elem: ty(*elem), max: *max },
+        TypeKind::Optional(value) => TypeKind::Optional(ty(*value)),
         TypeKind::Alias(target) => TypeKind::Alias(ty(*target)),
         TypeKind::Enum(_) | TypeKind::Extern => kind.clone(),
     }

@@ -13,7 +13,7 @@ use crate::source::SourceFile;
 
 use super::import::OWN;
 use super::similar::similar;
-use super::{Arg, Entry, Facts, Meaning, Message, ModuleId, Resolver, Scope, builtin};
+use super::{Arg, Entry, Facts, Made, Meaning, Message, ModuleId, Resolver, Scope, builtin};
 
 /// Maximum number of elements of a fixed array.
 const MAX_LENGTH: u64 = 65_536;
@@ -72,11 +72,11 @@ impl Resolver<'_> {
         if module != OWN {
             self.unknown = outer;
         }
-        check_members(body, self.diagnostics);
+        check_members(body, scope, self.diagnostics);
     }
 
     /// Resolves the arguments of messages, after the declarations of their interface.
-    pub(super) fn messages<'a>(&mut self, scope: &Scope, body: &'a [Decl]) -> Vec<Message<'a>> {
+    pub(super) fn messages<'a>(&mut self, scope: &mut Scope, body: &'a [Decl]) -> Vec<Message<'a>> {
         let messages = body.iter().filter_map(|decl| match decl {
             Decl::Message(message) => Some(message),
             Decl::Import(_) | Decl::Type(_) | Decl::Const(_) => None,
@@ -89,31 +89,70 @@ impl Resolver<'_> {
             .collect()
     }
 
-    fn arg<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
+    fn arg<'a>(&mut self, scope: &mut Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let ty = self.reference(scope, &ast.ty, None);
         if let Some(Ty::Bulk { .. }) = ty {
             return self.bulk(scope, ast);
         }
-        match self.brackets(scope, &ast.suffix)? {
-            Brackets::None => Some(Arg { ast, ty: ty?, array: None }),
-            Brackets::Bound(bound) => {
-                Some(Arg { ast, ty: self.bounded(ty, &ast.ty, &ast.name, bound)?, array: None })
+        let brackets = self.brackets(scope, &ast.suffix)?;
+        if let (Brackets::Dynamic(length, max), false) = (&brackets, ast.optional) {
+            let max = self.elements(*max);
+            let ty = ty?;
+            self.no_cap_array(scope, ty, &ast.ty)?;
+            return Some(Arg { ast, ty, array: Some((length, max?)) });
+        }
+        let ty = self.value(scope, OWN, ast, ty, brackets)?;
+        self.limits(&ast.name, &scope.facts(ty))?;
+        Some(Arg { ast, ty, array: None })
+    }
+
+    /// Returns the type of an argument or a field: `ty` with what is written around the name.
+    fn value(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        ast: &ast::Arg,
+        ty: Option<Ty>,
+        brackets: Brackets<'_>,
+    ) -> Option<Ty> {
+        let ty = match (brackets, ty) {
+            (Brackets::None, ty) => ty?,
+            (Brackets::Bound(max), Some(Ty::String { .. })) => {
+                let max = self.bound(max, MAX_STRING, "bytes of a string")?;
+                Ty::String { max }
             }
-            Brackets::Dynamic(length, max) => {
-                let max = match max {
-                    Some(max) => self.bound(max, MAX_ELEMENTS, "elements of a dynamic array"),
-                    None => Some(DEFAULT_MAX),
-                };
-                let ty = ty?;
-                self.no_cap_array(scope, ty, &ast.ty)?;
-                Some(Arg { ast, ty, array: Some((length, max?)) })
+            (Brackets::Bound(len), ty) => {
+                let len = self.length(len);
+                self.no_cap_array(scope, ty?, &ast.ty)?;
+                scope.make(Made::Array(ty?, len?), module)
             }
+            (Brackets::Dynamic(_, max), ty) => {
+                let max = self.elements(max);
+                self.no_cap_array(scope, ty?, &ast.ty)?;
+                scope.make(Made::List(ty?, max?), module)
+            }
+        };
+        Some(if ast.optional { scope.make(Made::Optional(ty), module) } else { ty })
+    }
+
+    /// Returns the maximum of a dynamic array.
+    fn elements(&mut self, max: Option<Number>) -> Option<u32> {
+        match max {
+            Some(max) => self.bound(max, MAX_ELEMENTS, "elements of a dynamic array"),
+            None => Some(DEFAULT_MAX),
         }
     }
 
     /// Returns the argument `bulk name[max]`.
     fn bulk<'a>(&mut self, scope: &Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let name = &ast.name.text;
+        if ast.optional {
+            self.diagnostics.push(
+                Diagnostic::new(Code::MisplacedBulk, ast.ty.place, "`bulk` cannot be optional")
+                    .help("remove `optional`: bulk data may be empty"),
+            );
+            return None;
+        }
         let (place, help) = match self.brackets(scope, &ast.suffix)? {
             Brackets::Bound(max) => {
                 let max = self.bound(max, MAX_BULK, "bytes of a bulk argument")?;
@@ -140,30 +179,6 @@ impl Resolver<'_> {
                 .note("only arguments of messages can be bulk data")
                 .help("pass it as an argument of its own: `bulk name[1048576]`"),
         );
-    }
-
-    /// Returns the string type of `string name[bound]`.
-    fn bounded(
-        &mut self,
-        ty: Option<Ty>,
-        written: &ast::Name,
-        name: &ast::Name,
-        bound: Number,
-    ) -> Option<Ty> {
-        match ty? {
-            Ty::String { .. } => {
-                self.bound(bound, MAX_STRING, "bytes of a string").map(|max| Ty::String { max })
-            }
-            Ty::Builtin(_) | Ty::Bulk { .. } | Ty::Named(_) => {
-                let (ty, name) = (&written.text, &name.text);
-                self.diagnostics.push(
-                    Diagnostic::new(Code::BoundWithoutString, bound.place, format!("a bound on `{name}`, which is no string"))
-                        .help(format!("for a fixed array declare `typedef {ty} {name}_t[..];` and use `{name}_t {name}`"))
-                        .help(format!("for a dynamic array name its length: `{ty} {name}[{name}_len, ..]`")),
-                );
-                None
-            }
-        }
     }
 
     /// Returns what stands in the brackets of an argument or a field.
@@ -334,14 +349,14 @@ impl Resolver<'_> {
         }
         if scope.entries.contains_key(&decl.name.text) {
             // Resolve the body too, to report its mistakes.
-            let meaning = match self.kind(scope, decl, later) {
+            let meaning = match self.kind(scope, module, decl, later) {
                 Some(Declared::Alias(ty)) => Meaning::Alias(ty),
                 _ => Meaning::Broken,
             };
             scope.declare(&decl.name.text, entry(meaning), self.diagnostics);
             return;
         }
-        let meaning = match self.kind(scope, decl, later) {
+        let meaning = match self.kind(scope, module, decl, later) {
             None => Meaning::Broken,
             Some(Declared::Alias(ty)) => Meaning::Alias(ty),
             Some(Declared::Type(kind, facts)) => {
@@ -396,10 +411,16 @@ impl Resolver<'_> {
         ));
     }
 
-    fn kind(&mut self, scope: &Scope, decl: &TypeDecl, later: &Later<'_>) -> Option<Declared> {
+    fn kind(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        decl: &TypeDecl,
+        later: &Later<'_>,
+    ) -> Option<Declared> {
         match &decl.kind {
             TypeDeclKind::Alias(target) => self.alias(scope, decl, target, later),
-            TypeDeclKind::Struct(fields) => self.structure(scope, decl, fields, later),
+            TypeDeclKind::Struct(fields) => self.structure(scope, module, decl, fields, later),
             TypeDeclKind::Enum(elements) => {
                 let list = elements.iter().map(|element| Element {
                     name: names::cased(&element.name, &element.attrs),
@@ -421,7 +442,7 @@ impl Resolver<'_> {
                 let ty = self.reference(scope, old, Some(later))?;
                 let facts = scope.facts(ty);
                 let facts = Facts { depth: facts.depth + 1, ..facts };
-                self.limits(decl, &facts)?;
+                self.limits(&decl.name, &facts)?;
                 Some(Declared::Type(TypeKind::Alias(ty), facts))
             }
             TypeDeclKind::Use(_) => {
@@ -477,7 +498,8 @@ impl Resolver<'_> {
 
     fn structure(
         &mut self,
-        scope: &Scope,
+        scope: &mut Scope,
+        module: ModuleId,
         decl: &TypeDecl,
         fields: &[ast::Arg],
         later: &Later<'_>,
@@ -493,26 +515,9 @@ impl Resolver<'_> {
             traits: Traits { copy: true, caps: false, gives_away: false, eq: true },
         };
         for field in fields {
-            let mut ty = self.reference(scope, &field.ty, Some(later));
-            match self.brackets(scope, &field.suffix) {
-                None => ty = None,
-                Some(Brackets::None) => {}
-                Some(Brackets::Bound(bound)) => {
-                    ty = self.bounded(ty, &field.ty, &field.name, bound);
-                }
-                Some(Brackets::Dynamic(length, _)) => {
-                    ty = None;
-                    self.diagnostics.push(
-                        Diagnostic::new(
-                            Code::ArrayInStruct,
-                            length.place,
-                            "a dynamic array in a struct",
-                        )
-                        .note("only arguments of messages can be dynamic arrays")
-                        .help("pass it as an argument beside the struct"),
-                    );
-                }
-            }
+            let ty = self.reference(scope, &field.ty, Some(later));
+            let brackets = self.brackets(scope, &field.suffix);
+            let ty = brackets.and_then(|brackets| self.value(scope, module, field, ty, brackets));
             let Some(ty) = ty else {
                 whole = false;
                 continue;
@@ -533,7 +538,7 @@ impl Resolver<'_> {
         }
         facts.size = facts.size.next_multiple_of(facts.align);
         facts.depth += 1;
-        self.limits(decl, &facts)?;
+        self.limits(&decl.name, &facts)?;
         whole.then_some(Declared::Type(TypeKind::Struct(list), facts))
     }
 
@@ -550,14 +555,8 @@ impl Resolver<'_> {
         let len = length.and_then(|length| self.length(length));
         let (ty, len) = (ty?, len?);
         self.no_cap_array(scope, ty, elem)?;
-        let part = scope.facts(ty);
-        let facts = Facts {
-            size: part.size * len,
-            depth: part.depth + 1,
-            canonical: part.canonical.saturating_add(8),
-            ..part
-        };
-        self.limits(decl, &facts)?;
+        let facts = scope.facts(ty).of_array(len);
+        self.limits(&decl.name, &facts)?;
         Some(Declared::Type(TypeKind::Array { elem: ty, len }, facts))
     }
 
@@ -574,21 +573,21 @@ impl Resolver<'_> {
         len
     }
 
-    fn limits(&mut self, decl: &TypeDecl, facts: &Facts) -> Option<()> {
+    fn limits(&mut self, name: &ast::Name, facts: &Facts) -> Option<()> {
         let (code, message, help) = if facts.size > MAX_SIZE {
-            let message = format!("the type `{}` has {} bytes", decl.name.text, facts.size);
+            let message = format!("the type `{}` has {} bytes", name.text, facts.size);
             (
                 Code::TypeTooLarge,
                 message,
                 "a type has at most 65536 bytes; pass more as a dynamic array",
             )
         } else if facts.depth > MAX_DEPTH {
-            let message = format!("the type `{}` is nested too deeply", decl.name.text);
+            let message = format!("the type `{}` is nested too deeply", name.text);
             (Code::TypeTooDeep, message, "nest types at most 64 deep")
         } else {
             return Some(());
         };
-        self.diagnostics.push(Diagnostic::new(code, decl.name.place, message).help(help));
+        self.diagnostics.push(Diagnostic::new(code, name.place, message).help(help));
         None
     }
 

@@ -180,7 +180,7 @@ impl Writer {
                 self.put("{");
                 weight = 0;
                 for _ in 0..=self.choices.below(4) {
-                    weight += self.typed(true, false, &mut caps);
+                    weight += self.typed(true, true, &mut caps);
                     self.put(";");
                 }
                 self.put("}");
@@ -225,12 +225,15 @@ impl Writer {
         self.types.push(Declared { name, caps, weight });
     }
 
-    /// `type name` with what may stand behind it; answers the weight of the type.
+    /// `type name` with what may stand around it; answers the weight of the type.
     fn typed(&mut self, caps: bool, arrays: bool, has_caps: &mut bool) -> u32 {
         let array = arrays && self.choices.one_in(3);
         let (ty, cap, string, weight) = self.ty(caps && !array);
         *has_caps |= cap;
         self.doc();
+        if self.choices.one_in(4) {
+            self.put("optional");
+        }
         self.put(&ty);
         let name = self.fresh();
         self.put(&name);
@@ -240,11 +243,15 @@ impl Writer {
             let max = self.size(max);
             let max = if self.choices.one_in(3) { String::new() } else { format!(", {max}") };
             self.put(&format!("[{length}{max}]"));
+        } else if !string && !cap && weight <= 32 && self.choices.one_in(6) {
+            let length = self.size("0x5");
+            self.put(&format!("[{length}]"));
+            return weight * 16;
         } else if string && self.choices.one_in(2) {
             let max = self.size("16");
             self.put(&format!("[{max}]"));
         }
-        weight
+        weight * 2
     }
 
     fn message(&mut self) {

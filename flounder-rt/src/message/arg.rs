@@ -8,6 +8,7 @@ use crate::cap::Cap;
 use crate::message::bulk::BulkToSend;
 use crate::wire::{
     Bounded, CapRefs, Decode, DecodeError, Decoder, Encode, Plain, Shape, TooLong, max_items,
+    option_place, put_some,
 };
 
 /// How one argument of a message is passed, written and read.
@@ -136,6 +137,10 @@ pub struct Slice<T, const MAX: u32>(PhantomData<T>);
 /// At most `MAX` other values.
 #[derive(Debug)]
 pub struct Items<T, const MAX: u32>(PhantomData<T>);
+
+/// An argument that may be missing: an `Option`.
+#[derive(Debug)]
+pub struct Optional<A>(PhantomData<A>);
 
 /// A capability that is given away.
 #[derive(Debug)]
@@ -425,6 +430,55 @@ impl<const MAX: u32> Arg for Texts<MAX> {
     #[inline]
     fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Vec<String>, DecodeError> {
         decoder.items(at, MAX)
+    }
+}
+
+impl<A: Arg> Arg for Optional<A> {
+    type Sent<'a> = Option<A::Sent<'a>>;
+    type Taken<'a> = Option<A::Taken<'a>>;
+    type Owned = Option<A::Owned>;
+
+    const PLACE: (usize, usize) = option_place(A::PLACE);
+    const MAX_TAIL: usize = A::MAX_TAIL;
+    const MAX_CAPS: usize = A::MAX_CAPS;
+
+    #[inline]
+    fn check(value: Self::Sent<'_>) -> Result<(), TooLong> {
+        value.map_or(Ok(()), A::check)
+    }
+
+    #[inline]
+    fn put(value: Self::Sent<'_>, words: &mut [u64], at: usize) {
+        if let Some(value) = value {
+            let at = put_some(words, at, A::PLACE);
+            A::put(value, words, at);
+        }
+    }
+
+    #[inline]
+    fn tail<'a: 'b, 'b>(value: Self::Sent<'a>, built: &'b mut Vec<u64>) -> &'b [u8] {
+        value.map_or(&[], |value| A::tail(value, built))
+    }
+
+    #[inline]
+    fn put_caps<'a>(value: Self::Sent<'a>, load: &mut CapsToSend<'a>) -> io::Result<()> {
+        value.map_or(Ok(()), |value| A::put_caps(value, load))
+    }
+
+    #[inline]
+    fn take<'a>(decoder: &mut Decoder<'a>, at: usize) -> Result<Self::Taken<'a>, DecodeError> {
+        match decoder.option(at, A::PLACE)? {
+            Some(at) => A::take(decoder, at).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn take_owned(decoder: &mut Decoder<'_>, at: usize) -> Result<Self::Owned, DecodeError> {
+        match decoder.option(at, A::PLACE)? {
+            Some(at) => A::take_owned(decoder, at).map(Some),
+            None => Ok(None),
+        }
     }
 }
 

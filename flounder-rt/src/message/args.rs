@@ -9,8 +9,8 @@ use crate::cap::Cap;
 use crate::wire::{Bulks, CapSlots, DecodeError, TooLong};
 
 pub use crate::message::arg::{
-    Arg, CapToMove, CapsToSend, Copied, Giving, Items, Lent, Moved, Slice, Strings, Text, TextItem,
-    Texts, Value,
+    Arg, CapToMove, CapsToSend, Copied, Giving, Items, Lent, Moved, Optional, Slice, Strings, Text,
+    TextItem, Texts, Value,
 };
 
 /// Why arguments are refused before anything is sent.

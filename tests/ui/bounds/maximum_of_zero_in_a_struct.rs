@@ -1,6 +1,6 @@
 flounder::flounder! {
     interface test {
-        typedef struct { uint8 data[len]; } buffer;
+        typedef struct { uint8 x[n, 0]; } buffer;
         message first(buffer b);
     };
 }

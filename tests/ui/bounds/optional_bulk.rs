@@ -1,6 +1,6 @@
 flounder::flounder! {
     interface test {
-        message first(uint32 a[8]);
+        message first(optional bulk data[8]);
     };
 }
 

@@ -1,0 +1,7 @@
+flounder::flounder! {
+    interface test {
+        message first(OPTIONAL uint8 x);
+    };
+}
+
+fn main() {}
