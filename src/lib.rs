@@ -120,7 +120,7 @@ pub mod __private {
     pub use flounder_rt::__private::*;
 
     // In place of those of the runtime, which stand in for them.
-    pub use flounder_monitor::__private::{Connect, Serve, connect, serve};
+    pub use flounder_monitor::__private::{Again, Connect, Serve, connect, serve};
 
     /// The broker of a program that has a monitor.
     #[must_use]

@@ -258,6 +258,7 @@ fn transmissions() -> Vec<TxError> {
     vec![
         TxError::Busy,
         TxError::Closed,
+        TxError::NotConnected,
         TxError::TooLong { arg: "a", length },
         TxError::CapCopy(EMFILE),
         TxError::CapsRefused(CapRefusal::Sender),

@@ -9,7 +9,7 @@ use crate::message::Messages;
 pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     let (rt, constructor) = (messages.rt, messages.constructor());
     // The side of `over`, and the handlers and the binding of a client.
-    let (side, handlers, binding, of_side, client, bound) = match &messages.side {
+    let (side, handlers, binding, of_side, client, bound, again) = match &messages.side {
         None => (
             None,
             quote!(Handlers),
@@ -17,6 +17,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
             quote!(Handlers<W::End>),
             quote!(Binding<W::End>),
             quote!(Binding<#rt::Shared>),
+            quote!(Binding<#rt::Reconnecting>),
         ),
         Some(side) => (
             Some(quote!(<#side: #rt::Side>)),
@@ -25,6 +26,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
             quote!(Handlers<W::End, #rt::ClientSide>),
             quote!(ClientBinding<W::End>),
             quote!(ClientBinding<#rt::Shared>),
+            quote!(ClientBinding<#rt::Reconnecting>),
         ),
     };
     quote! {
@@ -67,8 +69,9 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 
         /// Connects to the service called `name`, once there is one, for any thread.
         #[inline]
-        pub fn connect(name: &#rt::str) -> #rt::Connect<#bound> {
-            #rt::connect::<Message, _>(name, |__e| #constructor(__e.shared()))
+        pub fn connect(name: &#rt::str) -> __connect {
+            #rt::connect::<Message, _, _>(name, |__e| #constructor(__e.shared()), #constructor)
         }
+        type __connect = #rt::Connect<#bound, #rt::Again<#again>>;
     }
 }

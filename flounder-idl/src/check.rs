@@ -16,7 +16,7 @@ use crate::resolve::{Interface, Meaning, Message, Resolved, Scope};
 use crate::{ast, model::Ty};
 
 mod ata;
-mod marks;
+pub(crate) mod marks;
 
 /// Maximum number of capabilities in one message.
 pub const MAX_CAPS: u64 = 64;

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ast::{self, Word};
 use crate::check::Checked;
+use crate::check::marks::IDEMPOTENT;
 use crate::model::{
     Annotation, AnnotationValue, Arg, Direction, DynArray, Interface, Message, Name, Role, Rpc, Ty,
     TypeDef, TypeId, TypeKind, Unit,
@@ -139,7 +140,7 @@ fn message(
         role,
         direction,
         args,
-        annotations: declared.ast.annotations.iter().map(annotation).collect(),
+        annotations: annotations(declared.ast),
         digest: digest(&canonical),
         canonical,
         externs,
@@ -153,6 +154,17 @@ fn arg(arg: &resolve::Arg<'_>) -> Arg {
     });
     let name = names::value(&arg.ast.name, &arg.ast.attrs);
     Arg { name, docs: arg.ast.attrs.docs.clone(), ty: arg.ty, array }
+}
+
+/// Returns the annotations of a message, with the mark that clients look for at run time.
+fn annotations(message: &ast::Message) -> Vec<Annotation> {
+    let with = message.annotations.iter().map(annotation);
+    let marks = message.marks.iter().filter(|mark| mark.text == IDEMPOTENT);
+    let marks = marks.map(|mark| Annotation {
+        context: names::value(mark, &ast::Attrs::default()),
+        params: Vec::new(),
+    });
+    with.chain(marks).collect()
 }
 
 fn annotation(annotation: &ast::Annotation) -> Annotation {

@@ -364,7 +364,19 @@ error[bad-mark]: a message has no mark `@ata`
   |
 1 | interface t { @ata message m(); };
   |                ^^^
-  = help: an rpc can have `@both`: the service may call it as well; an annotation with parameters is `@context(name=value, ..)`
+  = help: an rpc can have `@both`: the service may call it as well, and `@idempotent`: it may run twice; an annotation with parameters is `@context(name=value, ..)`
+",
+    ),
+    (
+        "bad-mark",
+        r"interface t { @idempotent message m(); };",
+        r"
+error[bad-mark]: `@idempotent` before a message
+  --> t.if:1:16
+  |
+1 | interface t { @idempotent message m(); };
+  |                ^^^^^^^^^^
+  = help: remove it; only an rpc is ever repeated
 ",
     ),
     (

@@ -44,6 +44,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use flounder_rt::binding::Reconnecting;
 use flounder_rt::binding::{BoxDispatch, Dispatch, Local, RawBinding, RawEnd, Received, nothing};
 use flounder_rt::export::Exported;
 use flounder_rt::fork::ForkGeneration;
@@ -60,6 +61,10 @@ use crate::name::{Awaited, LostName, NameError, NameRequest};
 use crate::nameservice::{self, Request};
 use crate::wait::until_cancelled;
 use crate::{broker, oneshot, service_thread};
+
+mod reconnect;
+
+pub use reconnect::Reconnect;
 
 /// Pause before a name is looked up again whose service has ended meanwhile.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
@@ -278,31 +283,91 @@ async fn serve(
 /// Nothing happens before it is awaited or waited for. A name that is not registered yet is waited for. If it is dropped
 /// before it completes, there is no connection. It works in any executor.
 #[must_use = "nothing is connected before `.await` or `wait`"]
-pub struct Connect<B>(Job<B>);
+pub struct Connect<B, A = ()> {
+    job: Job<B>,
+    again: A,
+}
 
-impl<B: Send + 'static> Connect<B> {
+/// What a [`Connect`] needs to make its connection again: see [`Connect::reconnecting`].
+pub struct Again<B> {
+    target: Target,
+    wrap: fn(RawEnd<Reconnecting>) -> B,
+}
+
+impl<B> fmt::Debug for Again<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Again").field("name", &self.target.name).finish_non_exhaustive()
+    }
+}
+
+/// The service that a client is to be connected to.
+#[derive(Clone)]
+struct Target {
+    name: String,
+    interface: &'static Interface,
+    handlers: fn() -> BoxDispatch,
+}
+
+impl<B: Send + 'static, A: Send + 'static> Connect<B, Again<A>> {
     /// The messages of the service are those of `M`.
-    pub(crate) fn new<M: MessageValue + 'static>(name: &str, wrap: fn(RawEnd<Local>) -> B) -> Self {
+    pub(crate) fn new<M: MessageValue + 'static>(
+        name: &str,
+        wrap: fn(RawEnd<Local>) -> B,
+        wrap_again: fn(RawEnd<Reconnecting>) -> A,
+    ) -> Self {
+        let handlers = || nothing::<Local, M>(Direction::ToClient);
         let name = name.to_owned();
-        let (interface, handlers) = (M::INTERFACE, || nothing::<Local, M>(Direction::ToClient));
-        Self(Job::new(move |waitset, deadline| {
-            Box::pin(
-                async move { connect(&waitset, &name, interface, handlers, wrap, deadline).await },
-            )
-        }))
+        let target = Target { name, interface: M::INTERFACE, handlers };
+        let again = Again { target: target.clone(), wrap: wrap_again };
+        let job = Job::new(move |waitset, deadline| {
+            Box::pin(async move { connect(&waitset, &target, wrap, deadline).await })
+        });
+        Self { job, again }
     }
 
+    /// Returns a connection that is made again when it is lost: see [`Reconnect`]. The limit of time is that of the first
+    /// connection.
+    ///
+    /// ```no_run
+    /// # mod kv {
+    /// #     use flounder_monitor::service::{Again, Connect};
+    /// #     pub fn connect(_: &str) -> Connect<(), Again<()>> { loop {} }
+    /// # }
+    /// # fn main() -> Result<(), flounder_monitor::service::ServiceError> {
+    /// use flounder_monitor::service::Reconnect;
+    ///
+    /// let policy = Reconnect::default().on_lost(|why| eprintln!("the service is gone: {why}"));
+    /// let binding = kv::connect("kv").reconnecting(policy).wait()?;
+    /// # drop(binding);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconnecting(self, policy: Reconnect) -> Connect<A> {
+        let Again { target, wrap } = self.again;
+        let limit = self.job.limit;
+        let mut job = Job::new(move |waitset, deadline| {
+            Box::pin(async move {
+                let end = reconnect::connect(&waitset, target, policy, deadline).await?;
+                Ok(wrap(RawEnd(end)))
+            })
+        });
+        job.limit = limit;
+        Connect { job, again: () }
+    }
+}
+
+impl<B: Send + 'static, A> Connect<B, A> {
     /// Limits the connection to this time, from now ([`nameservice::DEFAULT_TIMEOUT`] otherwise). Then it ends with
     /// [`ServiceError::NoService`] if the name is missing, with [`BindError::Deadline`] if the service does not answer.
     /// [`Duration::MAX`] is no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.limit = Limit::within(timeout);
+        self.job.limit = Limit::within(timeout);
         self
     }
 
     /// Limits the connection to this point in time.
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.0.limit = Limit::Until(deadline);
+        self.job.limit = Limit::Until(deadline);
         self
     }
 
@@ -312,19 +377,19 @@ impl<B: Send + 'static> Connect<B> {
     /// [`ServiceError::NoService`] if no service has the name in time; [`ServiceError::Bind`] if the service cannot be bound
     /// to; otherwise another [`ServiceError`].
     pub fn wait(self) -> Result<B, ServiceError> {
-        self.0.wait()
+        self.job.wait()
     }
 }
 
-impl<B: Send + 'static> Future for Connect<B> {
+impl<B: Send + 'static, A: Unpin> Future for Connect<B, A> {
     type Output = Result<B, ServiceError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+        self.job.poll(cx)
     }
 }
 
-impl<B> fmt::Debug for Connect<B> {
+impl<B, A> fmt::Debug for Connect<B, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect").finish_non_exhaustive()
     }
@@ -333,28 +398,42 @@ impl<B> fmt::Debug for Connect<B> {
 /// Looks a name up and binds to its service, on the thread of the library.
 async fn connect<B: 'static>(
     waitset: &Waitset,
-    name: &str,
-    interface: &'static Interface,
-    handlers: fn() -> BoxDispatch,
+    target: &Target,
     wrap: fn(RawEnd<Local>) -> B,
     deadline: Option<Instant>,
 ) -> Result<B, ServiceError> {
     loop {
-        let lookup = nameservice::blocking_lookup(name);
-        let iref = match deadline {
-            Some(deadline) => lookup.deadline(deadline).await.map_err(missing)?,
-            None => lookup.await?,
-        };
-        let bind = __private::bind(iref, waitset, interface, broker(), handlers(), wrap);
-        let bound = match deadline {
-            Some(deadline) => bind.deadline(deadline).await,
-            None => bind.timeout(Duration::MAX).await,
-        };
-        match bound {
+        let iref = find(&target.name, deadline).await?;
+        let handlers = (target.handlers)();
+        match bind(waitset, iref, target.interface, handlers, wrap, deadline).await {
             // It has ended since, and another may have the name soon.
             Err(BindError::NoService) => waitset.sleep(RETRY_DELAY).await,
             bound => return Ok(bound?),
         }
+    }
+}
+
+/// Looks a name up, and waits until there is a service.
+async fn find(name: &str, deadline: Option<Instant>) -> Result<Iref, ServiceError> {
+    let lookup = nameservice::blocking_lookup(name);
+    match deadline {
+        Some(deadline) => lookup.deadline(deadline).await.map_err(missing),
+        None => Ok(lookup.await?),
+    }
+}
+
+async fn bind<B: 'static>(
+    waitset: &Waitset,
+    iref: Iref,
+    interface: &'static Interface,
+    handlers: BoxDispatch,
+    wrap: fn(RawEnd<Local>) -> B,
+    deadline: Option<Instant>,
+) -> Result<B, BindError> {
+    let bind = __private::bind(iref, waitset, interface, broker(), handlers, wrap);
+    match deadline {
+        Some(deadline) => bind.deadline(deadline).await,
+        None => bind.timeout(Duration::MAX).await,
     }
 }
 

@@ -1,8 +1,11 @@
-//! Annotations without parameters: `@symmetric` before an interface, `@both` before an rpc.
+//! Annotations without parameters: `@symmetric` before an interface, `@both` and `@idempotent` before an rpc.
 
 use crate::ast::{self, Name, Word};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::resolve::Interface;
+
+/// The mark of an rpc that may run more than once.
+pub(crate) const IDEMPOTENT: &str = "idempotent";
 
 /// Marks must exist, stand once, and mean something where they stand.
 pub(super) fn check(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
@@ -27,11 +30,17 @@ pub(super) fn check(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
 /// Returns what is wrong with the mark of a message.
 fn message_mark(mark: &Name, message: &ast::Message, symmetric: bool) -> Option<Diagnostic> {
     let word = message.word.as_str();
-    if mark.text != "both" {
+    if !["both", IDEMPOTENT].contains(&&*mark.text) {
         return Some(bad(mark, format!("a {word} has no mark `@{}`", mark.text)).help(
-            "an rpc can have `@both`: the service may call it as well; \
+            "an rpc can have `@both`: the service may call it as well, and `@idempotent`: it may run twice; \
                  an annotation with parameters is `@context(name=value, ..)`",
         ));
+    }
+    if mark.text == IDEMPOTENT {
+        return (message.word != Word::Rpc).then(|| {
+            bad(mark, format!("`@idempotent` before a {word}"))
+                .help("remove it; only an rpc is ever repeated")
+        });
     }
     if message.word != Word::Rpc {
         return Some(

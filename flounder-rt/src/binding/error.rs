@@ -23,6 +23,9 @@ pub enum TxError {
     Busy,
     /// The binding has ended; its error handler got the reason.
     Closed,
+    /// There is no connection to the service now; the binding is being made again
+    /// ([`Reconnecting`](crate::binding::Reconnecting)).
+    NotConnected,
     /// A string or array is longer than the interface allows. `FLOUNDER_ERR_TX_MSG_SIZE`
     TooLong {
         /// Name of the argument.
@@ -75,6 +78,7 @@ impl fmt::Display for TxError {
         match self {
             Self::Busy => f.write_str("the binding is busy with another message"),
             Self::Closed => f.write_str("the binding has ended"),
+            Self::NotConnected => f.write_str("there is no connection to the service now"),
             Self::TooLong { arg, .. } => write!(f, "argument {arg} is too long"),
             Self::CapCopy(_) => f.write_str("a capability cannot be copied"),
             Self::CapsRefused(_) => f.write_str("the capabilities of the message were refused"),
@@ -89,7 +93,7 @@ impl Error for TxError {
             Self::TooLong { length, .. } => Some(length),
             Self::CapCopy(errno) => Some(errno),
             Self::CapsRefused(refusal) => Some(refusal),
-            Self::Busy | Self::Closed | Self::Direction => None,
+            Self::Busy | Self::Closed | Self::Direction | Self::NotConnected => None,
         }
     }
 }

@@ -61,7 +61,9 @@ pub use reply::{Cancelled, ReplyToken};
 pub use sending::{Sending, SendingCaps};
 pub use sent::{Sent, SentWithin};
 pub use serve::{Async, Handler};
-pub use shared::{SHARED_QUEUE, SharedEndpoint};
+pub use shared::{
+    Meanwhile, Reconnecting, ReconnectingEndpoint, Replacement, SHARED_QUEUE, SharedEndpoint,
+};
 pub(crate) use shared::{block_on, slot::Slot};
 pub use side::{ClientSide, ServiceSide, Side};
 

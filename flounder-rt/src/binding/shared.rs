@@ -56,6 +56,7 @@ mod continuation;
 mod job_queue;
 mod jobs;
 mod park;
+mod reconnecting;
 mod server;
 pub(crate) mod slot;
 
@@ -65,6 +66,7 @@ use continuation::RoomCallback;
 use job_queue::{JobQueue, Notify, Put, Room};
 pub(super) use jobs::Jobs;
 pub(crate) use park::block_on;
+pub use reconnecting::{Meanwhile, Reconnecting, ReconnectingEndpoint, Replacement};
 pub(super) use server::SharedServer;
 
 /// Receives the result of a call.
@@ -545,17 +547,24 @@ impl SharedEndpoint {
         tails: &[&[u8]],
         caps: Option<&mut Vec<Cap>>,
     ) -> Result<Sent<'_, Shared>, TxError> {
+        self.send_now(number, fixed, tails, caps).map(Sent::of)
+    }
+
+    /// Sends a message like [`tx`](Self::tx).
+    fn send_now(
+        &self,
+        number: u16,
+        fixed: &[u64],
+        tails: &[&[u8]],
+        caps: Option<&mut Vec<Cap>>,
+    ) -> Result<SharedSent, TxError> {
         let (own, mut none) = (caps, Vec::new());
         let caps = own.unwrap_or(&mut none);
         let message = Message::new(number, Gather { fixed, tails }, core::mem::take(caps));
         let slot = Arc::new(SentSlot::default());
         let mut entry = Entry::new(self, Job::Message(message, Some(Arc::clone(&slot))));
         match entry.put(None) {
-            Ok(()) => Ok(Sent::of(SharedSent {
-                entering: None,
-                slot,
-                link: Some(Arc::clone(self.link())),
-            })),
+            Ok(()) => Ok(SharedSent { entering: None, slot, link: Some(Arc::clone(self.link())) }),
             Err(error) => {
                 *caps = entry.take_caps();
                 Err(error)

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use std::time::Instant;
 
 use crate::bind::{BindError, BindRequest};
-use crate::binding::{BoxDispatch, Local, RawEnd};
+use crate::binding::{BoxDispatch, Local, RawEnd, Reconnecting};
 use crate::export::{Broker, ExportError, ServiceEntry};
 use crate::interface::Interface;
 use crate::iref::Iref;
@@ -34,7 +34,11 @@ pub struct Serve(());
 
 /// Result of the generated `connect` in a program that has no name service. It has no use.
 #[derive(Debug)]
-pub struct Connect<B>(PhantomData<fn() -> B>);
+pub struct Connect<B, A>(PhantomData<fn() -> (B, A)>);
+
+/// Stands for what a program with a name service makes connections again with. It has no use.
+#[derive(Debug)]
+pub struct Again<B>(PhantomData<fn() -> B>);
 
 /// Drops the arguments.
 #[must_use]
@@ -48,6 +52,10 @@ pub fn serve(
 
 /// Drops the arguments.
 #[must_use]
-pub fn connect<M: MessageValue, B>(_name: &str, _wrap: fn(RawEnd<Local>) -> B) -> Connect<B> {
+pub fn connect<M: MessageValue, B, A>(
+    _name: &str,
+    _wrap: fn(RawEnd<Local>) -> B,
+    _wrap_again: fn(RawEnd<Reconnecting>) -> A,
+) -> Connect<B, Again<A>> {
     Connect(PhantomData)
 }

@@ -34,6 +34,12 @@ impl Message {
         message
     }
 
+    /// Returns a copy of the number and the words.
+    pub(in crate::binding) fn copy_without_caps(&self) -> Self {
+        let Self { number, inline, len, .. } = *self;
+        Self { number, inline, len, large: self.large.clone(), caps: Vec::new() }
+    }
+
     /// Copies a message that was received.
     pub(in crate::binding) fn keep(message: Received<'_>) -> Self {
         let caps = core::mem::take(message.caps);
