@@ -424,7 +424,7 @@ fn disconnected_process_keeps_its_names_while_it_lives() {
     let iref = Iref::from_bits(4711).expect("not zero");
     let name = |of: &RawMonitor| {
         assert_eq!(of.root().publish(iref, "echo", 1, 2), Ok((Verdict::Ok, 0)));
-        of.root().register("mine", iref).expect("the root answers").0
+        of.root().register("mine", iref, false).expect("the root answers").0
     };
     let first = RawMonitor::join(&system, 77);
     assert_eq!(name(&first), Verdict::Ok);

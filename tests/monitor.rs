@@ -358,7 +358,7 @@ fn root_refuses_false_claims() {
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
     let (verdict, _) = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the service is another's");
-    let (verdict, _, _) = one.root().register("mine", iref).expect("the root answers");
+    let (verdict, _, _) = one.root().register("mine", iref, false).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "the service is another's");
     let verdict = one.root().introduce(77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "it is itself");

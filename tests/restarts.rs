@@ -2,6 +2,8 @@
 
 #[path = "restarts/reconnect.rs"]
 mod reconnect;
+#[path = "restarts/take_over.rs"]
+mod take_over;
 #[path = "restarts/watch.rs"]
 mod watch;
 

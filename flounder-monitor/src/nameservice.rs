@@ -60,7 +60,34 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`NameError::Taken`] if another process has the name, or this one for another service;
 /// [`NameError::NoService`] if this process exports no service `iref`.
 pub fn register(name: &str, iref: Iref) -> Request<()> {
-    Request::named(name, async move |monitor, name, _| monitor.register(&name, iref).await)
+    Request::named(name, async move |monitor, name, _| monitor.register(&name, iref, false).await)
+}
+
+/// Registers a name for a service of this process, also if another process of the same user has the name: it is taken over
+/// without a gap, so that every lookup finds the one or the other service. For a new version of a service, which is started
+/// while the old one runs. If no process has the name, this is [`register`].
+///
+/// The other process learns it from [`lost`], and should then end its service with [`Exported::drain`]: its clients finish
+/// what they have begun. Clients that look the name up from now on, and those that
+/// [reconnect](crate::service::Connect::reconnecting), use the new service.
+///
+/// If the request is dropped before it completes, the name may have been taken over, and is removed then.
+///
+/// ```no_run
+/// # fn main() -> Result<(), flounder_monitor::nameservice::NameError> {
+/// # let iref = flounder_rt::Iref::from_bits(1).expect("not zero");
+/// use flounder_monitor::nameservice;
+/// nameservice::take_over("clock", iref).wait()?; // `iref` is the new clock
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`NameError::Taken`] if a process of another user has the name; otherwise those of [`register`].
+///
+/// [`Exported::drain`]: flounder_rt::Exported::drain
+pub fn take_over(name: &str, iref: Iref) -> Request<()> {
+    Request::named(name, async move |monitor, name, _| monitor.register(&name, iref, true).await)
 }
 
 /// Removes a name of this process.
@@ -127,9 +154,10 @@ pub fn list() -> Request<Vec<Entry>> {
     Request::new(None, async move |monitor| monitor.list().await)
 }
 
-/// Completes once another process has a name that this process registered: the root died, and the
-/// record of the name was lost, too; or two roots have become one. Otherwise that does not happen
-/// while this process lives. For services that must not assume that they still have their name.
+/// Completes once another process has a name that this process registered: a process of the same user has taken it over
+/// ([`take_over`]); or the root died, and the record of the name was lost, too; or two roots have become one. Otherwise that
+/// does not happen while this process lives. For services that can be replaced, or must not assume that they still have
+/// their name.
 ///
 /// ```no_run
 /// # async fn watch() -> Result<(), flounder_monitor::nameservice::NameError> {
@@ -177,7 +205,6 @@ pub fn watch(name: &str) -> Watch {
 
 /// A change of a name, reported by a [`Watch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum NameChange {
     /// A service has the name.
     There(ResolvedName),

@@ -42,6 +42,7 @@ use std::collections::HashMap;
 use std::error;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use flounder_rt::binding::Reconnecting;
@@ -75,7 +76,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Nothing happens before it is awaited or waited for. If it is dropped before it completes, there is no service and no
 /// name. It works in any executor.
 #[must_use = "nothing is served before `.await` or `wait`"]
-pub struct Serve(Job<ServiceHandle>);
+pub struct Serve {
+    job: Job<ServiceHandle>,
+    takes_over: Arc<AtomicBool>,
+}
 
 impl Serve {
     /// `handlers` makes what handles the messages of one client.
@@ -84,22 +88,39 @@ impl Serve {
         interface: &'static Interface,
         handlers: impl FnMut() -> BoxDispatch + Send + 'static,
     ) -> Self {
-        let name = name.to_owned();
-        Self(Job::new(move |waitset, deadline| {
-            Box::pin(async move { serve(&waitset, name, interface, handlers, deadline).await })
-        }))
+        let (name, takes_over) = (name.to_owned(), Arc::new(AtomicBool::new(false)));
+        let theirs = Arc::clone(&takes_over);
+        let job = Job::new(move |waitset, deadline| {
+            Box::pin(async move {
+                // SYNC takes-over: the job is started after the last change, and is passed by a lock.
+                let register = match theirs.load(Ordering::Relaxed) {
+                    true => nameservice::take_over,
+                    false => nameservice::register,
+                };
+                serve(&waitset, name, interface, handlers, register, deadline).await
+            })
+        });
+        Self { job, takes_over }
+    }
+
+    /// Takes over the name from another process of the same user, if one has it, without a gap
+    /// ([`nameservice::take_over`]). That process learns it from [`ServiceHandle::lost`], and should then
+    /// [drain](ServiceHandle::drain) its service.
+    pub fn taking_over(self) -> Self {
+        self.takes_over.store(true, Ordering::Relaxed);
+        self
     }
 
     /// Limits the start of the service to this time, from now ([`nameservice::DEFAULT_TIMEOUT`] otherwise). Then it ends with
     /// [`NameError::Deadline`]. [`Duration::MAX`] is no limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.limit = Limit::within(timeout);
+        self.job.limit = Limit::within(timeout);
         self
     }
 
     /// Limits the start of the service to this point in time.
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.0.limit = Limit::Until(deadline);
+        self.job.limit = Limit::Until(deadline);
         self
     }
 
@@ -109,7 +130,7 @@ impl Serve {
     /// [`ServiceError::Name`] with [`NameError::Taken`], which names the process, if there is a service of this name;
     /// otherwise another [`ServiceError`].
     pub fn wait(self) -> Result<ServiceHandle, ServiceError> {
-        self.0.wait()
+        self.job.wait()
     }
 }
 
@@ -117,7 +138,7 @@ impl Future for Serve {
     type Output = Result<ServiceHandle, ServiceError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+        self.job.poll(cx)
     }
 }
 
@@ -159,6 +180,42 @@ impl ServiceHandle {
         nameservice::lost(&self.name)
     }
 
+    /// Ends the service once its clients have left: no client connects any more, and those that are connected finish what
+    /// they have begun. Clients that reconnect leave by themselves when another service has taken over the name. At the
+    /// deadline the bindings that are left are closed. The value is their number: 0 if all clients have left in time.
+    ///
+    /// Dropped before it completes, it ends the service at once.
+    ///
+    /// ```no_run
+    /// # fn drain(service: flounder_monitor::service::ServiceHandle) -> Result<(), flounder_monitor::service::ServiceError> {
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // Another process has taken over the name.
+    /// let left = service.drain(Instant::now() + Duration::from_secs(30)).wait()?;
+    /// println!("{left} clients were cut off");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drain(mut self, deadline: Instant) -> Drain {
+        let (iref, born) = (self.iref, self.born);
+        // The job ends the service instead of the drop.
+        let is_served = self.remote.take().is_some() && born.is_here();
+        let mut job = Job::new(move |_, _| {
+            Box::pin(async move {
+                let served = SERVED.with_borrow_mut(|all| all.remove(&iref));
+                match served.filter(|_| is_served) {
+                    Some(mut served) => match served.exported.take() {
+                        Some(exported) => Ok(exported.drain(deadline).await),
+                        None => Err(ServiceError::Ended),
+                    },
+                    None => Err(ServiceError::Ended),
+                }
+            })
+        });
+        job.limit = Limit::Never;
+        Drain(job)
+    }
+
     /// Keeps the service until the process ends.
     pub fn detach(mut self) {
         self.remote = None;
@@ -188,6 +245,35 @@ impl fmt::Debug for ServiceHandle {
             .field("name", &self.name)
             .field("iref", &self.iref)
             .finish_non_exhaustive()
+    }
+}
+
+/// A service that ends: a future, which can also be [waited for](Self::wait). See [`ServiceHandle::drain`].
+#[must_use = "the service goes on before `.await` or `wait`, and ends when the value is dropped"]
+pub struct Drain(Job<usize>);
+
+impl Drain {
+    /// Blocks the thread until the service has ended. Returns the number of bindings that were closed at the deadline.
+    ///
+    /// # Errors
+    /// [`ServiceError::Ended`] if the service was detached, or is that of the parent of this forked process;
+    /// [`ServiceError::OwnThread`] from a handler.
+    pub fn wait(self) -> Result<usize, ServiceError> {
+        self.0.wait()
+    }
+}
+
+impl Future for Drain {
+    type Output = Result<usize, ServiceError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx)
+    }
+}
+
+impl fmt::Debug for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain").finish_non_exhaustive()
     }
 }
 
@@ -253,6 +339,7 @@ async fn serve(
     name: String,
     interface: &'static Interface,
     mut handlers: impl FnMut() -> BoxDispatch + 'static,
+    register: fn(&str, Iref) -> Request<()>,
     deadline: Option<Instant>,
 ) -> Result<ServiceHandle, ServiceError> {
     let bindings = Rc::<Bindings>::default();
@@ -268,7 +355,7 @@ async fn serve(
     let iref = exported.iref();
     // From here on the drop withdraws it.
     let served = Served { exported: Some(exported), bindings };
-    let registered = nameservice::register(&name, iref);
+    let registered = register(&name, iref);
     match deadline {
         Some(deadline) => registered.deadline(deadline).await?,
         None => registered.timeout(Duration::MAX).await?,

@@ -30,7 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn play(role: &str) {
     match role {
         "service" => service(),
+        "successor" => successor(),
         "load" => load(),
+        "hand over" => hand_over(),
         "at once" => at_once(),
         "deadline" => deadline(),
         "handles" => handles(),
@@ -52,7 +54,8 @@ struct Process(Child);
 impl Process {
     /// Kills the process, and returns once it is dead.
     fn kill(&mut self) {
-        self.0.kill().expect("it is a child");
+        // It may have ended, and been waited for.
+        let _ = self.0.kill();
         self.0.wait().expect("it is a child");
     }
 }
@@ -111,6 +114,15 @@ fn service() {
     let _service = service.expect("the name is free");
     // Ends with the process that has started it.
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// A service that takes over from the one before, and ends when the next one takes over from it.
+fn successor() {
+    let service = tally::serve("tally", || Server(open())).taking_over().timeout(TIMEOUT).wait();
+    let service = service.expect("the name is of this user");
+    service.lost().wait().expect("it has the name until then");
+    let left = service.drain(Instant::now() + TIMEOUT).wait().expect("it is served");
+    assert_eq!(left, 0, "all clients have moved");
 }
 
 fn connect(policy: Reconnect) -> tally::RpcClient<Reconnecting> {
@@ -232,6 +244,41 @@ fn load() {
     );
 }
 
+fn hand_over() {
+    let mut service = start("successor", None);
+    let is_lost = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&is_lost);
+    let policy = Reconnect::default().on_lost(move |_| noted.store(true, Ordering::Relaxed));
+    let client = connect(policy);
+    let load = Load::default();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| load.call(&client));
+        }
+        scope.spawn(|| load.call_async(&client));
+        for _ in 0..8 {
+            let before = load.answered.load(Ordering::Relaxed);
+            until("calls go on", || load.answered.load(Ordering::Relaxed) > before + 200);
+            let next = start("successor", None);
+            // The last service ends by itself.
+            let ended = service.0.wait().expect("it is a child");
+            assert!(ended.success(), "the service before: {ended}");
+            until("the client has moved", || client.pid() == Ok(next.0.id()));
+            service = next;
+        }
+        load.over.store(true, Ordering::Relaxed);
+    });
+    assert!(!is_lost.load(Ordering::Relaxed), "the client has moved before its binding ended");
+    let ran = fs::read_to_string(file()).expect("it was made");
+    let mut ran: Vec<u64> = ran.lines().map(|n| n.parse().expect("a number")).collect();
+    ran.sort_unstable();
+    let adds = load.adds.into_inner().expect("ok");
+    assert!(adds.iter().all(|(_, answered)| *answered), "every call is answered");
+    let all: Vec<u64> = (0..load.next.into_inner()).collect();
+    assert_eq!(ran, all, "every call ran once");
+    eprintln!("8 services took over: {} calls, each ran once", all.len());
+}
+
 fn at_once() {
     let mut service = start("service", None);
     let is_lost = Arc::new(AtomicBool::new(false));
@@ -295,6 +342,11 @@ fn handles() {
 #[test]
 fn no_call_runs_twice_while_services_are_killed() {
     run("load");
+}
+
+#[test]
+fn no_call_fails_when_services_take_over() {
+    run("hand over");
 }
 
 #[test]

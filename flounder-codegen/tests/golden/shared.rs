@@ -453,9 +453,13 @@ pub mod painter {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+    pub fn connect(name: &__rt::str) -> __connect {
+        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
     }
+    type __connect = __rt::Connect<
+        Binding<__rt::Shared>,
+        __rt::Again<Binding<__rt::Reconnecting>>,
+    >;
 }
 /// Another user of the same types.
 #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, unreachable_pub)]
@@ -778,7 +782,11 @@ pub(crate) mod plotter {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+    pub fn connect(name: &__rt::str) -> __connect {
+        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
     }
+    type __connect = __rt::Connect<
+        Binding<__rt::Shared>,
+        __rt::Again<Binding<__rt::Reconnecting>>,
+    >;
 }

@@ -894,7 +894,11 @@ pub mod test {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __rt::Connect<ClientBinding<__rt::Shared>> {
-        __rt::connect::<Message, _>(name, |__e| __binding(__e.shared()))
+    pub fn connect(name: &__rt::str) -> __connect {
+        __rt::connect::<Message, _, _>(name, |__e| __binding(__e.shared()), __binding)
     }
+    type __connect = __rt::Connect<
+        ClientBinding<__rt::Shared>,
+        __rt::Again<ClientBinding<__rt::Reconnecting>>,
+    >;
 }

@@ -1346,7 +1346,11 @@ pub mod types {
     }
     /// Connects to the service called `name`, once there is one, for any thread.
     #[inline]
-    pub fn connect(name: &__rt::str) -> __rt::Connect<Binding<__rt::Shared>> {
-        __rt::connect::<Message, _>(name, |__e| Binding(__e.shared()))
+    pub fn connect(name: &__rt::str) -> __connect {
+        __rt::connect::<Message, _, _>(name, |__e| Binding(__e.shared()), Binding)
     }
+    type __connect = __rt::Connect<
+        Binding<__rt::Shared>,
+        __rt::Again<Binding<__rt::Reconnecting>>,
+    >;
 }

@@ -34,7 +34,7 @@ use crate::exit_watch::ExitWatch;
 use crate::limit::Progress;
 use crate::link::Introduction;
 use crate::monitor::Monitor;
-use crate::name::{Awaited, LostName};
+use crate::name::Awaited;
 use crate::outbox::{Outbox, OutboxMessage, SendOutcome};
 use crate::process::{id_from_wire, pid_from_wire, pid_of, random_number};
 use crate::protocol::{VERSION, monitor};
@@ -532,7 +532,7 @@ impl Monitor {
         let names = self.names.borrow().clone();
         for (name, iref) in names {
             let (verdict, pid, _) = self
-                .reply_in_time(membership, membership.client.register_async(&name, iref))
+                .reply_in_time(membership, membership.client.register_async(&name, iref, false))
                 .await?;
             if verdict != monitor::Verdict::Ok {
                 log_limited!(
@@ -541,10 +541,7 @@ impl Monitor {
                     pid,
                     "the name was lost to another process with the root"
                 );
-                self.names.borrow_mut().remove(&name);
-                let lost = LostName { name: name.clone(), pid: pid_from_wire(pid) };
-                self.lost.borrow_mut().insert(name, lost);
-                self.changed.notify_all();
+                self.name_taken(&name, pid);
             }
         }
         // Sent before any other request to this root.
@@ -626,6 +623,10 @@ impl monitor::ClientRx for RootHandler {
         let peer = Peer::process(pid, id_from_wire(uid), id_from_wire(gid));
         let introduction = Introduction { domain, peer, caller, socket, process };
         Monitor::with_current(|monitor| monitor.introduced(introduction));
+    }
+
+    fn name_taken(&mut self, _: &monitor::ClientBinding, name: &str, pid: u32) {
+        Monitor::with_current(|monitor| monitor.name_taken(name, pid));
     }
 
     fn report(&mut self, _: &monitor::ClientBinding, ticket: u64, link: u64, connection: u64) {

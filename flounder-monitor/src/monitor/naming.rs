@@ -73,19 +73,22 @@ impl Monitor {
         self.send_to_root(MessageToRoot::Withdraw(iref));
     }
 
-    /// Registers a name for a service of this process. If dropped, the name is not registered.
+    /// Registers a name for a service of this process. If dropped, the name is not registered. With `takes_over`, a process of
+    /// the same user that has the name loses it.
     pub(crate) async fn register(
         self: &Rc<Self>,
         name: &str,
         iref: Iref,
+        takes_over: bool,
     ) -> Result<(), RequestError> {
         check(name)?;
         let _claim = Claim::new(self, name, iref)?;
         root_lock::has_names();
         self.publish(iref).await?;
-        let (mut verdict, mut pid, mut limit) = self.register_at_root(name, iref).await?;
+        let register = || self.register_at_root(name, iref, takes_over);
+        let (mut verdict, mut pid, mut limit) = register().await?;
         if verdict == Verdict::Taken && self.frees(name, pid_from_wire(pid)).await? {
-            (verdict, pid, limit) = self.register_at_root(name, iref).await?;
+            (verdict, pid, limit) = register().await?;
         }
         match verdict {
             // Withdrawn meanwhile, and the root has removed the name.
@@ -106,10 +109,11 @@ impl Monitor {
         self: &Rc<Self>,
         name: &str,
         iref: Iref,
+        takes_over: bool,
     ) -> Result<(Verdict, u32, u64), MonitorError> {
         let is_known = self.names.borrow().contains_key(name);
         let undo = (!is_known).then(|| RemovalGuard::new(self, name));
-        let answer = self.call_root(|root| root.register_async(name, iref)).await?;
+        let answer = self.call_root(|root| root.register_async(name, iref, takes_over)).await?;
         if let Some(undo) = undo {
             undo.answered.set(true);
         }
@@ -161,6 +165,15 @@ impl Monitor {
             Verdict::Unknown => Err(RequestError::Unknown),
             Verdict::NotOwner => Err(RequestError::NotOwner),
             verdict => Err(unexpected(verdict)),
+        }
+    }
+
+    /// Notes that another process has a name of this process.
+    pub(super) fn name_taken(&self, name: &str, pid: u32) {
+        if self.names.borrow_mut().remove(name).is_some() {
+            let lost = LostName { name: name.to_owned(), pid: pid_from_wire(pid) };
+            self.lost.borrow_mut().insert(name.to_owned(), lost);
+            self.changed.notify_all();
         }
     }
 

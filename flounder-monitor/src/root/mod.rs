@@ -158,6 +158,7 @@ enum MessageToDomain {
     Introduced(OutgoingIntroduction),
     Report { ticket: u64, link: u64, connection: u64 },
     ReportAccounts { ticket: u64, after: u64 },
+    NameTaken { name: String, pid: u32 },
 }
 
 /// One end of a link, for a domain.
@@ -182,6 +183,11 @@ impl OutboxMessage for MessageToDomain {
             Self::ReportAccounts { ticket, after } => {
                 self.or_retry(binding.tx_report_accounts(ticket, after))
             }
+            Self::NameTaken { name, pid } => match binding.tx_name_taken(&name, pid) {
+                Ok(_) => SendOutcome::Sent,
+                Err(TxError::Busy) => SendOutcome::Retry(Self::NameTaken { name, pid }),
+                Err(_) => SendOutcome::Closed,
+            },
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Requester<'a> {
     pub(crate) account: &'a Account,
     /// Numbers of former connections of the same process, whose names the domain may take over.
     pub(crate) replaces: &'a [u64],
+    /// An owner whose name the domain takes over for another service.
+    pub(crate) takes_over: Option<u64>,
 }
 
 impl Requester<'_> {
@@ -73,6 +75,17 @@ impl Names {
         }
         match self.table.get(name) {
             Some((owned, _)) if (owned.owner, owned.iref) == (requester.owner, iref) => {
+                return Ok(());
+            }
+            Some((owned, charge)) if requester.takes_over == Some(owned.owner) => {
+                let more = match charge.account().is_same(requester.account) {
+                    true => None,
+                    false => Some(requester.account.charge(Resource::Names, 1)),
+                };
+                let more = more.transpose().map_err(NameRefusal::OverLimit)?;
+                if let (Some(old), more) = (self.remove(name), more) {
+                    self.insert(requester.owner, name, iref, more.unwrap_or(old));
+                }
                 return Ok(());
             }
             Some((owned, _)) if !requester.replaces.contains(&owned.owner) => {
@@ -217,7 +230,7 @@ mod tests {
                 Box::leak(Box::new(Account::of(id)))
             })
         });
-        Requester { owner, account, replaces: &[] }
+        Requester { owner, account, replaces: &[], takes_over: None }
     }
 
     /// Returns a requester of a user of its own.
@@ -323,6 +336,28 @@ mod tests {
         assert_eq!(used(domain(1)), 1);
         assert_eq!(removed(names.remove_owner(3)), ["a"]);
         assert_eq!(used(domain(1)), 0);
+    }
+
+    #[test]
+    fn name_that_is_taken_over_is_charged_to_the_new_owner() {
+        let mut names = names();
+        names.register(domain(1), "a", iref(5)).expect("free");
+        let taker = Requester { takes_over: Some(1), ..domain(2) };
+        for i in 0..OF_PROCESS {
+            names.register(domain(2), &format!("n{i}"), iref(6)).expect("below the limit");
+        }
+        assert_eq!(names.register(taker, "a", iref(6)), over(OF_PROCESS, Scope::Process));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 1, iref: iref(5) }));
+        names.unregister(domain(2), "n0").expect("it is its own");
+        assert_eq!(names.register(taker, "a", iref(6)), Ok(()));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 2, iref: iref(6) }));
+        assert_eq!((used(domain(1)), used(domain(2))), (0, OF_PROCESS));
+        assert_eq!(removed(names.remove_owner(1)), [""; 0]);
+        // Of another service of the same process.
+        let again = Requester { takes_over: Some(2), ..domain(2) };
+        assert_eq!(names.register(again, "a", iref(7)), Ok(()));
+        assert_eq!(names.lookup("a"), Ok(Registration { owner: 2, iref: iref(7) }));
+        assert_eq!(used(domain(2)), OF_PROCESS);
     }
 
     #[test]

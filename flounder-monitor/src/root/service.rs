@@ -10,8 +10,7 @@ use flounder_rt::{BindingError, Escaped, Iref, log_limited};
 use crate::accounts::limit_to_wire;
 use crate::directory::name_journal::Record;
 use crate::name::MAX_NAME;
-use crate::process::own_uid;
-use crate::process::{is_dead, to_wire};
+use crate::process::{is_dead, is_unknown_uid, own_uid, to_wire};
 use crate::protocol::VERSION;
 use crate::protocol::monitor::{self, Binding, Verdict};
 use crate::root::names::{NameRefusal, Registration, Requester};
@@ -109,14 +108,26 @@ impl monitor::Rx for DomainHandler {
         }
     }
 
-    fn register(&mut self, _: &Binding, name: &str, iref: Iref, reply: monitor::RegisterReply) {
+    fn register(
+        &mut self,
+        _: &Binding,
+        name: &str,
+        iref: Iref,
+        takes_over: bool,
+        reply: monitor::RegisterReply,
+    ) {
         let Some((root, domain)) = self.joined_domain() else { return };
         if !domain.services.borrow().contains(&iref) {
             return reply.send(Verdict::Unknown, 0, 0);
         }
         let replaces = root.unjoined_numbers(&domain);
-        let requester =
-            Requester { owner: self.number, account: &domain.account, replaces: &replaces };
+        let takes_over = takes_over.then(|| root.owner_of_same_user(&domain, name)).flatten();
+        let requester = Requester {
+            owner: self.number,
+            account: &domain.account,
+            replaces: &replaces,
+            takes_over,
+        };
         let registered = root.names.borrow_mut().register(requester, name, iref);
         match registered {
             Ok(()) => {}
@@ -124,6 +135,9 @@ impl monitor::Rx for DomainHandler {
                 return reply.send(Verdict::Taken, root.pid_of(owner), 0);
             }
             Err(refused) => return reply.send(verdict(refused), 0, limit(refused)),
+        }
+        if let Some(loser) = takes_over.filter(|owner| *owner != self.number) {
+            root.report_taken(loser, name, &domain);
         }
         let written = root.record_name(&domain, name, iref);
         if let Err(error) = &written {
@@ -144,8 +158,12 @@ impl monitor::Rx for DomainHandler {
     fn unregister(&mut self, _: &Binding, name: &str, reply: monitor::UnregisterReply) {
         let Some((root, domain)) = self.joined_domain() else { return };
         let replaces = root.unjoined_numbers(&domain);
-        let requester =
-            Requester { owner: self.number, account: &domain.account, replaces: &replaces };
+        let requester = Requester {
+            owner: self.number,
+            account: &domain.account,
+            replaces: &replaces,
+            takes_over: None,
+        };
         let done = root.names.borrow_mut().unregister(requester, name);
         if done.is_ok() {
             root.erase_name(name);
@@ -413,6 +431,24 @@ impl Root {
                 let (verdict, iref, pid, uid) = self.describe(found);
                 reply.send(verdict, iref, pid, uid, 0);
             }
+        }
+    }
+
+    /// Returns the owner of a name, if it is of the user of `domain`.
+    fn owner_of_same_user(&self, domain: &Domain, name: &str) -> Option<u64> {
+        let owner = self.names.borrow().lookup(name).ok()?.owner;
+        let here = self.domain(owner).map(|owner| owner.uid);
+        let uid = here.or_else(|| Some(self.unjoined.borrow().get(&owner)?.identity.uid))?;
+        (uid == domain.uid && !is_unknown_uid(uid)).then_some(owner)
+    }
+
+    /// Reports to an owner that `taker` has taken over its name. One that is not connected learns of it when it joins.
+    fn report_taken(self: &Rc<Self>, owner: u64, name: &str, taker: &Domain) {
+        let Some(loser) = self.domain(owner) else { return };
+        let (pid, _, _) = to_wire(&taker.peer);
+        if !loser.outbox.push(MessageToDomain::NameTaken { name: name.to_owned(), pid }) {
+            // It has not read for long. When it joins again, it finds that it has lost the name.
+            self.remove(owner);
         }
     }
 

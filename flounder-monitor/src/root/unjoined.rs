@@ -89,7 +89,8 @@ impl Root {
 
     fn restore_names_of(&self, number: u64, identity: ProcessIdentity, records: &[Record]) {
         let account = identity.account();
-        let requester = Requester { owner: number, account: &account, replaces: &[] };
+        let requester =
+            Requester { owner: number, account: &account, replaces: &[], takes_over: None };
         for Record { name, iref, .. } in records {
             self.names.borrow_mut().restore(requester, name, *iref);
         }

@@ -56,6 +56,7 @@ pub use end::{AsRaw, BoxDispatch, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
 pub use message_type::{MessageType, Response};
+pub(crate) use raw::WeakBinding;
 pub use raw::{RawBinding, attach};
 pub use reply::{Cancelled, ReplyToken};
 pub use sending::{Sending, SendingCaps};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::account::Charge;
 use crate::binding::connection::State;
@@ -38,6 +38,22 @@ impl core::ops::Deref for BelongsToOneThreadUseShared {
     }
 }
 
+/// A binding that is not kept.
+pub(crate) struct WeakBinding(Weak<Shell>);
+
+impl WeakBinding {
+    /// Returns true if the binding exists and has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.upgrade().is_some_and(|shell| !shell.has_ended())
+    }
+
+    /// Tears the binding down. Returns false if it has ended already.
+    pub(crate) fn teardown(&self) -> bool {
+        let open = self.0.upgrade().filter(|shell| !shell.has_ended());
+        open.map(|shell| shell.end(BindingError::Closed, false, Rest::IsSent)).is_some()
+    }
+}
+
 impl RawBinding {
     /// Returns a handle to `shell`, which is counted already.
     #[inline]
@@ -55,6 +71,11 @@ impl RawBinding {
     #[must_use]
     pub fn handle(&self) -> RawEnd<Local> {
         RawEnd(self.clone())
+    }
+
+    /// Returns the binding as a value that does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakBinding {
+        WeakBinding(Rc::downgrade(&self.0))
     }
 
     /// Attaches a connected channel to a new binding.

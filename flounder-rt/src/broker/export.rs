@@ -5,6 +5,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Instant;
 pub use super::error::{ExportError, Refusal};
 use crate::account::{Account, Resource};
 use crate::bind::{BindRefusal, BindRequest};
-use crate::binding::{BoxDispatch, RawBinding};
+use crate::binding::{BoxDispatch, RawBinding, WeakBinding};
 use crate::broker::flush::flush_at_exit;
 use crate::channel::{Channel, End};
 use crate::interface::Interface;
@@ -147,6 +148,9 @@ pub const DEFAULT_MAX_BUFFER: usize = 1 << 20;
 /// The largest of the drivers' default buffers, in bytes.
 const LARGEST_DEFAULT: usize = 64 << 10;
 
+/// Time between two looks at the bindings of a service that drains.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(2);
+
 type Connect = Box<dyn FnMut(&Peer) -> Result<BoxDispatch, Refusal>>;
 
 impl Export {
@@ -196,6 +200,7 @@ impl Export {
             broker: self.broker,
             iref,
             connect: Cell::new(Connecting::Idle(connect)),
+            bindings: RefCell::default(),
             waiting: RefCell::default(),
         };
         let key = self.waitset.extension::<Services>().insert(service);
@@ -247,6 +252,35 @@ impl Exported {
     pub fn withdraw(self) {
         self.broker.withdraw(self.iref);
         self.waitset.withdraw(self.key);
+    }
+
+    /// Ends the export, and waits until its bindings have ended, as the clients close them: for a service whose name another
+    /// one has taken over. Meanwhile the clients finish what they have begun. At the deadline the bindings that are left are
+    /// torn down. Returns their number: 0 if all clients have left in time.
+    ///
+    /// Nothing happens before the future is polled. If it is dropped after that, the export has ended, and its bindings live
+    /// on. The waitset has to be dispatched, by [`Waitset::block_on`] for example.
+    ///
+    /// ```no_run
+    /// # fn drain(waitset: flounder_rt::Waitset, exported: flounder_rt::Exported) -> Result<(), flounder_rt::DispatchError> {
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let left = waitset.block_on(exported.drain(Instant::now() + Duration::from_secs(30)))?;
+    /// println!("{left} clients were cut off");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn drain(self, deadline: Instant) -> usize {
+        let service = self.waitset.extension::<Services>().find(self.key);
+        let waitset = self.waitset.clone();
+        self.withdraw();
+        let Some(service) = service else { return 0 };
+        while service.has_bindings() && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            waitset.sleep(left.min(DRAIN_INTERVAL)).await;
+        }
+        let bindings = service.bindings.take();
+        bindings.iter().filter(|binding| binding.teardown()).count()
     }
 }
 
@@ -300,6 +334,8 @@ struct Service {
     broker: &'static dyn Broker,
     iref: Iref,
     connect: Cell<Connecting>,
+    /// Bindings that were made, and some that have ended.
+    bindings: RefCell<Vec<WeakBinding>>,
     /// Clients that wait for the connect callback, in order. The broker charges each to the account of its process.
     waiting: RefCell<VecDeque<Admit>>,
 }
@@ -476,7 +512,23 @@ impl Service {
         );
         let raw = raw.map_err(|error| BindRefusal::Driver(error.into()))?;
         raw.serve();
+        self.add_binding(&raw);
         Ok((raw, extra, notifier))
+    }
+
+    /// Keeps a binding for [`Exported::drain`]. Forgets those that have ended whenever the list would grow.
+    fn add_binding(&self, raw: &RawBinding) {
+        let mut bindings = self.bindings.borrow_mut();
+        if bindings.len() == bindings.capacity() {
+            bindings.retain(WeakBinding::is_open);
+        }
+        bindings.push(raw.downgrade());
+    }
+
+    fn has_bindings(&self) -> bool {
+        let mut bindings = self.bindings.borrow_mut();
+        bindings.retain(WeakBinding::is_open);
+        !bindings.is_empty()
     }
 
     /// Runs the connect callback.

@@ -113,6 +113,10 @@ commands! { Process:
     publish: Publish { service: ServiceId } -> ();
     /// Registers a name for a service.
     register: Register { name: String, service: ServiceId } -> ();
+    /// Exports the service `echo`, and takes a name over for it.
+    take_over: TakeOver { name: String } -> ServiceId;
+    /// Drains the service that was exported last; returns the number of bindings that were left.
+    drain: Drain { timeout: Duration } -> usize;
     /// Registers this many names with a common prefix for a service.
     register_numbered: RegisterNumbered { prefix: String, count: u32, service: ServiceId } -> ();
     /// Takes a name back.
@@ -268,7 +272,7 @@ pub struct Counts {
 fn change_bits(change: NameChange) -> u64 {
     match change {
         NameChange::There(found) => found.iref.to_bits(),
-        _ => 0,
+        NameChange::Gone => 0,
     }
 }
 
@@ -483,6 +487,17 @@ impl ProcessState {
             }
             Request::WaitUntilLost(WaitUntilLost { name }, reply) => {
                 reply.send(nameservice::lost(&name).wait().map(|lost| or_zero(lost.pid)));
+            }
+            Request::TakeOver(TakeOver { name }, reply) => {
+                let iref = self.export(None).expect("it can be exported");
+                let taken = nameservice::take_over(&name, iref).wait();
+                reply.send(taken.map(|()| iref.into()));
+            }
+            Request::Drain(Drain { timeout }, reply) => {
+                let exported = self.exported.borrow_mut().pop().expect("there is a service");
+                let drained = exported.drain(Instant::now() + timeout);
+                let task = async move { reply.ok(drained.await) };
+                self.waitset.spawn_local(task).detach();
             }
             Request::NextChange(NextChange { name, timeout }, reply) => {
                 let mut watches = self.watches.borrow_mut();
