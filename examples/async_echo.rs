@@ -53,7 +53,7 @@ async fn client(ws: &Waitset, binding: &echo::ClientBinding) -> Result<(), Box<d
     // The handler is dropped once its caller has gone.
     let never = rpc.say_async("never", 3_600_000).timeout(Duration::from_millis(10)).await;
     assert_eq!(never, Err(RpcError::Deadline));
-    assert_eq!(rpc.say_async("", 0).await, Err(RpcError::NoReply));
+    assert_eq!(rpc.say_async("", 0).await, Err(RpcError::HandlerFailed));
     println!("client: all calls ended as they should");
     Ok(())
 }

@@ -48,7 +48,7 @@
 //! | use an existing event loop | [`Waitset::prepare_wait`]; for tokio, the feature `tokio` |
 //! | name a service, find one | [`nameservice`] |
 //! | serve and connect by name, without a waitset | [`service`] |
-//! | refuse a client, identify it | [`Refusal`], [`Peer`] |
+//! | refuse a client or a call, identify a client | [`Refusal`], [`Peer`] |
 //! | send file descriptors | [`Cap`], and [`policy`] for rules about them |
 //! | send large data without copies | [`bulk`] |
 //! | send types of Rust | [`FlounderMessage`](derive@FlounderMessage) |

@@ -114,15 +114,26 @@ fn every_error_is_shown_in_words_and_says_nothing_twice() {
         BindingError::CapsRefused(CapRefusal::Sender),
     ] {
         holds(RpcError::Closed(error.clone()), &error);
+        holds(RpcError::NotSent(error.clone()), &error);
         holds(RecvError::Ended(error.clone()), &error);
         check(error);
     }
     for error in [ChannelError::Closed, ChannelError::PeerDied, ChannelError::Os(EMFILE)] {
         check(error);
     }
-    for error in [RpcError::NoReply, RpcError::WouldDeadlock, RpcError::Deadline] {
+    for error in [
+        RpcError::NoReply,
+        RpcError::HandlerPanicked,
+        RpcError::HandlerFailed,
+        RpcError::ServiceClosed,
+        RpcError::WouldDeadlock,
+        RpcError::Deadline,
+    ] {
         check(error);
     }
+    let (refusal, length) = (Refusal::new(7, "no such disk"), TooLong { len: 9, max: 8 });
+    holds(RpcError::ReplyTooLong { arg: "names", length }, &length);
+    holds(RpcError::Refused(refusal.clone()), &refusal);
     check(RpcError::NotServed { thread: "worker".into() });
     check(RpcError::ThreadEnded { thread: "worker".into() });
     holds(RpcError::Os(EMFILE), &EMFILE);

@@ -3,13 +3,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flounder::{BindingError, CallbackError, Cap, Iref, RpcError, TxError, Waitset};
+use flounder::error::TooLong;
+use flounder::{BindingError, CallbackError, Cap, Iref, Refusal, RpcError, TxError, Waitset};
 
 flounder::flounder! {
     interface work "To be waited for" {
@@ -64,6 +66,9 @@ impl work::Rx for Service {
     }
 
     fn words(&mut self, _: &work::Binding, names: &[&str], reply: work::WordsReply) {
+        if names == ["nine"] {
+            return reply.send(&["x"; 9], &[]);
+        }
         reply.send(names, names.concat().as_bytes());
     }
 
@@ -410,11 +415,11 @@ fn every_pending_future_ends_with_its_binding() {
             reply.is_cancelled()
         });
         assert_eq!(ends.run(ends.client.send_note(0)), Ok(()));
-        assert_eq!(ends.run(call), Err(RpcError::Closed(BindingError::Closed)), "{driver}");
+        assert_eq!(ends.run(call), Err(RpcError::ServiceClosed), "{driver}");
         assert!(ends.run(cancelled), "{driver}");
         let late = ends.run(rpc.add_async(1, 2));
-        assert_eq!(late, Err(RpcError::Closed(BindingError::Closed)));
-        assert_eq!(rpc.add(1, 2), Err(RpcError::Closed(BindingError::Closed)));
+        assert_eq!(late, Err(RpcError::NotSent(BindingError::Closed)));
+        assert_eq!(rpc.add(1, 2), Err(RpcError::NotSent(BindingError::Closed)));
         assert_eq!(ends.run(ends.client.send_note(1)), Err(TxError::Closed));
     }
     for driver in BUSY {
@@ -425,8 +430,8 @@ fn every_pending_future_ends_with_its_binding() {
         let sent = ends.ws.spawn_local(async move { client.send_bulk(&[1; 1 << 20]).await });
         ends.ws.try_dispatch().expect("no callback fails");
         ends.client.teardown();
-        let closed = RpcError::Closed(BindingError::Closed);
-        assert_eq!(ends.run(waiting), Err(closed), "{driver}");
+        let unsent = RpcError::NotSent(BindingError::Closed);
+        assert_eq!(ends.run(waiting), Err(unsent), "{driver}");
         assert_eq!(ends.run(sent), Err(TxError::Closed));
     }
 }
@@ -443,9 +448,9 @@ fn call_after_the_peer_closed_reports_why_it_failed() {
             ends.seen.bindings.borrow_mut().pop().expect("one").teardown();
             assert_eq!(ends.client.ended(), None, "{driver}: it has not heard of it");
             let late = if blocking { rpc.add(1, 2) } else { ends.run(rpc.add_async(1, 2)) };
-            let closed = RpcError::Closed(BindingError::Closed);
-            assert_eq!(late, Err(closed.clone()), "{driver}");
-            assert_eq!(ends.run(call), Err(closed), "{driver}");
+            let is_ended = |error| matches!(error, RpcError::Closed(_) | RpcError::NotSent(_));
+            assert!(late.is_err_and(is_ended), "{driver}");
+            assert_eq!(ends.run(call), Err(RpcError::ServiceClosed), "{driver}");
         }
     }
 }
@@ -517,6 +522,9 @@ impl work::AsyncRx for Shared {
 
     async fn add(&self, _: &work::Binding, a: u32, b: u32) -> Result<u32, CallbackError> {
         assert_ne!(a, 13, "panics as it is told");
+        if a == 14 {
+            return Err(Refusal::new(14, "not fourteen").into());
+        }
         let sum = a.checked_add(b).ok_or("the sum is too large")?;
         Ok(sum)
     }
@@ -569,15 +577,54 @@ fn async_handlers_run_concurrently_and_reply_with_their_result() {
 }
 
 #[test]
-fn failed_handler_sends_no_reply_and_the_binding_goes_on() {
-    let (ends, _) = slow("ump");
-    let rpc = ends.rpc();
-    assert_eq!(ends.run(rpc.add_async(u32::MAX, 1)), Err(RpcError::NoReply));
-    assert_eq!(ends.run(rpc.add_async(13, 1)), Err(RpcError::NoReply));
-    assert_eq!(ends.run(rpc.add_async(1, 1)), Ok(2));
-    ends.run(ends.client.send_note(13)).expect("the binding lives");
-    let after = ends.run(rpc.hold_async(1));
-    assert_eq!(after, Err(RpcError::Closed(BindingError::Closed)), "that of a message ends it");
+fn failed_handler_reports_how_and_the_binding_goes_on() {
+    for driver in DRIVERS {
+        let (ends, _) = slow(driver);
+        let rpc = ends.rpc();
+        assert_eq!(ends.run(rpc.add_async(u32::MAX, 1)), Err(RpcError::HandlerFailed), "{driver}");
+        assert_eq!(ends.run(rpc.add_async(13, 1)), Err(RpcError::HandlerPanicked), "{driver}");
+        let refused = RpcError::Refused(Refusal::new(14, "not fourteen"));
+        assert_eq!(ends.run(rpc.add_async(14, 1)), Err(refused), "{driver}");
+        assert_eq!(ends.run(rpc.add_async(1, 1)), Ok(2));
+        ends.run(ends.client.send_note(13)).expect("the binding lives");
+        let after = ends.run(rpc.hold_async(1));
+        assert_eq!(after, Err(RpcError::Closed(BindingError::Closed)), "that of a message ends it");
+    }
+}
+
+#[test]
+fn call_without_a_reply_reports_the_reason() {
+    let drop_in_panic = |reply: work::HoldReply| {
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let _reply = reply;
+            panic!("as it is told")
+        }));
+        assert!(panic.is_err());
+    };
+    let long = "ä".repeat(200);
+    let cut = Refusal::new(u64::MAX, &long[..Refusal::MAX_REASON]);
+    for driver in ["loopback", "lmp", "ump", "scc", "beehive"] {
+        let ends = Ends::new(driver);
+        let rpc = ends.rpc();
+        for blocking in [false, true] {
+            let length = TooLong { len: 9, max: 8 };
+            let too_long = RpcError::ReplyTooLong { arg: "names", length };
+            let nine = &["nine"];
+            let answer = if blocking { rpc.words(nine) } else { ends.run(rpc.words_async(nine)) };
+            assert_eq!(answer, Err(too_long), "{driver}");
+        }
+        let held = |end: &dyn Fn(work::HoldReply)| {
+            let call = ends.ws.spawn_local(rpc.hold_async(1));
+            ends.until(|| !ends.seen.held.borrow().is_empty());
+            end(ends.seen.held.borrow_mut().pop().expect("one").1);
+            ends.run(call)
+        };
+        let refuse = |reply: work::HoldReply| reply.refuse(Refusal::new(u64::MAX, long.clone()));
+        assert_eq!(held(&refuse), Err(RpcError::Refused(cut.clone())), "{driver}");
+        assert_eq!(held(&drop), Err(RpcError::NoReply), "{driver}");
+        assert_eq!(held(&drop_in_panic), Err(RpcError::HandlerPanicked), "{driver}");
+        assert_eq!(held(&|reply| reply.send(7)), Ok(7), "{driver}");
+    }
 }
 
 #[test]

@@ -246,11 +246,7 @@ fn full_inbox_uses_no_cpu_while_others_wait_or_close() {
             }
             let end = run(&ends.here, ends.client.recv());
             assert_eq!(end, Err(RecvError::Ended(BindingError::Closed)), "{what}");
-            assert_eq!(
-                run(&ends.here, call),
-                Err(RpcError::Closed(BindingError::Closed)),
-                "{what}"
-            );
+            assert_eq!(run(&ends.here, call), Err(RpcError::ServiceClosed), "{what}");
         }
     }
 }

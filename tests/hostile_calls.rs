@@ -38,11 +38,15 @@ const DRIVERS: [&str; 5] = ["loopback", "lmp", "ump", "scc", "beehive"];
 
 /// Notices of a flood, and what the victim may hold more after it.
 const FLOOD: u32 = 10_000;
-const SLACK: usize = 16 << 10;
+const SLACK: usize = 32 << 10;
 
 /// As in `docs/wire.md`.
 const NO_REPLY: u64 = 1;
 const CANCELLED: u64 = 3;
+const NO_REPLY_BECAUSE: u64 = 8;
+const PANICKED: u64 = 1;
+const TOO_LONG: u64 = 4;
+const REFUSED: u64 = 5;
 
 /// Unsent replies of the victim, by binding.
 #[derive(Default)]
@@ -135,6 +139,13 @@ impl Scene {
 
     fn no_reply(&self, id: u32) {
         self.say(RUNTIME_MESSAGE, &[NO_REPLY, id.into()]);
+    }
+
+    /// The same, with the longest reason.
+    fn refuse(&self, id: u32) {
+        let text = [u64::from_le_bytes(*b"no, no, "); 32];
+        let words = [&[NO_REPLY_BECAUSE, id.into(), REFUSED, 7, 256][..], &text].concat();
+        self.say(RUNTIME_MESSAGE, &words);
     }
 
     fn tell(&self, message: &Message) {
@@ -285,6 +296,7 @@ fn replies_to_unknown_or_finished_calls_are_discarded() {
                 let id = if n.is_multiple_of(2) { two } else { 4 + n * 7 };
                 scene.tell(&Message::HoldResponse { id, n });
                 scene.no_reply(id);
+                scene.refuse(id);
             }
             scene.settle();
         });
@@ -297,6 +309,7 @@ fn replies_to_unknown_or_finished_calls_are_discarded() {
                 scene.tell(&Message::HoldResponse { id: three, n: 200 + n });
                 scene.no_reply(one);
                 scene.no_reply(three);
+                scene.refuse(three);
             }
             scene.settle();
         });
@@ -329,8 +342,25 @@ fn reply_of_another_rpc_fails_the_call_and_ends_the_binding() {
 
 #[test]
 fn forged_notice_ends_only_its_binding() {
-    let nonsense: [&[u64]; 5] =
-        [&[], &[CANCELLED], &[CANCELLED, 1 << 32], &[CANCELLED, 1, 2], &[9, 1]];
+    // Message 2 is the response of `hold`, with one argument.
+    let nonsense: [&[u64]; 16] = [
+        &[],
+        &[CANCELLED],
+        &[CANCELLED, 1 << 32],
+        &[CANCELLED, 1, 2],
+        &[99, 1],
+        &[NO_REPLY_BECAUSE, 1],
+        &[NO_REPLY_BECAUSE, 1, 0],
+        &[NO_REPLY_BECAUSE, 1 << 32, PANICKED],
+        &[NO_REPLY_BECAUSE, 1, PANICKED, 0],
+        &[NO_REPLY_BECAUSE, 1, TOO_LONG, 1, 1, 8, 7],
+        &[NO_REPLY_BECAUSE, 1, TOO_LONG, 2, 0, 8, 7],
+        &[NO_REPLY_BECAUSE, 1, TOO_LONG, 2, 2, 8, 7],
+        &[NO_REPLY_BECAUSE, 1, TOO_LONG, 9, 1, 8, 7],
+        &[NO_REPLY_BECAUSE, 1, TOO_LONG, 2, 1, 7, 7],
+        &[NO_REPLY_BECAUSE, 1, REFUSED, 0, 1, 0xff],
+        &[NO_REPLY_BECAUSE, 1, REFUSED, 0, 257],
+    ];
     for driver in DRIVERS {
         for words in nonsense {
             let scene = Scene::new(driver);

@@ -238,7 +238,7 @@ fn dropped() {
     assert_eq!(client.add(1), Ok(1));
     drop(service);
     until("handlers are dropped", || alive.load(Ordering::Relaxed) == 0);
-    until("calls fail", || matches!(client.add(1), Err(RpcError::Closed(_))));
+    until("calls fail", || matches!(client.add(1), Err(RpcError::NotSent(_))));
     let unknown = nameservice::lookup("mine").wait();
     assert!(matches!(unknown, Err(NameError::Unknown { .. })), "{unknown:?}");
     for n in 0..20 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use flounder::driver::closer::wait_until_closed;
 use flounder::event::UnixSignal;
-use flounder::{BindError, BindingError, Iref, Peer, RpcError, Waitset, flounder};
+use flounder::{BindError, Iref, Peer, RpcError, Waitset, flounder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -101,7 +101,9 @@ fn clients_learn_of_it() {
     assert_eq!(client.say(1), Ok(1));
     stop.send(()).expect("it waits");
     thread.join().expect("it ends");
-    assert!(matches!(client.say(2), Err(RpcError::Closed(BindingError::Closed) | RpcError::Tx(_))));
+    let late = client.say(2);
+    let is_ended = |error| matches!(error, RpcError::Closed(_) | RpcError::NotSent(_));
+    assert!(late.is_err_and(is_ended), "the service has ended");
     let ended = ws.dispatch_until(Some(Instant::now() + PATIENCE), || binding.ended().is_some());
     assert!(ended.expect("no callback fails"));
     assert_eq!(bind(iref, &ws).map(|_| ()), Err(BindError::NoService));

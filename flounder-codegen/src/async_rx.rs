@@ -39,8 +39,8 @@ fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
         #doc
         ///
         /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-        /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-        /// caller gives up, the handler is dropped where it waits.
+        /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+        /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
         pub trait #rx {
             #(#methods)*
 

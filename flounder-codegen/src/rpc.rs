@@ -56,18 +56,25 @@ impl<'m, 'a> Call<'m, 'a> {
         quote! {
             #doc
             ///
-            /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+            /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+            /// panic.
             #[must_use = "a caller waits for the reply"]
             #[#rt::derive(#rt::Debug)]
             pub struct #name<#end: #rt::End = #rt::Local>(#rt::ReplyToken<#end>);
 
             impl<#end: #rt::End> #name<#end> {
-                /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-                /// that no reply will come, and the error handler of this end why.
+                /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+                /// handler of this end get the reason.
                 #[inline]
                 pub fn send(self, #parameters) {
                     #gifts
                     #form::reply(#passed, self.0);
+                }
+
+                /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+                #[cold]
+                pub fn refuse(self, refusal: #rt::Refusal) {
+                    self.0.refuse(refusal);
                 }
 
                 /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.

@@ -267,9 +267,10 @@ fn waiting_for_a_place_ends_with_the_deadline_or_the_binding() {
     assert!(poll(&mut waiting).is_pending());
     assert_eq!(pair.called(), CALL_WINDOW);
     pair.client.teardown();
-    let closed = RpcError::Closed(BindingError::Closed);
-    assert_eq!(pair.ws.block_on(waiting).expect("no callback fails"), Err(closed.clone()));
-    assert_eq!(poll(&mut calls[0]), Poll::Ready(Err(closed)));
+    let [unsent, sent] =
+        [RpcError::NotSent, RpcError::Closed].map(|error| error(BindingError::Closed));
+    assert_eq!(pair.ws.block_on(waiting).expect("no callback fails"), Err(unsent));
+    assert_eq!(poll(&mut calls[0]), Poll::Ready(Err(sent)));
 }
 
 #[test]

@@ -363,9 +363,11 @@ fn the_end_of_the_binding_ends_whatever_waits() {
             }
         }
         assert_eq!(count.get() as usize, calls.len() + 1, "{how}: each is woken");
-        let closed = RpcError::Closed(BindingError::Closed);
-        for call in &mut calls {
-            assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(closed.clone())), "{how}");
+        let (closed, sent) = (RpcError::NotSent(BindingError::Closed), 2);
+        for (at, call) in calls.iter_mut().enumerate() {
+            let error =
+                if at < sent { RpcError::Closed(BindingError::Closed) } else { closed.clone() };
+            assert_eq!(poll(call.as_mut(), &count), Poll::Ready(Err(error)), "{how}, call {at}");
         }
         assert_eq!(poll(send.as_mut(), &count), Poll::Ready(Err(TxError::Closed)), "{how}");
         assert_eq!(shared.ended(), Some(BindingError::Closed), "{how}");

@@ -105,9 +105,10 @@ impl Session {
     pub(crate) fn check_calls(&self) {
         for (at, result) in &*self.calls.borrow() {
             let result = result.as_deref().unwrap_or("nothing");
-            let closed = RpcError::Closed(BindingError::Closed);
+            let [unsent, closed] =
+                [RpcError::NotSent, RpcError::Closed].map(|error| error(BindingError::Closed));
             let is_right = result.starts_with("Ok(")
-                || [closed, RpcError::Tx(TxError::Closed), RpcError::NoReply]
+                || [unsent, closed, RpcError::ServiceClosed, RpcError::NoReply]
                     .iter()
                     .any(|error| result == format!("Err({error:?})"));
             if !is_right {

@@ -162,7 +162,7 @@ impl Load {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 true
             }
-            Err(RpcError::Closed(_)) => false,
+            Err(RpcError::Closed(_) | RpcError::NotSent(_) | RpcError::ServiceClosed) => false,
             Err(error) => panic!("call {n}: {error:?}"),
         };
         self.adds.lock().expect("no thread panics").push((n, answered));
@@ -309,7 +309,7 @@ fn deadline() {
     let short = client.timeout(Duration::from_millis(50));
     until("calls wait", || match short.pid() {
         Err(RpcError::Deadline) => true,
-        Err(RpcError::Closed(_)) => false,
+        Err(RpcError::Closed(_) | RpcError::NotSent(_)) => false,
         other => panic!("{other:?}"),
     });
     let waits = short.pid_async();
@@ -334,7 +334,7 @@ fn handles() {
     // A binding that is torn down stays so.
     let client = connect(Reconnect::default());
     client.binding().teardown();
-    assert!(matches!(client.pid(), Err(RpcError::Closed(_))));
+    assert!(matches!(client.pid(), Err(RpcError::NotSent(_))));
     assert!(client.binding().ended().is_some());
     drop(service);
 }

@@ -253,7 +253,7 @@ fn disk_that_is_pulled_ends_the_binding() {
         assert!(matches!(ended, Err(RpcError::Closed(_))), "{ended:?}");
         let after = disk.read_dma_ext(0, 512);
         assert!(
-            matches!(after, Err(RpcError::Closed(_) | RpcError::Tx(TxError::Closed))),
+            matches!(after, Err(RpcError::NotSent(_) | RpcError::Tx(TxError::Closed))),
             "{after:?}"
         );
     }
@@ -283,7 +283,8 @@ fn hostile_device_breaks_nothing_and_lengths_stay_in_bounds() {
         for (start, read) in all(&bench.ws, calls).into_iter().enumerate() {
             match read {
                 Ok((data, _)) => assert!(data.len() <= 512 * (1 + start % 8), "{}", data.len()),
-                Err(RpcError::Closed(_) | RpcError::Tx(TxError::Closed)) => {}
+                Err(RpcError::Closed(_) | RpcError::NotSent(_) | RpcError::Tx(TxError::Closed)) => {
+                }
                 Err(error) => panic!("{seed}: {error:?}"),
             }
         }

@@ -583,8 +583,8 @@ pub mod frames {
     /// What a service of `frames` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Shows a frame.
         async fn frame(&self, binding: &Binding, seq: u64, pixels: __rt::BulkOwned);
@@ -646,8 +646,8 @@ pub mod frames {
     /// What a client of `frames` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncClientRx {
         /// Shows a frame.
         async fn frame(
@@ -700,18 +700,24 @@ pub mod frames {
     }
     /// The reply that a caller of `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct ReadReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> ReadReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, data: impl __rt::IntoBulk, status: __rt::Errval) {
             let __pools = self.0.bulk();
             let data = __rt::BulkToSend::new(__pools.as_ref(), data);
             __ReadResponse::reply((self.0.id(), &data, status), self.0);
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]

@@ -764,8 +764,8 @@ pub mod caps {
     /// What a service of `caps` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `copied(cap a, holder b)`.
         async fn copied(&self, binding: &Binding, a: __rt::Cap, b: Holder);
@@ -827,8 +827,8 @@ pub mod caps {
     /// What a client of `caps` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncClientRx {
         /// Handles `copied(cap a, holder b)`.
         async fn copied(&self, binding: &ClientBinding, a: __rt::Cap, b: Holder);
@@ -877,13 +877,14 @@ pub mod caps {
     }
     /// The reply that a caller of `rpc exchange(in cap a, in give_away_cap b, out cap c, out give_away_cap d)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct ExchangeReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> ExchangeReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, c: &__rt::Cap, d: __rt::Cap) {
             let d = __rt::CapToMove::new(d);
@@ -891,6 +892,11 @@ pub mod caps {
                 (self.0.id(), c, __rt::Giving::CapToMove(&d)),
                 self.0,
             );
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]

@@ -1047,8 +1047,8 @@ pub mod data {
     /// What a service of `data` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
         async fn wide(
@@ -1122,8 +1122,8 @@ pub mod data {
     /// What a client of `data` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncClientRx {
         /// Handles `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`.
         async fn wide(
@@ -1184,16 +1184,22 @@ pub mod data {
     }
     /// The reply that a caller of `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct FindReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> FindReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, found: Account, e: __rt::Option<&Entry>) {
             __FindResponse::reply((self.0.id(), found, e), self.0);
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]

@@ -562,8 +562,8 @@ pub mod rpcs {
     /// What a service of `rpcs` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Nothing in, nothing out.
         async fn ping(&self, binding: &Binding) -> __rt::Result<(), __rt::CallbackError>;
@@ -642,8 +642,8 @@ pub mod rpcs {
     /// What a client of `rpcs` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncClientRx {
         /// Handles `answer(uint32 token, errval err)`.
         async fn answer(&self, binding: &ClientBinding, token: u32, err: __rt::Errval);
@@ -677,16 +677,22 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc ping()` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct PingReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> PingReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self) {
             __PingResponse::reply((self.0.id(),), self.0);
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]
@@ -705,16 +711,22 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc one(in uint32 reply, in string binding, out string s)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct OneReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> OneReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, s: &str) {
             __OneResponse::reply((self.0.id(), s), self.0);
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]
@@ -733,19 +745,25 @@ pub mod rpcs {
     }
     /// The reply that a caller of `rpc many(in entry e, in uint8 key[key_len, 32], out entry found[n, 100], out uint8 data[len, 65536], out string names[m, 65536])` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct ManyReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> ManyReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, found: &[Entry], data: &[u8], names: &[impl __rt::TextItem]) {
             __ManyResponse::reply(
                 (self.0.id(), found, data, __rt::TextItem::strings(names)),
                 self.0,
             );
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]

@@ -359,8 +359,8 @@ pub mod painter {
     /// What one end of `painter` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `draw(line l, colour c)`.
         async fn draw(&self, binding: &Binding, l: Line, c: Colour);
@@ -688,8 +688,8 @@ pub(crate) mod plotter {
     /// What one end of `plotter` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `move_to(point p)`.
         async fn move_to(&self, binding: &Binding, p: Point);

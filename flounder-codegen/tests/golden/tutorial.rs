@@ -608,8 +608,8 @@ pub mod test {
     /// What a service of `test` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Sends basic values.
         async fn basic(&self, binding: &Binding, arg: u32, e: Myenum);
@@ -668,8 +668,8 @@ pub mod test {
     /// What a client of `test` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncClientRx {
         /// Sends basic values.
         async fn basic(&self, binding: &ClientBinding, arg: u32, e: Myenum);
@@ -716,16 +716,22 @@ pub mod test {
     }
     /// The reply that a caller of `rpc testrpc(in string s, out uint32 result)` waits for.
     ///
-    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come.
+    /// It can be kept and sent later. Dropped, it informs the caller that no reply will come, and whether because of a
+    /// panic.
     #[must_use = "a caller waits for the reply"]
     #[__rt::derive(__rt::Debug)]
     pub struct TestrpcReply<E: __rt::End = __rt::Local>(__rt::ReplyToken<E>);
     impl<E: __rt::End> TestrpcReply<E> {
-        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller learns
-        /// that no reply will come, and the error handler of this end why.
+        /// Sends the reply. If a value is over its maximum or a capability cannot be copied, the caller and the error
+        /// handler of this end get the reason.
         #[inline]
         pub fn send(self, result: u32) {
             __TestrpcResponse::reply((self.0.id(), result), self.0);
+        }
+        /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
+        #[cold]
+        pub fn refuse(self, refusal: __rt::Refusal) {
+            self.0.refuse(refusal);
         }
         /// Returns true if nobody waits for the reply any more: the caller gave up, or the binding has ended.
         #[must_use]

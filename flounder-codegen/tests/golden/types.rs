@@ -956,8 +956,8 @@ pub mod types {
     /// What one end of `types` does with the messages that it receives, as futures.
     ///
     /// Each message has a task of its own on the waitset of the binding; tasks start in order. What a handler of a call
-    /// returns is the reply: one that returns an error, or panics, informs the caller that there will be none. When the
-    /// caller gives up, the handler is dropped where it waits.
+    /// returns is the reply. An error that is a `Refusal` goes to the caller; after another one, or a panic, the caller
+    /// learns which of the two it was. When the caller gives up, the handler is dropped where it waits.
     pub trait AsyncRx {
         /// Handles `builtins(bool a, char b, int32 c, int8 d, int16 e, int32 f, int64 g, uint8 h, uint16 i, uint32 j, uint64 k, intptr l, uintptr m, uintptr n, iref o, errval p, float q, double r)`.
         async fn builtins(

@@ -39,7 +39,7 @@ impl<T: Threading> Shell<T> {
     pub(super) fn runtime_message(&self, receiver: &mut Receiver<T>) {
         let incoming = &mut receiver.incoming;
         let (mut caps, words) = (incoming.take_caps(), incoming.words());
-        let knows_pools = self.peer.features() & peer::BULK != 0;
+        let knows_pools = self.peer.knows(peer::BULK);
         if knows_pools && matches!(words.first(), Some(OFFER..=END)) {
             if let Err(what) = self.pool_message(words, &mut caps) {
                 let error = DecodeError::Bulk(what);
@@ -47,7 +47,8 @@ impl<T: Threading> Shell<T> {
             }
             self.flush();
         } else if caps.is_empty() {
-            self.io.lock().connection.runtime_message(words);
+            let knows_reasons = self.peer.knows(peer::REASONS);
+            self.io.lock().connection.runtime_message(words, knows_reasons);
         } else {
             let error = DecodeError::ExtraCaps;
             self.note(BindingError::Decode { message: "(runtime)", error });
@@ -128,7 +129,7 @@ pub(super) fn new_pools(
     memory: Option<&'static dyn BulkMemory>,
     account: Option<Account>,
 ) -> Option<Arc<BulkEnd>> {
-    let knows_pools = peer.features() & peer::BULK != 0;
+    let knows_pools = peer.knows(peer::BULK);
     let has_bulk = interface.messages.iter().any(|message| !message.bulks.is_empty());
     if !knows_pools || !has_bulk {
         return None;

@@ -303,9 +303,10 @@ impl Shell {
         Ok(())
     }
 
+    /// Returns the error of a call that was not accepted.
     pub(super) fn call_error(&self, error: TxError) -> RpcError {
         match (error, self.io.borrow().connection.ended()) {
-            (TxError::Closed, Some(why)) => RpcError::Closed(why.clone()),
+            (TxError::Closed, Some(why)) => RpcError::NotSent(why.clone()),
             (error, _) => RpcError::Tx(error),
         }
     }
@@ -356,26 +357,31 @@ impl Shell {
         decode: impl FnOnce(Received<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, RpcError> {
         // Nothing is borrowed while `decode` makes values of user types.
-        let (decoded, number) = if let Some(line) = self.take_line(id) {
+        if let Some(line) = self.take_line(id) {
             let (number, words) = (line.number, &line.words[..line.len]);
             // Decoders only take capabilities out, so nothing is to be dropped: the compiler does not know.
             let mut caps = ManuallyDrop::new(Vec::new());
-            (decode(Received { number, words, caps: &mut caps }), number)
-        } else {
-            if let Some(waits) = self.take_waits(id) {
-                self.wait_no_more(*waits);
-            }
-            let taken = self.io.borrow_mut().connection.calls().take(id);
-            match taken {
-                Some(Ok(mut reply)) => (decode(reply.lend()), reply.number),
-                Some(Err(error)) => return Err(error),
-                None => return Err(self.call_error(TxError::Closed)),
-            }
-        };
-        match decoded {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.bad_reply(number, error)),
+            return match decode(Received { number, words, caps: &mut caps }) {
+                Ok(value) => Ok(value),
+                Err(error) => Err(self.bad_reply(number, error)),
+            };
         }
+        let mut reply = self.take_slowly(id)?;
+        decode(reply.lend()).map_err(|error| self.bad_reply(reply.number, error))
+    }
+
+    /// Takes the reply to a call that is done, or its error.
+    #[inline(never)]
+    fn take_slowly(&self, id: u32) -> Result<Message, RpcError> {
+        if let Some(waits) = self.take_waits(id) {
+            self.wait_no_more(*waits);
+        }
+        let connection = &mut self.io.borrow_mut().connection;
+        let taken = connection.calls().take(id);
+        taken.unwrap_or_else(|| {
+            let why = connection.ended().cloned();
+            Err(RpcError::Closed(why.unwrap_or(BindingError::Closed)))
+        })
     }
 
     #[inline]

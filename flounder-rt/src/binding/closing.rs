@@ -39,6 +39,7 @@ use crate::binding::{
 use crate::channel::{CapRefusal, Channel, ChannelError, Incoming, Recv};
 use crate::exit;
 use crate::message::bulk::Loans;
+use crate::peer;
 use crate::waitset::{self, DispatchError, Waitset, WeakWaitset};
 
 /// Panics of wakers after which a thread that ends no longer waits.
@@ -73,6 +74,15 @@ impl<T: Threading> Shell<T> {
         };
         let receiver = if is_reported { None } else { self.receiver.take() };
         let receiver = self.begin_closing(receiver, rest);
+        let has_rest = {
+            let connection = &self.io.lock().connection;
+            connection.has_unsent() && !connection.is_cut()
+        };
+        if has_rest {
+            // The waitset sends what the channel does not take at once, if anybody dispatches it.
+            self.pump_channel();
+            self.io.lock().note_unsent();
+        }
         for (message, report) in left {
             self.send_last(message, report);
         }
@@ -123,6 +133,9 @@ impl<T: Threading> Shell<T> {
             None => Incoming::new(self.interface.limits).sent_by(&self.peer),
         };
         io.discarded = Some(Box::new(incoming));
+        if rest == Rest::IsSent && self.peer.knows(peer::REASONS) {
+            io.connection.no_more_replies();
+        }
         let connection = &mut io.connection;
         let is_lost = rest == Rest::IsLost
             || (connection.has_unsent() && connection.is_peer_gone(|| io.channel.is_over()));

@@ -6,12 +6,13 @@ use std::io;
 
 use crate::channel::{CapRefusal, ChannelError, ProtocolError};
 use crate::errno::Errno;
+use crate::escape::Escaped;
 use crate::interface::Interface;
 use crate::message::args::Refused;
 use crate::notify::Gone;
 use crate::wire::{DecodeError, TooLong};
 
-crate::debug_as_chain!(TxError, BindingError, RpcError, ControlError);
+crate::debug_as_chain!(TxError, BindingError, RpcError, ControlError, Refusal);
 
 /// Error of sending: the message was not accepted. The binding is unchanged.
 #[derive(Clone, PartialEq, Eq)]
@@ -213,16 +214,65 @@ impl Error for BindingError {
     }
 }
 
+/// A service's refusal: of a client, by the connect callback, or of a call, by its handler. The other side receives both parts.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// A number whose meaning client and service define.
+    pub code: u64,
+    /// A sentence for people, which is shown escaped.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// The most bytes of the reason that the refusal of a call carries; a longer one is cut.
+    pub const MAX_REASON: usize = 256;
+
+    /// Creates a refusal.
+    #[must_use]
+    pub fn new(code: u64, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", Escaped(&self.reason), self.code)
+    }
+}
+
+impl Error for Refusal {}
+
 /// Error of a call.
+///
+/// [`may_have_run`](Self::may_have_run) returns whether the service may have carried the call out, which decides whether it is
+/// safe to repeat.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RpcError {
-    /// The call was not accepted.
+    /// The call was not accepted. [`TxError::TooLong`] names the argument that is over its maximum.
     Tx(TxError),
-    /// The binding ended before the reply came.
+    /// The binding ended before the call was sent.
+    NotSent(BindingError),
+    /// The binding ended after the call was sent, and before the reply came.
     Closed(BindingError),
-    /// The service dropped the call without a reply.
+    /// The service did not carry the call out, for a reason of its own.
+    Refused(Refusal),
+    /// The service dropped the call without a reply, or its runtime cannot report why there is none.
     NoReply,
+    /// The handler of the service panicked.
+    HandlerPanicked,
+    /// The asynchronous handler of the service returned an error.
+    HandlerFailed,
+    /// The service closed its end of the binding before it replied.
+    ServiceClosed,
+    /// A value of the reply is over its maximum, and was not sent.
+    ReplyTooLong {
+        /// Name of the argument.
+        arg: &'static str,
+        /// Length and maximum.
+        length: TooLong,
+    },
     /// The reply, or the call, was lost with its capabilities.
     CapsRefused(CapRefusal),
     /// The reply cannot be decoded; the binding has ended.
@@ -247,6 +297,22 @@ pub enum RpcError {
     Os(Errno),
 }
 
+impl RpcError {
+    /// Returns false if the service has certainly not carried the call out: it was not sent, or was refused. Returns true if the
+    /// service has begun it, or may have.
+    ///
+    /// ```
+    /// use flounder_rt::{BindingError, Refusal, RpcError};
+    /// assert!(!RpcError::NotSent(BindingError::PeerDied).may_have_run());
+    /// assert!(!RpcError::Refused(Refusal::new(7, "no such disk")).may_have_run());
+    /// assert!(RpcError::Closed(BindingError::PeerDied).may_have_run());
+    /// ```
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        !matches!(self, Self::Tx(_) | Self::NotSent(_) | Self::Refused(_))
+    }
+}
+
 impl From<TxError> for RpcError {
     fn from(error: TxError) -> Self {
         Self::Tx(error)
@@ -257,8 +323,18 @@ impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tx(error) => fmt::Display::fmt(error, f),
+            Self::NotSent(_) => f.write_str("the binding ended before the call was sent"),
             Self::Closed(_) => f.write_str("the binding ended before the reply came"),
+            Self::Refused(_) => f.write_str("the service refused the call"),
             Self::NoReply => f.write_str("the service dropped the call without a reply"),
+            Self::HandlerPanicked => f.write_str("the handler of the service panicked"),
+            Self::HandlerFailed => f.write_str("the handler of the service returned an error"),
+            Self::ServiceClosed => {
+                f.write_str("the service closed the binding before it replied")
+            }
+            Self::ReplyTooLong { arg, .. } => {
+                write!(f, "argument {arg} of the reply is too long")
+            }
             Self::CapsRefused(_) => {
                 f.write_str("the capabilities of the call or of its reply were refused")
             }
@@ -285,11 +361,16 @@ impl Error for RpcError {
         match self {
             // The text is that of the source.
             Self::Tx(error) => error.source(),
-            Self::Closed(error) => Some(error),
+            Self::NotSent(error) | Self::Closed(error) => Some(error),
+            Self::Refused(refusal) => Some(refusal),
+            Self::ReplyTooLong { length, .. } => Some(length),
             Self::CapsRefused(refusal) => Some(refusal),
             Self::Decode(error) => Some(error),
             Self::Os(errno) => Some(errno),
             Self::NoReply
+            | Self::HandlerPanicked
+            | Self::HandlerFailed
+            | Self::ServiceClosed
             | Self::WouldDeadlock
             | Self::Deadline
             | Self::NotServed { .. }

@@ -194,7 +194,7 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
             },
         );
         if let (Err(refused), Some(token)) = (sent, token) {
-            token.refuse(refused);
+            token.refuse_value(refused);
         }
     }
 

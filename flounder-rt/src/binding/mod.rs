@@ -53,7 +53,7 @@ pub use connection::{CALL_WINDOW, MAX_PENDING_REPLIES};
 pub(crate) use dispatcher::log_unhandled;
 pub use dispatcher::{async_dispatcher, dispatcher, nothing, shared_dispatcher};
 pub use end::{AsRaw, BoxDispatch, End, Local, RawEnd, Shared};
-pub use error::{BindingError, ControlError, Rejected, RpcError, TxError};
+pub use error::{BindingError, ControlError, Refusal, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
 pub use message_type::{MessageType, Response};
 pub(crate) use raw::WeakBinding;

@@ -6,14 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::binding::any_thread::AnyThread;
-use crate::binding::connection::Finished;
+use crate::binding::connection::{Finished, NoReply};
 use crate::binding::shell::Shell;
 use crate::binding::threading::{Lock, OneThread, Threading};
-use crate::binding::{End, Local, RawBinding, SharedEndpoint, TxError};
+use crate::binding::{End, Local, RawBinding, Refusal, SharedEndpoint, TxError};
 use crate::cap::Cap;
 use crate::channel::CapRefusal;
 use crate::message::args::Refused;
 use crate::message::bulk::BulkEnd;
+use crate::peer;
 use crate::wire::Gather;
 
 use super::BindingError;
@@ -22,7 +23,7 @@ use super::BindingError;
 /// any thread.
 ///
 /// A reply may be kept and sent later; if the binding has ended by then, the reply is discarded. A reply that is dropped
-/// unsent reports to the caller that none will come. A full channel never makes a reply fail: replies wait in the binding,
+/// unsent reports to the caller that none will come, and whether that is because of a panic. A full channel never makes a reply fail: replies wait in the binding,
 /// which receives no more calls while too many wait.
 ///
 /// A caller gives up by dropping its call, or when its deadline passes. The reply is *cancelled* then, and is discarded when
@@ -50,8 +51,10 @@ pub trait TokenOf<R>: Sized {
     fn send(self, fixed: &[u64], tails: &[&[u8]]);
     /// See [`ReplyToken::send_caps`].
     fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>);
+    /// Reports why there is no reply.
+    fn no_reply(self, why: NoReply);
     /// Reports that a value of the reply is refused.
-    fn refuse(self, refused: Refused);
+    fn refuse_value(self, refused: Refused);
 }
 
 /// A call that is to be answered by the thread of its binding.
@@ -109,9 +112,16 @@ macro_rules! tokens {
             }
 
             #[cold]
-            fn refuse(self, refused: Refused) {
+            fn no_reply(self, why: NoReply) {
                 if self.0.may_lock() {
-                    self.0.refuse(refused);
+                    self.0.no_reply(why);
+                }
+            }
+
+            #[cold]
+            fn refuse_value(self, refused: Refused) {
+                if self.0.may_lock() {
+                    self.0.refuse_value(refused);
                 }
             }
         }
@@ -207,10 +217,22 @@ impl<E: End> ReplyToken<E> {
         self.0.send_caps(fixed, tails, caps);
     }
 
-    /// See [`Token::refuse`].
+    /// Refuses the call: the caller gets [`RpcError::Refused`](super::RpcError::Refused), and knows that it was not carried out.
     #[cold]
-    pub(super) fn refuse(self, refused: Refused) {
-        self.0.refuse(refused);
+    pub fn refuse(self, refusal: Refusal) {
+        self.0.no_reply(NoReply::Refused(refusal));
+    }
+
+    /// Sends no reply, for this reason.
+    #[cold]
+    pub(super) fn no_reply(self, why: NoReply) {
+        self.0.no_reply(why);
+    }
+
+    /// See [`Token::refuse_value`].
+    #[cold]
+    pub(super) fn refuse_value(self, refused: Refused) {
+        self.0.refuse_value(refused);
     }
 }
 
@@ -289,8 +311,14 @@ impl<T: Threading> Token<T> {
     /// A value of the reply is too long, or a capability of it cannot be copied: the caller gets no reply, and the error
     /// handler of the service gets the reason.
     #[cold]
-    pub(super) fn refuse(mut self, refused: Refused) {
+    fn refuse_value(mut self, refused: Refused) {
         let (interface, number) = (self.shell.interface, self.note.number());
+        let why = match &refused {
+            Refused::TooLong(argument, length) => u16::try_from(*argument)
+                .ok()
+                .map(|argument| NoReply::TooLong { number, argument, length: *length }),
+            Refused::Caps(_) => None,
+        };
         let error = TxError::refused(refused, interface, number, |error| {
             let id = self.id();
             if !self.close() {
@@ -300,6 +328,37 @@ impl<T: Threading> Token<T> {
         });
         self.shell.note(BindingError::Reply(error));
         self.shell.poke();
+        if let Some(why) = why {
+            self.no_reply(why);
+        }
+    }
+
+    /// Sends no reply, for this reason.
+    #[cold]
+    fn no_reply(mut self, why: NoReply) {
+        self.give_none(why);
+    }
+
+    /// The reply is dropped unsent.
+    #[cold]
+    #[inline(never)]
+    fn dropped(&mut self) {
+        if self.may_lock() {
+            let is_panicking = std::thread::panicking();
+            self.give_none(if is_panicking { NoReply::Panicked } else { NoReply::Dropped });
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_none(&mut self, why: NoReply) {
+        let id = self.id();
+        if !self.close() {
+            let knows_reasons = self.shell.peer.knows(peer::REASONS);
+            let why = if knows_reasons { why } else { NoReply::Dropped };
+            self.shell.io.lock().connection.no_reply(id, why);
+            self.shell.flush();
+        }
     }
 
     /// The reply is sent, or will not be. Returns true if the caller gave up.
@@ -362,12 +421,8 @@ impl<E: End> Future for Cancelled<'_, E> {
 
 impl<T: Threading> Drop for Token<T> {
     fn drop(&mut self) {
-        if self.note.is_pending() && self.may_lock() {
-            let id = self.id();
-            if !self.close() {
-                self.shell.io.lock().connection.no_reply(id);
-                self.shell.flush();
-            }
+        if self.note.is_pending() {
+            self.dropped();
         }
     }
 }

@@ -6,8 +6,9 @@ use core::task::Poll;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use crate::binding::connection::NoReply;
 use crate::binding::shell::Shell;
-use crate::binding::{BindingError, RawBinding, ReplyToken, Rest};
+use crate::binding::{BindingError, RawBinding, Refusal, ReplyToken, Rest};
 use crate::waitset::CallbackError;
 
 /// Handlers that are futures: an `AsyncRx` of the interface, given to `bind` or `export` in place of an `Rx`.
@@ -92,9 +93,10 @@ impl RawBinding {
         self.handle_with(handler.run(Rc::clone(service), binding, args));
     }
 
-    /// Runs the handler of a call, and sends its value with `send`. If the handler fails, the caller
-    /// gets [`RpcError::NoReply`](crate::RpcError::NoReply). If the caller gives up, the handler is
-    /// dropped. Used by generated code.
+    /// Runs the handler of a call, and sends its value with `send`. If the handler returns a [`Refusal`], the caller gets it;
+    /// after another error, or a panic, it gets [`RpcError::HandlerFailed`](crate::RpcError::HandlerFailed) or
+    /// [`RpcError::HandlerPanicked`](crate::RpcError::HandlerPanicked). If the caller gives up, the handler is dropped. Used by
+    /// generated code.
     pub fn spawn_call<S, B, A, T: 'static>(
         &self,
         service: &Rc<S>,
@@ -133,20 +135,26 @@ impl RawBinding {
             let call = reply.call_name();
             match end {
                 End::Value(Ok(value)) => send(reply, value),
-                End::Value(Err(error)) => {
-                    crate::log_limited!(
-                        warn,
-                        call,
-                        ?error,
-                        "a handler gave an error: its caller gets no reply"
-                    );
-                }
+                End::Value(Err(error)) => match error.into_inner().downcast::<Refusal>() {
+                    Ok(refusal) => reply.refuse(*refusal),
+                    Err(error) => {
+                        let error = CallbackError::from(error);
+                        crate::log_limited!(
+                            warn,
+                            call,
+                            ?error,
+                            "a handler gave an error: its caller gets no reply"
+                        );
+                        reply.no_reply(NoReply::Failed);
+                    }
+                },
                 End::Panicked => {
                     crate::log_limited!(
                         error,
                         call,
                         "a handler panicked: its caller gets no reply"
                     );
+                    reply.no_reply(NoReply::Panicked);
                 }
                 End::Cancelled => {}
             }

@@ -383,12 +383,12 @@ impl Link {
         }
     }
 
-    /// Returns the error of calls when the binding has ended for this reason.
-    fn end_error(&self, why: &BindingError) -> RpcError {
+    /// Returns the error of calls when the binding has ended for this reason. `error` makes it, unless the thread has ended.
+    fn end_error(&self, why: &BindingError, error: fn(BindingError) -> RpcError) -> RpcError {
         if self.thread_ended.load(Ordering::Acquire) {
             RpcError::ThreadEnded { thread: self.thread_name().to_owned() }
         } else {
-            RpcError::Closed(why.clone())
+            error(why.clone())
         }
     }
 
@@ -402,9 +402,10 @@ impl Link {
         }
     }
 
-    /// Returns the error of calls on a binding that has ended.
+    /// Returns the error of calls that were not sent, on a binding that has ended.
     fn call_error(&self) -> RpcError {
-        self.ended.get().map_or(RpcError::Tx(TxError::Closed), |why| self.end_error(why))
+        let error = |why| self.end_error(why, RpcError::NotSent);
+        self.ended.get().map_or(RpcError::Tx(TxError::Closed), error)
     }
 }
 

@@ -5,13 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use crate::account::OverLimit;
+pub use crate::binding::Refusal;
 use crate::channel::ConnectError;
 use crate::errno::Errno;
 use crate::error::Chain;
 use crate::escape::Escaped;
 use crate::waitset::DispatchError;
 
-crate::debug_as_chain!(BindError, BrokerError, ExportError, Refusal);
+crate::debug_as_chain!(BindError, BrokerError, ExportError);
 
 /// One of the two sides of a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,32 +260,6 @@ impl From<DispatchError> for BindError {
         Self::Dispatch(Interrupted(Arc::new(error)))
     }
 }
-
-/// A service's refusal of a client. The client receives both parts.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refusal {
-    /// A number whose meaning client and service define.
-    pub code: u64,
-    /// A sentence for people, which is shown escaped.
-    pub reason: String,
-}
-
-impl Refusal {
-    /// Creates a refusal.
-    #[must_use]
-    pub fn new(code: u64, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {})", Escaped(&self.reason), self.code)
-    }
-}
-
-impl Error for Refusal {}
 
 /// Error of an export.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,10 +4,13 @@ use core::fmt;
 
 /// Features of the protocol between two runtimes that this one knows, a bit each. A binding uses those that both of its ends
 /// know; `docs/wire.md` lists the bits.
-pub const FEATURES: u64 = BULK;
+pub const FEATURES: u64 = BULK | REASONS;
 
 /// Feature: pools of bulk data, and the messages of the runtimes about them.
 pub const BULK: u64 = 1;
+
+/// Feature: a call without a reply is reported with the reason.
+pub const REASONS: u64 = 1 << 1;
 
 /// The process at the other end of a binding.
 ///
@@ -64,6 +67,11 @@ impl Peer {
     #[must_use]
     pub const fn agreeing_on(self, features: u64) -> Self {
         Self { features, ..self }
+    }
+
+    /// Returns true if both runtimes know `feature`.
+    pub(crate) const fn knows(&self, feature: u64) -> bool {
+        self.features & feature != 0
     }
 
     /// Returns the features that both runtimes know.

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use support::{Host, VICTIM};
 
 /// Features of docs/wire.md.
-const KNOWN_FEATURES: u64 = 1;
+const KNOWN_FEATURES: u64 = 0b11;
 
 /// Most bytes that a service with default settings spends on the ring of a client that spends a page.
 const MOST_BYTES: i64 = 64 * 1024;

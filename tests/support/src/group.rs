@@ -58,7 +58,12 @@ pub fn code(result: Result<u32, RpcError>) -> u32 {
         Ok(code) => code,
         Err(RpcError::WouldDeadlock) => WOULD_DEADLOCK,
         Err(RpcError::Deadline) => DEADLINE,
-        Err(RpcError::Closed(_) | RpcError::NoReply) => 1003,
+        Err(
+            RpcError::Closed(_)
+            | RpcError::NotSent(_)
+            | RpcError::ServiceClosed
+            | RpcError::NoReply,
+        ) => 1003,
         Err(error) => panic!("{error}"),
     }
 }

@@ -61,8 +61,8 @@ kinds! {
         NoHandler { message }, Decode { message, error },
     }
     RpcError {
-        Tx(error), Closed(why), NoReply, CapsRefused(refusal), Decode(error), WouldDeadlock,
-        Deadline, Os(errno),
+        Tx(error), NotSent(why), Closed(why), Refused(refusal), NoReply, HandlerPanicked, HandlerFailed, ServiceClosed,
+        ReplyTooLong { arg, length }, CapsRefused(refusal), Decode(error), WouldDeadlock, Deadline, Os(errno),
     }
     RecvError { Ended(why), Full, NoInbox }
     BindError {

@@ -40,7 +40,7 @@
 use std::collections::VecDeque;
 
 use super::message::Owned;
-use super::notice::Notice;
+use super::notice::{NoReply, Notice};
 
 /// Words of queued replies at which the end of a service receives no more calls.
 pub(super) const MAX_QUEUED_WORDS: usize = if cfg!(any(test, fuzzing)) { 40 } else { 1 << 17 };
@@ -76,7 +76,9 @@ impl<R> Queued<R> {
     const fn call(&self) -> Option<u32> {
         match self {
             Self::Reply(call, _) => Some(*call),
-            Self::Notice(Notice::NoReply(call) | Notice::CapsRefused(_, Some(call))) => Some(*call),
+            Self::Notice(Notice::NoReply(call, _) | Notice::CapsRefused(_, Some(call))) => {
+                Some(*call)
+            }
             Self::Notice(Notice::Cancelled(_) | Notice::CapsRefused(_, None))
             | Self::Message(..) => None,
         }
@@ -85,6 +87,7 @@ impl<R> Queued<R> {
     const fn words(&self) -> usize {
         match self {
             Self::Reply(_, message) => message.words.len(),
+            Self::Notice(Notice::NoReply(_, NoReply::Refused(why))) => why.reason.len().div_ceil(8),
             Self::Notice(_) | Self::Message(..) => 0,
         }
     }
@@ -137,7 +140,7 @@ impl<R> Backlog<R> {
                     let times = &mut self.losses[refusal.code() as usize];
                     *times -= 1;
                     if *times > 0 {
-                        self.queue.push_back(entry);
+                        self.queue.push_back(Queued::Notice(notice.clone()));
                     }
                 }
                 Some((notice.into_owned(), None))
@@ -225,7 +228,7 @@ mod tests {
     fn replies_are_counted_until_sent_or_cancelled() {
         let mut backlog = Backlog::<()>::default();
         backlog.push(reply(7, 3));
-        backlog.push(Queued::Notice(Notice::NoReply(8)));
+        backlog.push(Queued::Notice(Notice::NoReply(8, NoReply::Dropped)));
         backlog.push(Queued::Notice(Notice::CapsRefused(CapRefusal::Sender, Some(9))));
         // Of a call of this end.
         backlog.push(Queued::Notice(Notice::Cancelled(10)));

@@ -438,12 +438,13 @@ impl<T> Calls<T> {
 
     /// The binding has ended: settles every call with that, and adds the wakers to `woken`.
     pub(super) fn fail_all(&mut self, why: &BindingError, mut woken: impl FnMut(Waker)) {
-        let error = RpcError::Closed(why.clone());
         for slot in self.slots.iter_mut().filter(|slot| slot.is_open()) {
             slot.waker.take().map(&mut woken);
             // What was not sent is lost, and its capabilities are closed.
             slot.message = Message::default();
-            (slot.stage, slot.error) = (Stage::Failed, Some(error.clone()));
+            let error =
+                if slot.stage == Stage::Accepted { RpcError::Closed } else { RpcError::NotSent };
+            (slot.stage, slot.error) = (Stage::Failed, Some(error(why.clone())));
         }
         self.ended = true;
         self.spare.take().map(woken);

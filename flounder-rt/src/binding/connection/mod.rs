@@ -53,6 +53,7 @@ pub(super) use backlog::Queued;
 use calls::Calls;
 pub(super) use calls::{GivenUp, Left, Limit, NONE, Polled, ReplyLine, TICKS, Waits, Watched};
 pub(super) use message::{Message, Owned};
+pub(super) use notice::NoReply;
 #[cfg(fuzzing)]
 pub use programs::run_program;
 pub(super) use receive::Intake;

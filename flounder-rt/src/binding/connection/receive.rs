@@ -1,7 +1,7 @@
 //! The receiving half: what is received, and what has to wait.
 
 use super::backlog::MAX_QUEUED_WORDS;
-use super::notice::Notice;
+use super::notice::{NoReply, Notice};
 use super::{Connection, Event, MAX_PENDING_REPLIES, State};
 use crate::binding::error::{BindingError, RpcError};
 use crate::interface::MessageKind;
@@ -136,10 +136,15 @@ impl<T, R> Connection<T, R> {
         info.is_some_and(|info| matches!(info.kind, MessageKind::RpcResponse { .. }))
     }
 
-    /// Handles a message of the peer's runtime.
-    pub(in crate::binding) fn runtime_message(&mut self, words: &[u64]) {
+    /// Handles a message of the peer's runtime, which may give reasons if it `knows_reasons`.
+    pub(in crate::binding) fn runtime_message(&mut self, words: &[u64], knows_reasons: bool) {
         match Notice::parse(words) {
-            Some(Notice::NoReply(call)) => _ = self.fail_call(call, RpcError::NoReply),
+            Some(Notice::NoReply(call, why)) if knows_reasons || why == NoReply::Dropped => {
+                match self.error_of(why) {
+                    Some(error) => _ = self.fail_call(call, error),
+                    None => self.note_malformed(words),
+                }
+            }
             Some(Notice::Cancelled(call)) => {
                 self.events.extend(self.replies.cancel(call).map(Event::Wake));
                 drop(self.send.backlog.cancel(call));
@@ -148,10 +153,30 @@ impl<T, R> Connection<T, R> {
                 Some(call) => _ = self.fail_call(call, RpcError::CapsRefused(refusal)),
                 None => self.note(BindingError::CapsRefused(refusal)),
             },
-            _ => {
-                let error = DecodeError::Short { need: 2, have: words.len() };
-                self.note(BindingError::Decode { message: "(runtime)", error });
-            }
+            _ => self.note_malformed(words),
         }
+    }
+
+    /// Returns the error of a call that gets no reply; `None` if the reason names no argument of a reply.
+    fn error_of(&self, why: NoReply) -> Option<RpcError> {
+        Some(match why {
+            NoReply::Dropped => RpcError::NoReply,
+            NoReply::Panicked => RpcError::HandlerPanicked,
+            NoReply::Failed => RpcError::HandlerFailed,
+            NoReply::Closed => RpcError::ServiceClosed,
+            NoReply::Refused(refusal) => RpcError::Refused(refusal),
+            NoReply::TooLong { number, argument, length } => {
+                let argument = usize::from(argument).checked_sub(1)?;
+                let mut arguments = self.interface.message(number)?.arguments();
+                let arg = arguments.nth(argument).filter(|_| self.is_reply(number))?.name;
+                RpcError::ReplyTooLong { arg, length }
+            }
+        })
+    }
+
+    /// A message of the peer's runtime is malformed: the binding ends.
+    fn note_malformed(&mut self, words: &[u64]) {
+        let error = DecodeError::Short { need: 2, have: words.len() };
+        self.note(BindingError::Decode { message: "(runtime)", error });
     }
 }

@@ -2,7 +2,8 @@
 
 use core::task::Waker;
 
-use super::notice::Notice;
+use super::backlog::Queued;
+use super::notice::{NoReply, Notice};
 use super::{Connection, MAX_PENDING_REPLIES};
 
 /// The replies that one end still has to send, and the messages that its handlers still work on.
@@ -186,7 +187,18 @@ impl<T, R> Connection<T, R> {
     }
 
     /// The caller gets no reply.
-    pub(in crate::binding) fn no_reply(&mut self, call: u32) {
-        self.notify(Notice::NoReply(call));
+    pub(in crate::binding) fn no_reply(&mut self, call: u32, why: NoReply) {
+        self.notify(Notice::NoReply(call, why));
+    }
+
+    /// The end is about to close: the callers whose replies are pending get none.
+    pub(in crate::binding) fn no_more_replies(&mut self) {
+        for entry in &mut self.replies.entries {
+            if entry.state == State::Pending {
+                entry.state = State::Cancelled;
+                let notice = Notice::NoReply(entry.id, NoReply::Closed);
+                self.send.backlog.push(Queued::Notice(notice));
+            }
+        }
     }
 }

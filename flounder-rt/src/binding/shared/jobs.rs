@@ -167,8 +167,11 @@ impl<T: Threading> Jobs<T> {
         let left =
             held.filter_map(|job| if let Job::Call(_, slot) = job { Some(slot) } else { None });
         let calls = core::mem::take(&mut *self.calls.lock());
-        for slot in left.chain(calls.into_values()) {
-            slot.settle(Err(self.link.end_error(why)));
+        for slot in left {
+            slot.settle(Err(self.link.end_error(why, RpcError::NotSent)));
+        }
+        for slot in calls.into_values() {
+            slot.settle(Err(self.link.end_error(why, RpcError::Closed)));
         }
     }
 

@@ -27,7 +27,7 @@ use super::slot::Slot as AnySlot;
 use super::{
     Entry, Job, SharedAlarm, SharedCall, SharedEndpoint, SharedSending, SharedSent, Stage, park,
 };
-use crate::binding::connection::Message;
+use crate::binding::connection::{Message, NoReply};
 use crate::binding::end::sealed::End;
 use crate::binding::inbox::{Keep, Mail, OnBound, What};
 use crate::binding::reply::TokenOf;
@@ -334,7 +334,7 @@ impl<R: Reply> Future for ReconnectingCall<R> {
                             me.number = number;
                             me.step = Step::Entering(me.begin(&endpoint, request));
                         }
-                        Found::Ended(why) => return Poll::Ready(Err(RpcError::Closed(why))),
+                        Found::Ended(why) => return Poll::Ready(Err(RpcError::NotSent(why))),
                         Found::Nothing if me.end.0.meanwhile == Meanwhile::Fail => {
                             return Poll::Ready(Err(TxError::NotConnected.into()));
                         }
@@ -428,7 +428,9 @@ fn may_repeat(interface: &Interface, request: &Message) -> bool {
 const fn is_loss(error: &RpcError) -> bool {
     matches!(
         error,
-        RpcError::Closed(BindingError::Closed | BindingError::PeerDied | BindingError::Os(_))
+        RpcError::NotSent(BindingError::Closed | BindingError::PeerDied | BindingError::Os(_))
+            | RpcError::Closed(BindingError::Closed | BindingError::PeerDied | BindingError::Os(_))
+            | RpcError::ServiceClosed
             | RpcError::Tx(TxError::Closed)
     )
 }
@@ -480,7 +482,11 @@ impl TokenOf<ReconnectingEndpoint> for NoToken {
         match self {}
     }
 
-    fn refuse(self, _: Refused) {
+    fn no_reply(self, _: NoReply) {
+        match self {}
+    }
+
+    fn refuse_value(self, _: Refused) {
         match self {}
     }
 }

@@ -14,8 +14,9 @@ use crate::wire::{LINE, Limits, MAX_CAPS, MessageLimit, RUNTIME_MESSAGE};
 /// large message has come for a while.
 pub(crate) const KEPT_WORDS: usize = (64 << 10) / 8;
 
-/// Maximum number of words of a message of the runtime.
+/// Maximum number of words of a message of the runtime, and of one with the text of a refusal.
 const RUNTIME_WORDS: usize = LINE;
+const REASON_WORDS: usize = 5 + 256 / 8;
 
 /// Least number of words by which the charge of a message to its sender grows: 4 KiB.
 const STEP: usize = (4 << 10) / 8;
@@ -40,8 +41,9 @@ pub struct Incoming {
     large: Vec<u64>,
     caps: Vec<Cap>,
     cap_count: usize,
-    /// The most capabilities of a message of the runtime: one, with the offer of a pool, if the peer may make offers.
-    runtime_caps: usize,
+    /// Limits of a message of the runtime: one capability, with the offer of a pool, if the peer may make offers; more words if
+    /// it may give reasons.
+    runtime: MessageLimit,
     row: Row,
 }
 
@@ -62,7 +64,7 @@ impl Incoming {
             large: Vec::new(),
             caps: Vec::new(),
             cap_count: 0,
-            runtime_caps: 0,
+            runtime: MessageLimit { words: RUNTIME_WORDS, caps: 0 },
             row: Row::EMPTY,
         }
     }
@@ -76,13 +78,14 @@ impl Incoming {
 
     /// Creates an empty message for the same interface and peer.
     pub(crate) fn another(&self) -> Self {
-        let runtime_caps = self.runtime_caps;
-        Self { runtime_caps, ..Self::charged(self.limits, self.account.clone()) }
+        Self { runtime: self.runtime, ..Self::charged(self.limits, self.account.clone()) }
     }
 
-    /// Returns the same message, whose sender may offer pools if `peer` knows how to.
+    /// Returns the same message, whose sender may offer pools and give reasons if `peer` knows how to.
     pub(crate) fn sent_by(self, peer: &Peer) -> Self {
-        Self { runtime_caps: usize::from(peer.features() & peer::BULK != 0), ..self }
+        let words = if peer.knows(peer::REASONS) { REASON_WORDS } else { RUNTIME_WORDS };
+        let caps = usize::from(peer.knows(peer::BULK));
+        Self { runtime: MessageLimit { words, caps }, ..self }
     }
 
     /// Starts a message of `words` words and `caps` capabilities, and drops the previous one.
@@ -93,7 +96,7 @@ impl Incoming {
     #[inline]
     pub fn begin(&mut self, number: u16, words: usize, caps: usize) -> Result<(), ProtocolError> {
         let limit = if number == RUNTIME_MESSAGE {
-            MessageLimit { words: RUNTIME_WORDS, caps: self.runtime_caps }
+            self.runtime
         } else {
             *self.limits.get(usize::from(number) - 1).ok_or(ProtocolError::Number(number))?
         };

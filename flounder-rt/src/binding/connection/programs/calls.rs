@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::end::{BlockingCall, End, ForeignCall, Kind, Task};
 use super::*;
+use crate::binding::Refusal;
 use crate::wire::Gather;
 
 impl End {
@@ -110,6 +111,15 @@ impl End {
             Err(RpcError::NoReply) => {
                 assert!(peer.unanswered.contains(&payload), "it was answered");
             }
+            Err(RpcError::Refused(refusal)) => {
+                assert!(peer.unanswered.contains(&payload), "it was answered");
+                assert_eq!(refusal.code, payload, "the refusal is that of this call");
+            }
+            Err(RpcError::ServiceClosed) => assert!(peer.machine.has_ended(), "the peer is open"),
+            Err(RpcError::NotSent(_)) => {
+                assert!(self.machine.has_ended(), "the binding is open");
+                assert!(!peer.answered.contains(&payload), "it was sent");
+            }
             Err(RpcError::CapsRefused(_)) => assert!(is_refused, "nothing was refused"),
             Err(RpcError::Closed(_)) => {
                 assert!(self.machine.has_ended(), "the binding is open");
@@ -145,7 +155,7 @@ impl End {
             Rule::Refuse => {
                 drop(self.machine.leave(Line::Slot, turn));
                 drop(self.machine.leave(Line::Place, place));
-                return Some(Err(RpcError::Closed(BindingError::Closed)));
+                return Some(Err(RpcError::NotSent(BindingError::Closed)));
             }
         }
         let id = self.machine.calls().next();
@@ -342,7 +352,10 @@ impl End {
         }
         if choices.one_in(self.manner.leaves_unanswered) {
             self.unanswered.push(payload);
-            self.machine.no_reply(id);
+            let refusal = Refusal::new(payload, "r".repeat(choices.below(300)));
+            let refused = NoReply::Refused(refusal);
+            let why = if choices.one_in(2) { NoReply::Dropped } else { refused };
+            self.machine.no_reply(id, why);
             self.flush(pipe);
             return true;
         }

@@ -325,7 +325,7 @@ impl End {
         {
             moved = true;
             if number == RUNTIME_MESSAGE {
-                self.machine.runtime_message(&words);
+                self.machine.runtime_message(&words, true);
             } else if core::mem::take(&mut into.loses_next) {
                 self.lose(number, &words, out, into);
             } else if intake == Intake::Replies && !self.machine.is_reply(number) {
@@ -369,6 +369,7 @@ impl End {
     pub(super) fn tear_down(&mut self, out: &mut Pipe, into: &mut Pipe, last: usize) {
         assert!(self.machine.end(&BindingError::Closed), "the end is open");
         self.end_foreign_calls();
+        self.machine.no_more_replies();
         self.machine.begin_closing(false);
         // Messages of other threads, which were accepted before.
         for _ in 0..last {
