@@ -229,10 +229,12 @@ flounder::flounder! {
     @symmetric interface parts "Values that may be missing, and arrays without a typedef" {
         const size MAX = 4;
         typedef struct { uint8 key[16]; optional string note[32]; uint8 value[length, 64]; } entry;
+        typedef union { uint32 number; string text[8]; entry whole; cap file; } any;
         message put(optional uint32 n, optional string s[9], optional entry e, optional uint16 row[3],
                     optional uint8 bytes[length], optional string all[count, MAX], optional entry entries[total],
                     optional i128 wide[amount, MAX], uint8 id[16], entry fixed[2]);
         message give(optional cap kept, optional give_away_cap moved);
+        message one(any value, optional any other);
         rpc look(in optional string key, out optional entry found, out optional string lines[n]);
     };
 }
@@ -263,6 +265,10 @@ impl parts::AsyncRx for PartsProxy {
 
     async fn give(&self, _: &parts::Binding, kept: Option<Cap>, moved: Option<Cap>) {
         self.0.send_give(kept.as_ref(), moved).await.expect("the next one lives");
+    }
+
+    async fn one(&self, _: &parts::Binding, value: parts::Any, other: Option<parts::Any>) {
+        self.0.send_one(&value, other.as_ref()).await.expect("the next one lives");
     }
 
     async fn look(
@@ -314,6 +320,17 @@ impl parts::Rx for PartsEcho {
         }
     }
 
+    fn one(&mut self, binding: &parts::Binding, value: parts::Any, other: Option<parts::Any>) {
+        let shown = |value: &parts::Any| match value {
+            parts::Any::File(_) => "a file".to_owned(),
+            other => format!("{other:?}"),
+        };
+        self.heard.borrow_mut().push(format!("{} {:?}", shown(&value), other.as_ref().map(shown)));
+        if self.sends_back {
+            binding.tx_one(&value, other.as_ref()).expect("there is room");
+        }
+    }
+
     fn look(&mut self, _: &parts::Binding, key: Option<&str>, reply: parts::LookReply) {
         let found = self.entries.iter().find(|(known, _)| key == Some(known));
         let lines: Option<&[&str]> = if key.is_some() { Some(&["two", "lines"]) } else { None };
@@ -362,14 +379,22 @@ fn optional_values_and_arrays_can_be_passed_on() {
     sent.expect("there is room");
     binding.tx_give(Some(&cap()), Some(cap())).expect("there is room");
     binding.tx_give(None, None).expect("there is room");
+    binding.tx_one(&parts::Any::Number(3), None).expect("there is room");
+    let (text, file) = (parts::Any::Text("text".into()), parts::Any::File(cap()));
+    binding.tx_one(&text, Some(&file)).expect("there is room");
+    binding.tx_one(&parts::Any::Whole(plain.clone()), None).expect("there is room");
     let deadline = std::time::Instant::now() + PATIENCE;
-    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 4);
+    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 7);
     assert!(came.expect("no callback fails"), "only {:?} came back", back.borrow());
     assert_eq!(*heard.borrow(), *back.borrow());
     assert!(heard.borrow()[0].contains(r#"Some(["lent", ""])"#), "{:?}", heard.borrow());
     let nothing = "None None None None None None None None [9";
     assert!(heard.borrow()[1].starts_with(nothing), "{:?}", heard.borrow());
-    assert_eq!(heard.borrow()[2..], ["true true", "false false"]);
+    assert_eq!(heard.borrow()[2..4], ["true true", "false false"]);
+    assert_eq!(heard.borrow()[4..6], ["Number(3) None", r#"Text("text") Some("a file")"#]);
+    let long = parts::Any::Text("x".repeat(9));
+    let error = format!("{:?}", binding.tx_one(&long, None).expect_err("it is too long"));
+    assert_eq!(error, "argument value is too long: length 9 is over the maximum of 8");
 
     let client = parts::RpcClient::new(&binding).timeout(PATIENCE);
     let (found, lines) = client.look(Some("k")).expect("it is answered");

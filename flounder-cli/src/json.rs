@@ -7,7 +7,7 @@
 //! | arrays of bytes, bulk data in the message | a string of hexadecimal digits, two for each byte |
 //! | other arrays | an array; `{"repeated": VALUE, "length": N}` if there is one value only |
 //! | structs, members of a message | an object |
-//! | enumerations | the name; `{"NAME": {FIELDS}}` if the variant has fields |
+//! | enumerations, unions | the name; `{"NAME": {FIELDS}}` if the variant has fields, `{"NAME": VALUE}` if it has one without a name |
 //! | `Option` | `null` or `{"some": VALUE}` |
 //! | `()` | `null` |
 //! | capabilities | `{"capability": N}`, the position in the message |
@@ -105,7 +105,10 @@ fn write(ty: TypeRef<'_>, value: &Value) -> Json {
             if types.is_empty() {
                 return json!(name);
             }
-            let fields = members(types.iter().copied(), values);
+            let fields = match (&types[..], &values[..]) {
+                ([("0", ty)], [value]) => write(*ty, value),
+                _ => members(types.iter().copied(), values),
+            };
             Json::Object(Map::from_iter([((*name).to_owned(), fields)]))
         }
         (_, Value::Capability(position)) => json!({ "capability": position }),
@@ -159,7 +162,10 @@ fn read(ty: TypeRef<'_>, json: &Json) -> Read<Value> {
             };
             let index = variants.iter().position(|(variant, _)| *variant == name);
             let index = some(index, "the name of an element")?;
-            let fields = read_members(variants[index].1.iter().copied(), fields)?;
+            let fields = match &variants[index].1[..] {
+                [("0", ty)] => vec![read(*ty, fields)?],
+                types => read_members(types.iter().copied(), fields)?,
+            };
             Value::Variant(index as u32, fields)
         }
         _ => return not("of a type that this command knows"),
@@ -324,6 +330,18 @@ mod tests {
             assert_eq!(from_message(&schema, &one(value.clone())), json);
             assert_eq!(to_message(&schema, &json), Ok(one(value)));
         }
+    }
+
+    #[test]
+    fn unions_are_objects_of_one_member() {
+        let form = "message m(u:enum{number{0:uint8},text{0:string[9]}})";
+        let number = Value::Variant(0, vec![Value::Unsigned(3)]);
+        round_trip(form, one(number), json!({ "u": { "number": 3 } }));
+        let text = Value::Variant(1, vec![Value::Text("x".into())]);
+        round_trip(form, one(text), json!({ "u": { "text": "x" } }));
+        let schema = Schema::message(form, &[]).expect("it is a form");
+        let wrong = to_message(&schema, &json!({ "u": "number" })).expect_err("it has no value");
+        assert_eq!(wrong.to_string(), "u is not a whole number that is not negative");
     }
 
     #[test]

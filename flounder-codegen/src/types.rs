@@ -48,7 +48,7 @@ pub(crate) enum Form {
     GiveAwayCap,
     /// An enumeration.
     Enum,
-    /// A struct, an array, an optional value or a type from Rust.
+    /// A struct, a union, an array, an optional value or a type from Rust.
     Value(TypeId),
 }
 
@@ -62,6 +62,11 @@ impl<'a> Types<'a> {
                     let fields: Vec<_> = fields.iter().map(|field| types.facts(field.ty)).collect();
                     let place = record(fields.iter().map(|field| field.place));
                     Facts { place, ..fields.into_iter().fold(Facts::default(), Facts::or) }
+                }
+                TypeKind::Union(fields) => {
+                    let fields = fields.iter().map(|field| types.facts(field.ty));
+                    let facts = fields.fold(Facts::default(), Facts::or);
+                    Facts { tail: true, place: Some((4, 4)), ..facts }
                 }
                 TypeKind::Enum(_) => Facts { place: Some((4, 4)), ..Facts::default() },
                 TypeKind::Array { elem, len } => {
@@ -116,7 +121,7 @@ impl<'a> Types<'a> {
     pub(crate) fn has_debug(&self, ty: Ty) -> bool {
         let Ty::Named(id) = ty else { return true };
         match &self.defs[id.0].kind {
-            TypeKind::Struct(_) | TypeKind::Enum(_) => true,
+            TypeKind::Struct(_) | TypeKind::Union(_) | TypeKind::Enum(_) => true,
             TypeKind::Array { elem, .. } | TypeKind::List { elem, .. } => self.has_debug(*elem),
             TypeKind::Optional(value) => self.has_debug(*value),
             TypeKind::Alias(old) => self.has_debug(*old),
@@ -305,6 +310,7 @@ fn declared(def: &TypeDef, facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStr
     let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
     match &def.kind {
         TypeKind::Struct(fields) => structure(def, fields, facts, types, rt),
+        TypeKind::Union(fields) => union(def, fields, facts, types, rt),
         TypeKind::Enum(elements) => enumeration(def, elements, rt),
         TypeKind::Array { elem, len } => {
             let (elem, len) = (types.owned(*elem), proc_macro2::Literal::u64_unsuffixed(*len));
@@ -327,11 +333,7 @@ fn structure(
 ) -> TokenStream {
     let name = &def.name.rust;
     let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
-    let known = !facts.foreign && !facts.caps;
-    let copy = def.traits.copy.then(|| quote!(#rt::Copy));
-    let eq = def.traits.eq.then(|| quote!(#rt::Eq, #rt::Hash));
-    let clone = known.then(|| quote!(#rt::Clone, #copy));
-    let comparison = known.then(|| quote!(#[#rt::derive(#rt::PartialEq, #eq)]));
+    let derives = derives(def, facts, rt);
     let declarations = fields.iter().map(|field| {
         let doc = docs::only(&field.docs);
         let (name, ty) = (&field.name.rust, types.owned(field.ty));
@@ -352,9 +354,55 @@ fn structure(
     let traits = wire_traits(&wire, rt);
     quote! {
         #doc
+        #derives
+        pub struct #name { #(#declarations)* }
+        #traits
+    }
+}
+
+/// What a struct or a union derives, as far as all that it holds is known to have it.
+fn derives(def: &TypeDef, facts: Facts, rt: &Rt) -> TokenStream {
+    let known = !facts.foreign && !facts.caps;
+    let copy = def.traits.copy.then(|| quote!(#rt::Copy));
+    let eq = def.traits.eq.then(|| quote!(#rt::Eq, #rt::Hash));
+    let clone = known.then(|| quote!(#rt::Clone, #copy));
+    let comparison = known.then(|| quote!(#[#rt::derive(#rt::PartialEq, #eq)]));
+    quote! {
         #[#rt::derive(#rt::Debug, #clone)]
         #comparison
-        pub struct #name { #(#declarations)* }
+    }
+}
+
+fn union(def: &TypeDef, fields: &[Field], facts: Facts, types: &Types<'_>, rt: &Rt) -> TokenStream {
+    let name = &def.name.rust;
+    let doc = head(docs::of(&def.docs, &describe(def)), &def.name);
+    let derives = derives(def, facts, rt);
+    let declarations = fields.iter().map(|field| {
+        let doc = head(docs::only(&field.docs), &field.name);
+        let (name, ty) = (&field.name.rust, types.owned(field.ty));
+        quote!(#doc #name(#ty),)
+    });
+    let variants = fields.iter().map(|field| {
+        let member = Member {
+            member: syn::Member::from(0),
+            name: "0".into(),
+            ty: types.owned(field.ty),
+            max: types.bound(field.ty),
+        };
+        let (ident, name) = (field.name.rust.clone(), field.name.idl.clone());
+        Variant { ident, name, members: vec![member] }
+    });
+    let wire = WireType {
+        ident: name.clone(),
+        name: def.name.idl.clone(),
+        body: Body::Enum(variants.collect()),
+        plain: false,
+    };
+    let traits = wire_traits(&wire, rt);
+    quote! {
+        #doc
+        #derives
+        pub enum #name { #(#declarations)* }
         #traits
     }
 }
@@ -406,6 +454,7 @@ fn describe(def: &TypeDef) -> String {
             format!("`use {} as {idl};`", path.to_token_stream().to_string().replace(' ', ""))
         }
         (TypeKind::Struct(_), _) => format!("`typedef struct {{ .. }} {idl};`"),
+        (TypeKind::Union(_), _) => format!("`typedef union {{ .. }} {idl};`"),
         (TypeKind::Enum(_), _) => format!("`typedef enum {{ .. }} {idl};`"),
         (TypeKind::Array { len, .. }, _) => format!("`typedef .. {idl}[{len}];`"),
         (_, _) => format!("`typedef .. {idl};`"),

@@ -191,6 +191,8 @@ pub enum TypeDeclKind {
     Alias(Name),
     /// `typedef struct { .. } name;`
     Struct(Vec<Arg>),
+    /// `typedef union { .. } name;`
+    Union(Vec<Arg>),
     /// `typedef enum { .. } name;`
     Enum(Vec<Element>),
     /// `typedef element name[length];`

@@ -61,11 +61,17 @@ pub(crate) fn check_members(body: &[Decl], scope: &Scope, diagnostics: &mut Diag
         let Decl::Type(decl) = decl else { continue };
         let mut names = Names::new(diagnostics);
         match &decl.kind {
-            TypeDeclKind::Struct(fields) => {
+            TypeDeclKind::Struct(fields) | TypeDeclKind::Union(fields) => {
+                let is_union = matches!(decl.kind, TypeDeclKind::Union(_));
                 for field in fields {
-                    let rust = names::value_text(&field.name, &field.attrs).to_owned();
+                    let rust = if is_union {
+                        names::cased_text(&field.name, &field.attrs)
+                    } else {
+                        names::value_text(&field.name, &field.attrs).to_owned()
+                    };
                     names.add(Code::DuplicateField, "the field", &field.name, rust);
-                    if let Some(length) = length(field, scope) {
+                    // The fields of a union are never there together: their lengths may have one name.
+                    if let Some(length) = length(field, scope).filter(|_| !is_union) {
                         let rust = length.text.clone();
                         names.add(Code::DuplicateField, "the field", length, rust);
                     }

@@ -99,6 +99,8 @@ codes! {
     NotAType = "not-a-type",
     /// A struct without fields.
     EmptyStruct = "empty-struct",
+    /// A union without fields.
+    EmptyUnion = "empty-union",
     /// An enumeration without elements.
     EmptyEnum = "empty-enum",
 

@@ -7,7 +7,8 @@
 //! role    = "message" | "call" | "response" | "rpc-call" | "rpc-response" | "rpc-call-both" | "rpc-response-both"
 //! arg     = name ":" type
 //! type    = builtin | "string[" maximum "]" | "bulk[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
-//!         | "enum{" name { "," name } "}" | "[" type ";" length "]" | "extern#" index
+//!         | "enum{" name { "," name } "}" | "enum{" name "{0:" type "}" { "," name "{0:" type "}" } "}"
+//!         | "[" type ";" length "]" | "extern#" index
 //!         | type "[;" maximum "]" | type "?"
 //! ```
 //!
@@ -235,6 +236,17 @@ impl Form<'_> {
                     let comma = if index > 0 { "," } else { "" };
                     self.add(format_args!("{comma}{}:", field.name.idl));
                     self.ty(field.ty);
+                }
+                self.text.push('}');
+            }
+            TypeKind::Union(fields) => {
+                // As an enumeration of Rust whose variants are tuples of one.
+                self.text.push_str("enum{");
+                for (index, field) in fields.iter().enumerate() {
+                    let comma = if index > 0 { "," } else { "" };
+                    self.add(format_args!("{comma}{}{{0:", field.name.idl));
+                    self.ty(field.ty);
+                    self.text.push('}');
                 }
                 self.text.push('}');
             }

@@ -132,6 +132,8 @@ pub enum DeclaredIn {
 pub enum TypeKind {
     /// `typedef struct { .. } name;`
     Struct(Vec<Field>),
+    /// `typedef union { .. } name;`: one of these, whose index is sent before it. `name.rust` is CamelCase.
+    Union(Vec<Field>),
     /// `typedef enum { .. } name;` (32 bits on the wire, elements count from 0)
     Enum(Vec<Element>),
     /// `typedef elem name[len];`, and `elem name[len]` as a field or an argument.

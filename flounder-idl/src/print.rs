@@ -130,8 +130,9 @@ impl Printer {
                 self.line(format_args!("typedef {} {name}[{}];", elem.text, size(length)));
             }
             TypeDeclKind::Use(path) => self.line(format_args!("use {} as {name};", path.stream)),
-            TypeDeclKind::Struct(fields) => {
-                self.line(format_args!("typedef struct {{"));
+            TypeDeclKind::Struct(fields) | TypeDeclKind::Union(fields) => {
+                let is_union = matches!(decl.kind, TypeDeclKind::Union(_));
+                self.line(format_args!("typedef {} {{", if is_union { "union" } else { "struct" }));
                 self.depth += 1;
                 for field in fields {
                     self.attrs(&field.attrs);

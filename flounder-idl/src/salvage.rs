@@ -54,7 +54,7 @@ pub struct SalvagedModule {
 pub struct SalvagedType {
     /// The name in CamelCase.
     pub name: Name,
-    /// Elements of an enumeration.
+    /// Elements of an enumeration, fields of a union.
     pub elements: Vec<Name>,
 }
 
@@ -159,14 +159,17 @@ fn declared_type(decl: &TypeDecl, seen: &mut HashSet<String>) -> Option<Salvaged
     let name = usable(&names::cased(&decl.name, &decl.attrs))
         .filter(|name| seen.insert(name.rust.to_string()))?;
     let mut elements = Vec::new();
-    if let TypeDeclKind::Enum(list) = &decl.kind {
-        let mut seen = HashSet::new();
-        let names = list.iter().map(|element| names::cased(&element.name, &element.attrs));
-        elements.extend(
-            names
-                .filter_map(|name| usable(&name))
-                .filter(|name| seen.insert(name.rust.to_string())),
-        );
-    }
+    let names: Vec<Name> = match &decl.kind {
+        TypeDeclKind::Enum(list) => {
+            list.iter().map(|element| names::cased(&element.name, &element.attrs)).collect()
+        }
+        TypeDeclKind::Union(list) => {
+            list.iter().map(|field| names::cased(&field.name, &field.attrs)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    elements
+        .extend(names.iter().filter_map(usable).filter(|name| seen.insert(name.rust.to_string())));
     Some(SalvagedType { name, elements })
 }

@@ -294,6 +294,24 @@ fn values_are_optional_and_arrays_are_written_where_they_are_used() {
 }
 
 #[test]
+fn unions_have_the_form_of_enumerations_with_data() {
+    let interface = interface(
+        "interface t {
+            typedef uint8 union;
+            typedef struct { union union; } s;
+            typedef union { uint32 a; string b_c[9]; optional s d; uint8 e[n]; uint16 f[n, 2]; cap g; } u;
+            message m(u x, optional u y);
+         };",
+    );
+    let form = "enum{a{0:uint32},b_c{0:string[9]},d{0:{union:uint8}?},e{0:uint8[;65536]},f{0:uint16[;2]},g{0:cap}}";
+    assert_eq!(canonical(&interface), [format!("message m(x:{form},y:{form}?)")]);
+    let union = interface.types.iter().find(|def| def.name.idl == "u").expect("it is declared");
+    let TypeKind::Union(fields) = &union.kind else { panic!("a union") };
+    assert_eq!(fields[1].name.rust.to_string(), "BC");
+    assert!(union.traits.caps && !union.traits.copy);
+}
+
+#[test]
 fn words_of_the_language_and_of_rust_are_names() {
     let interface = interface(
         "interface type {

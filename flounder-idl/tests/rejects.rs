@@ -1291,6 +1291,47 @@ error[recursive-type]: `s` contains itself
 ",
     ),
     (
+        "empty-union",
+        r"interface t { typedef union { } u; message m(); };",
+        r"
+error[empty-union]: a union without fields
+  --> t.if:1:23
+  |
+1 | interface t { typedef union { } u; message m(); };
+  |                       ^^^^^
+  = help: declare at least one field: `uint32 x;`
+",
+    ),
+    (
+        "name-collision",
+        r"interface t { typedef union { uint8 a_b; uint8 aB; } u; message m(u x); };",
+        r#"
+error[name-collision]: `a_b` and `aB` are both `AB` in Rust
+  --> t.if:1:48
+  |
+1 | interface t { typedef union { uint8 a_b; uint8 aB; } u; message m(u x); };
+  |                                                ^^
+note: `a_b` is declared here
+  --> t.if:1:37
+  |
+1 | interface t { typedef union { uint8 a_b; uint8 aB; } u; message m(u x); };
+  |                                     ---
+  = help: write `#[rust_name = ".."]` before one of them
+"#,
+    ),
+    (
+        "type-too-large",
+        r"interface t { typedef union { uint8 a; uint8 b[65536]; } u; typedef u all[65536]; message m(all x); };",
+        r"
+error[type-too-large]: the type `all` has 262144 bytes
+  --> t.if:1:71
+  |
+1 | t { typedef union { uint8 a; uint8 b[65536]; } u; typedef u all[65536]; message m(all x); };
+  |                                                             ^^^
+  = help: a type has at most 65536 bytes; pass more as a dynamic array
+",
+    ),
+    (
         "constant-type",
         r"interface t { const double HALF = 1; message m(); };",
         r"

@@ -260,6 +260,375 @@ pub mod data {
             }
         }
     };
+    /// `typedef union { .. } number;`
+    #[__rt::derive(__rt::Debug, __rt::Clone, __rt::Copy)]
+    #[__rt::derive(__rt::PartialEq, __rt::Eq, __rt::Hash)]
+    pub enum Number {
+        Small(u32),
+        Fixed(Account),
+    }
+    const _: () = {
+        const __REC_0: __rt::Record<1usize> = __rt::record([
+            <u32 as __rt::Shape>::PLACE,
+        ]);
+        const __REC_1: __rt::Record<1usize> = __rt::record([
+            <Account as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Number {
+            const SIZE: __rt::usize = 4;
+            const ALIGN: __rt::usize = 4;
+            const MAX_TAIL: __rt::usize = __rt::largest(
+                &[
+                    __rt::total(&[__REC_0.words, <u32 as __rt::Shape>::MAX_TAIL]),
+                    __rt::total(&[__REC_1.words, <Account as __rt::Shape>::MAX_TAIL]),
+                ],
+            );
+            const MAX_CAPS: __rt::usize = __rt::largest(
+                &[
+                    __rt::total(&[<u32 as __rt::Shape>::MAX_CAPS]),
+                    __rt::total(&[<Account as __rt::Shape>::MAX_CAPS]),
+                ],
+            );
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "enum{small{0},fixed{0}}",
+                &[<u32 as __rt::Shape>::FORM, <Account as __rt::Shape>::FORM],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Number {
+            #[inline]
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
+                match self {
+                    Self::Small { 0: __0 } => {
+                        <u32 as __rt::Encode>::check(__0)?;
+                    }
+                    Self::Fixed { 0: __0 } => {
+                        <Account as __rt::Encode>::check(__0)?;
+                    }
+                }
+                __rt::Ok(())
+            }
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                __rt::put_tag(
+                    match self {
+                        Self::Small { .. } => 0,
+                        Self::Fixed { .. } => 1,
+                    },
+                    __words,
+                    __at,
+                );
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
+                match self {
+                    Self::Small { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_0.words);
+                        <u32 as __rt::Encode>::put(__0, __words, __REC_0.at[0]);
+                        <u32 as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                    Self::Fixed { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_1.words);
+                        <Account as __rt::Encode>::put(__0, __words, __REC_1.at[0]);
+                        <Account as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                }
+            }
+            #[inline]
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
+                match self {
+                    Self::Small { 0: __0 } => {
+                        <u32 as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                    Self::Fixed { 0: __0 } => {
+                        <Account as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                }
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Number {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                __rt::Ok(
+                    match __decoder.tag(__at, 2, "number")? {
+                        0 => {
+                            let __inner = __decoder.nested(__REC_0.words)?;
+                            let __0 = <u32 as __rt::Decode<
+                                '__a,
+                            >>::take(__decoder, __inner + __REC_0.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_0.used,
+                                    __REC_0.words * 8 - __REC_0.used,
+                                )?;
+                            Self::Small { 0: __0 }
+                        }
+                        _ => {
+                            let __inner = __decoder.nested(__REC_1.words)?;
+                            let __0 = <Account as __rt::Decode<
+                                '__a,
+                            >>::take(__decoder, __inner + __REC_1.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_1.used,
+                                    __REC_1.words * 8 - __REC_1.used,
+                                )?;
+                            Self::Fixed { 0: __0 }
+                        }
+                    },
+                )
+            }
+        }
+    };
+    /// `typedef union { .. } value;`
+    #[__rt::derive(__rt::Debug)]
+    pub enum Value {
+        /// As text.
+        Text(__rt::String),
+        Data(__rt::Vec<u8>),
+        Maybe(__rt::Option<Number>),
+        #[doc(alias = "entry_t")]
+        Whole(Entry),
+        File(__rt::Cap),
+    }
+    const _: () = {
+        const __REC_0: __rt::Record<1usize> = __rt::record([
+            <__rt::String as __rt::Shape>::PLACE,
+        ]);
+        const __REC_1: __rt::Record<1usize> = __rt::record([
+            <__rt::Vec<u8> as __rt::Shape>::PLACE,
+        ]);
+        const __REC_2: __rt::Record<1usize> = __rt::record([
+            <__rt::Option<Number> as __rt::Shape>::PLACE,
+        ]);
+        const __REC_3: __rt::Record<1usize> = __rt::record([
+            <Entry as __rt::Shape>::PLACE,
+        ]);
+        const __REC_4: __rt::Record<1usize> = __rt::record([
+            <__rt::Cap as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Value {
+            const SIZE: __rt::usize = 4;
+            const ALIGN: __rt::usize = 4;
+            const MAX_TAIL: __rt::usize = __rt::largest(
+                &[
+                    __rt::total(
+                        &[
+                            __REC_0.words,
+                            <__rt::String as __rt::Bounded<64u32>>::MAX_TAIL,
+                        ],
+                    ),
+                    __rt::total(
+                        &[
+                            __REC_1.words,
+                            <__rt::Vec<u8> as __rt::Bounded<128u32>>::MAX_TAIL,
+                        ],
+                    ),
+                    __rt::total(
+                        &[__REC_2.words, <__rt::Option<Number> as __rt::Shape>::MAX_TAIL],
+                    ),
+                    __rt::total(&[__REC_3.words, <Entry as __rt::Shape>::MAX_TAIL]),
+                    __rt::total(&[__REC_4.words, <__rt::Cap as __rt::Shape>::MAX_TAIL]),
+                ],
+            );
+            const MAX_CAPS: __rt::usize = __rt::largest(
+                &[
+                    __rt::total(&[<__rt::String as __rt::Bounded<64u32>>::MAX_CAPS]),
+                    __rt::total(&[<__rt::Vec<u8> as __rt::Bounded<128u32>>::MAX_CAPS]),
+                    __rt::total(&[<__rt::Option<Number> as __rt::Shape>::MAX_CAPS]),
+                    __rt::total(&[<Entry as __rt::Shape>::MAX_CAPS]),
+                    __rt::total(&[<__rt::Cap as __rt::Shape>::MAX_CAPS]),
+                ],
+            );
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "enum{text{0[64]},data{0[128]},maybe{0},entry_t{0},file{0}}",
+                &[
+                    <__rt::String as __rt::Shape>::FORM,
+                    <__rt::Vec<u8> as __rt::Shape>::FORM,
+                    <__rt::Option<Number> as __rt::Shape>::FORM,
+                    <Entry as __rt::Shape>::FORM,
+                    <__rt::Cap as __rt::Shape>::FORM,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Value {
+            #[inline]
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
+                match self {
+                    Self::Text { 0: __0 } => {
+                        <__rt::String as __rt::Bounded<64u32>>::check_bound(__0)?;
+                    }
+                    Self::Data { 0: __0 } => {
+                        <__rt::Vec<u8> as __rt::Bounded<128u32>>::check_bound(__0)?;
+                    }
+                    Self::Maybe { 0: __0 } => {
+                        <__rt::Option<Number> as __rt::Encode>::check(__0)?;
+                    }
+                    Self::Whole { 0: __0 } => {
+                        <Entry as __rt::Encode>::check(__0)?;
+                    }
+                    Self::File { 0: __0 } => {
+                        <__rt::Cap as __rt::Encode>::check(__0)?;
+                    }
+                }
+                __rt::Ok(())
+            }
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                __rt::put_tag(
+                    match self {
+                        Self::Text { .. } => 0,
+                        Self::Data { .. } => 1,
+                        Self::Maybe { .. } => 2,
+                        Self::Whole { .. } => 3,
+                        Self::File { .. } => 4,
+                    },
+                    __words,
+                    __at,
+                );
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
+                match self {
+                    Self::Text { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_0.words);
+                        <__rt::String as __rt::Encode>::put(__0, __words, __REC_0.at[0]);
+                        <__rt::String as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                    Self::Data { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_1.words);
+                        <__rt::Vec<
+                            u8,
+                        > as __rt::Encode>::put(__0, __words, __REC_1.at[0]);
+                        <__rt::Vec<u8> as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                    Self::Maybe { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_2.words);
+                        <__rt::Option<
+                            Number,
+                        > as __rt::Encode>::put(__0, __words, __REC_2.at[0]);
+                        <__rt::Option<Number> as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                    Self::Whole { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_3.words);
+                        <Entry as __rt::Encode>::put(__0, __words, __REC_3.at[0]);
+                        <Entry as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                    Self::File { 0: __0 } => {
+                        let __words = __rt::nest(__tail, __REC_4.words);
+                        <__rt::Cap as __rt::Encode>::put(__0, __words, __REC_4.at[0]);
+                        <__rt::Cap as __rt::Encode>::put_tail(__0, __tail);
+                    }
+                }
+            }
+            #[inline]
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
+                match self {
+                    Self::Text { 0: __0 } => {
+                        <__rt::String as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                    Self::Data { 0: __0 } => {
+                        <__rt::Vec<u8> as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                    Self::Maybe { 0: __0 } => {
+                        <__rt::Option<Number> as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                    Self::Whole { 0: __0 } => {
+                        <Entry as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                    Self::File { 0: __0 } => {
+                        <__rt::Cap as __rt::Encode>::put_caps(__0, __caps);
+                    }
+                }
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Value {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                __rt::Ok(
+                    match __decoder.tag(__at, 5, "value")? {
+                        0 => {
+                            let __inner = __decoder.nested(__REC_0.words)?;
+                            let __0 = <__rt::String as __rt::TakeBounded<
+                                '__a,
+                                64u32,
+                            >>::take_bounded(__decoder, __inner + __REC_0.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_0.used,
+                                    __REC_0.words * 8 - __REC_0.used,
+                                )?;
+                            Self::Text { 0: __0 }
+                        }
+                        1 => {
+                            let __inner = __decoder.nested(__REC_1.words)?;
+                            let __0 = <__rt::Vec<
+                                u8,
+                            > as __rt::TakeBounded<
+                                '__a,
+                                128u32,
+                            >>::take_bounded(__decoder, __inner + __REC_1.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_1.used,
+                                    __REC_1.words * 8 - __REC_1.used,
+                                )?;
+                            Self::Data { 0: __0 }
+                        }
+                        2 => {
+                            let __inner = __decoder.nested(__REC_2.words)?;
+                            let __0 = <__rt::Option<
+                                Number,
+                            > as __rt::Decode<
+                                '__a,
+                            >>::take(__decoder, __inner + __REC_2.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_2.used,
+                                    __REC_2.words * 8 - __REC_2.used,
+                                )?;
+                            Self::Maybe { 0: __0 }
+                        }
+                        3 => {
+                            let __inner = __decoder.nested(__REC_3.words)?;
+                            let __0 = <Entry as __rt::Decode<
+                                '__a,
+                            >>::take(__decoder, __inner + __REC_3.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_3.used,
+                                    __REC_3.words * 8 - __REC_3.used,
+                                )?;
+                            Self::Whole { 0: __0 }
+                        }
+                        _ => {
+                            let __inner = __decoder.nested(__REC_4.words)?;
+                            let __0 = <__rt::Cap as __rt::Decode<
+                                '__a,
+                            >>::take(__decoder, __inner + __REC_4.at[0])?;
+                            __decoder
+                                .zero(
+                                    __inner + __REC_4.used,
+                                    __REC_4.words * 8 - __REC_4.used,
+                                )?;
+                            Self::File { 0: __0 }
+                        }
+                    },
+                )
+            }
+        }
+    };
     type __Wide = __rt::MessageType<
         1,
         10,
@@ -288,17 +657,27 @@ pub mod data {
             __rt::Optional<__rt::Moved>,
         ),
     >;
-    type __FindCall = __rt::MessageType<
+    type __United = __rt::MessageType<
         5,
+        3,
+        (
+            __rt::Copied<Number>,
+            __rt::Lent<Value>,
+            __rt::Optional<__rt::Copied<Number>>,
+            __rt::Items<Number, 4>,
+        ),
+    >;
+    type __FindCall = __rt::MessageType<
+        6,
         5,
         (__rt::Copied<u32>, __rt::Copied<u128>, __rt::Optional<__rt::Copied<u64>>),
     >;
     type __FindResponse = __rt::MessageType<
-        6,
+        7,
         18,
         (__rt::Copied<u32>, __rt::Copied<Account>, __rt::Optional<__rt::Lent<Entry>>),
     >;
-    const __MESSAGES: [__rt::MessageInfo; 6] = __rt::numbered(
+    const __MESSAGES: [__rt::MessageInfo; 7] = __rt::numbered(
         [
             __Wide::info(
                 "wide",
@@ -320,6 +699,11 @@ pub mod data {
                 "n: optional uint32, s: optional string, a: optional account, e: optional entry, r: optional row, bytes: optional uint8[.., 64], names: optional string[.., 8], list: optional entry[.., 65536], c: optional cap, g: optional give_away_cap",
                 "message maybe(n:uint32?,s:string[32]?,a:{id:uint128,balance:int128,kind:uint8}?,e:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}?,r:[uint32;4]?,bytes:uint8[;64]?,names:string[65536][;8]?,list:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}[;65536]?,c:cap?,g:give_away_cap?)",
             ),
+            __United::info(
+                "united",
+                "n: number, v: value, o: optional number, list: number[count, 4]",
+                "message united(n:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}},v:enum{text{0:string[64]},data{0:uint8[;128]},maybe{0:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}?},entry_t{0:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}},file{0:cap}},o:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}?,list:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}[;4])",
+            ),
             __FindCall::call_info(
                 "find_call",
                 "id: uint128, at: optional uint64",
@@ -336,6 +720,7 @@ pub mod data {
             218313110226348063869052350542922587405,
             89091344754418434676612963148681431110,
             233646016375277447372054213622322843492,
+            51596471663827661948979205873456559239,
             295631046478479419295264727616043091548,
             136918021593004481181482526495138698589,
         ],
@@ -485,6 +870,29 @@ pub mod data {
                 )
                 .giving(move |__caps| g.map(|__cap| __cap.back_from(__caps)))
         }
+        /// Sends `united(number n, value v, optional number o, number list[count, 4])`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_united(
+            &self,
+            n: Number,
+            v: &Value,
+            o: __rt::Option<Number>,
+            list: &[Number],
+        ) -> __sent<'_, E> {
+            __United::tx(&self.0, (n, v, o, list))
+        }
+        /// Sends `united(number n, value v, optional number o, number list[count, 4])` once the binding is not busy.
+        pub fn send_united<'a>(
+            &'a self,
+            n: Number,
+            v: &'a Value,
+            o: __rt::Option<Number>,
+            list: &'a [Number],
+        ) -> __rt::Sending<'a, E> {
+            __United::sending(&self.0, (n, v, o, list))
+        }
         /// Receives the next `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`; the inbox keeps others.
         pub fn recv_wide(
             &self,
@@ -519,6 +927,16 @@ pub mod data {
             E,
         > {
             __Maybe::recv(&self.0)
+        }
+        /// Receives the next `united(number n, value v, optional number o, number list[count, 4])`; the inbox keeps others.
+        pub fn recv_united(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (Number, Value, __rt::Option<Number>, __rt::Vec<Number>),
+            E,
+        > {
+            __United::recv(&self.0)
         }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
@@ -665,6 +1083,15 @@ pub mod data {
             c: __rt::Option<__rt::Cap>,
             g: __rt::Option<__rt::Cap>,
         );
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        fn united(
+            &mut self,
+            binding: &Binding<E>,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: &[Number],
+        );
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         fn find(
             &mut self,
@@ -704,6 +1131,10 @@ pub mod data {
                 __rt::Option<__rt::Cap>,
                 __rt::Option<__rt::Cap>,
             ),
+        >,
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        pub united: __closure<
+            dyn __rt::FnMut(&Binding, Number, Value, __rt::Option<Number>, &[Number]),
         >,
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         pub find: __closure<
@@ -765,6 +1196,19 @@ pub mod data {
                     __handler(binding, n, s, a, e, r, bytes, names, list, c, g)
                 }
                 __rt::None => Rx::error(self, binding, __rt::no_handler("maybe")),
+            }
+        }
+        fn united(
+            &mut self,
+            binding: &Binding,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: &[Number],
+        ) {
+            match &mut self.united {
+                __rt::Some(__handler) => __handler(binding, n, v, o, list),
+                __rt::None => Rx::error(self, binding, __rt::no_handler("united")),
             }
         }
         fn find(
@@ -833,10 +1277,16 @@ pub mod data {
                 )
             }
             5 => {
+                __United::deliver(
+                    __m,
+                    |(n, v, o, list)| Rx::united(__rx, __b, n, v, o, &list),
+                )
+            }
+            6 => {
                 __FindCall::deliver_call(
                     __m,
                     &__b.0,
-                    6,
+                    7,
                     |__reply, (__id, id, at)| Rx::find(
                         __rx,
                         __b,
@@ -881,6 +1331,15 @@ pub mod data {
             c: __rt::Option<__rt::Cap>,
             g: __rt::Option<__rt::Cap>,
         );
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        fn united(
+            &mut self,
+            binding: &ClientBinding<E>,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: &[Number],
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -913,6 +1372,16 @@ pub mod data {
                 __rt::Option<&[Entry]>,
                 __rt::Option<__rt::Cap>,
                 __rt::Option<__rt::Cap>,
+            ),
+        >,
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        pub united: __closure<
+            dyn __rt::FnMut(
+                &ClientBinding,
+                Number,
+                Value,
+                __rt::Option<Number>,
+                &[Number],
             ),
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
@@ -972,6 +1441,19 @@ pub mod data {
                 __rt::None => ClientRx::error(self, binding, __rt::no_handler("maybe")),
             }
         }
+        fn united(
+            &mut self,
+            binding: &ClientBinding,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: &[Number],
+        ) {
+            match &mut self.united {
+                __rt::Some(__handler) => __handler(binding, n, v, o, list),
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("united")),
+            }
+        }
         fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -1000,7 +1482,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __FindResponse::answer(&__b.0, __m),
+            7 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -1041,6 +1523,12 @@ pub mod data {
                     ),
                 )
             }
+            5 => {
+                __United::deliver(
+                    __m,
+                    |(n, v, o, list)| ClientRx::united(__rx, __b, n, v, o, &list),
+                )
+            }
             __number => __rt::stray(INTERFACE, __number),
         }
     }
@@ -1078,6 +1566,15 @@ pub mod data {
             c: __rt::Option<__rt::Cap>,
             g: __rt::Option<__rt::Cap>,
         );
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        async fn united(
+            &self,
+            binding: &Binding,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: __rt::Vec<Number>,
+        );
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         async fn find(
             &self,
@@ -1106,13 +1603,14 @@ pub mod data {
             2 => __Limited::spawn(__m, __rx, __b, __R::limited),
             3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
             4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
-            5 => {
+            5 => __United::spawn(__m, __rx, __b, __R::united),
+            6 => {
                 __FindCall::serve(
                     __m,
                     __rx,
                     __b,
                     __R::find,
-                    6,
+                    7,
                     |__reply, (found, e)| { FindReply(__reply).send(found, e.as_ref()) },
                 )
             }
@@ -1153,6 +1651,15 @@ pub mod data {
             c: __rt::Option<__rt::Cap>,
             g: __rt::Option<__rt::Cap>,
         );
+        /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
+        async fn united(
+            &self,
+            binding: &ClientBinding,
+            n: Number,
+            v: Value,
+            o: __rt::Option<Number>,
+            list: __rt::Vec<Number>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -1171,7 +1678,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            6 => return __FindResponse::answer(&__b.0, __m),
+            7 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -1179,6 +1686,7 @@ pub mod data {
             2 => __Limited::spawn(__m, __rx, __b, __R::limited),
             3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
             4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
+            5 => __United::spawn(__m, __rx, __b, __R::united),
             __number => __rt::stray(INTERFACE, __number),
         }
     }
@@ -1290,6 +1798,8 @@ pub mod data {
             c: __rt::Option<__rt::Cap>,
             g: __rt::Option<__rt::Cap>,
         },
+        /// `united(number n, value v, optional number o, number list[count, 4])`
+        United { n: Number, v: Value, o: __rt::Option<Number>, list: __rt::Vec<Number> },
         /// `find_call(uint128 id, optional uint64 at)`: the call of the rpc.
         FindCall {
             /// The number of the call.
@@ -1333,6 +1843,9 @@ pub mod data {
                         ),
                     )
                 }
+                Self::United { n, v, o, list } => {
+                    __United::encode(INTERFACE, (*n, v, *o, list))
+                }
                 Self::FindCall { __id, id, at } => {
                     __FindCall::encode(INTERFACE, (*__id, *id, *at))
                 }
@@ -1370,12 +1883,15 @@ pub mod data {
                     )
                 }
                 5 => {
+                    __United::read(__m, |(n, v, o, list)| Self::United { n, v, o, list })
+                }
+                6 => {
                     __FindCall::read(
                         __m,
                         |(__id, id, at)| Self::FindCall { __id, id, at },
                     )
                 }
-                6 => {
+                7 => {
                     __FindResponse::read(
                         __m,
                         |(id, found, e)| Self::FindResponse { id, found, e },

@@ -37,9 +37,11 @@ impl Parser<'_> {
         self.next();
         let braced = *self.kind_after(1) == Kind::Open('{');
         let word = self.word().unwrap_or("");
-        let lower = if braced { self.keyword_case(word, &["struct", "enum"]) } else { None };
+        let lower =
+            if braced { self.keyword_case(word, &["struct", "enum", "union"]) } else { None };
         let declared = match lower.as_deref().unwrap_or(word) {
             "struct" if braced => self.structure(attrs)?,
+            "union" if braced => self.union(attrs)?,
             "enum" if braced => self.enumeration(attrs)?,
             _ => Some(self.renaming(attrs)?),
         };
@@ -49,6 +51,32 @@ impl Parser<'_> {
 
     fn structure(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
         let place = self.next().place;
+        let (fields, damaged) = self.fields()?;
+        if fields.is_empty() && !damaged {
+            self.report(
+                Diagnostic::new(Code::EmptyStruct, place, "a struct without fields")
+                    .help("declare at least one field: `uint32 x;`"),
+            );
+        }
+        let name = self.name("the name of the struct")?;
+        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Struct(fields) }))
+    }
+
+    fn union(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+        let place = self.next().place;
+        let (fields, damaged) = self.fields()?;
+        if fields.is_empty() && !damaged {
+            self.report(
+                Diagnostic::new(Code::EmptyUnion, place, "a union without fields")
+                    .help("declare at least one field: `uint32 x;`"),
+            );
+        }
+        let name = self.name("the name of the union")?;
+        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Union(fields) }))
+    }
+
+    /// Parses `{ .. }` around fields. Returns true with them if one was malformed.
+    fn fields(&mut self) -> Parse<(Vec<Arg>, bool)> {
         self.next();
         let (mut fields, mut damaged) = (Vec::new(), false);
         while !matches!(self.kind(), Kind::Close('}') | Kind::End) {
@@ -65,21 +93,14 @@ impl Parser<'_> {
             }
         }
         self.expect(&Kind::Close('}'))?;
-        if fields.is_empty() && !damaged {
-            self.report(
-                Diagnostic::new(Code::EmptyStruct, place, "a struct without fields")
-                    .help("declare at least one field: `uint32 x;`"),
-            );
-        }
-        let name = self.name("the name of the struct")?;
-        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Struct(fields) }))
+        Ok((fields, damaged))
     }
 
     fn field(&mut self) -> Parse<Arg> {
         let attrs = self.attrs(false);
         let field = self.typed(attrs, None, "the type of a field")?;
         if *self.kind() == Kind::Close('}') {
-            // The struct ends here: skip no token.
+            // The type ends here: skip no token.
             let _ = self.semicolon("the field");
         } else {
             self.semicolon("the field")?;

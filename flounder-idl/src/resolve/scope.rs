@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Place};
 use crate::model::{
-    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Name, Traits, Ty, TypeDef, TypeId, TypeKind,
+    Builtin, Constant, DEFAULT_MAX, DeclaredIn, Field, Name, Traits, Ty, TypeDef, TypeId, TypeKind,
 };
 
 use super::path::ModPath;
@@ -61,6 +61,16 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Adds a field whose name has this many bytes: what is the same for structs and unions.
+    pub(crate) fn add_part(&mut self, part: Self, name: usize) {
+        self.depth = self.depth.max(part.depth);
+        self.canonical = self.canonical.saturating_add(part.canonical + name as u64 + 2);
+        self.traits.copy &= part.traits.copy;
+        self.traits.caps |= part.traits.caps;
+        self.traits.gives_away |= part.traits.gives_away;
+        self.traits.eq &= part.traits.eq;
+    }
+
     /// Returns the properties of a fixed array of `len` such values.
     pub(crate) fn of_array(self, len: u64) -> Self {
         Self {
@@ -411,13 +421,12 @@ fn mapped_ty(ty: Ty, map: &[TypeId]) -> Ty {
 
 fn mapped(kind: &TypeKind, map: &[TypeId]) -> TypeKind {
     let ty = |ty| mapped_ty(ty, map);
+    let fields = |list: &[Field]| {
+        list.iter().cloned().map(|field| Field { ty: ty(field.ty), ..field }).collect()
+    };
     match kind {
-        TypeKind::Struct(fields) => {
-            let fields = fields.iter().cloned();
-            TypeKind::Struct(
-                fields.map(|field| crate::model::Field { ty: ty(field.ty), ..field }).collect(),
-            )
-        }
+        TypeKind::Struct(list) => TypeKind::Struct(fields(list)),
+        TypeKind::Union(list) => TypeKind::Union(fields(list)),
         TypeKind::Array { elem, len } => TypeKind::Array { elem: ty(*elem), len: *len },
         TypeKind::List { elem, max } => TypeKind::List { elem: ty(*elem), max: *max },
         TypeKind::Optional(value) => TypeKind::Optional(ty(*value)),

@@ -421,6 +421,7 @@ impl Resolver<'_> {
         match &decl.kind {
             TypeDeclKind::Alias(target) => self.alias(scope, decl, target, later),
             TypeDeclKind::Struct(fields) => self.structure(scope, module, decl, fields, later),
+            TypeDeclKind::Union(fields) => self.union(scope, module, decl, fields, later),
             TypeDeclKind::Enum(elements) => {
                 let list = elements.iter().map(|element| Element {
                     name: names::cased(&element.name, &element.attrs),
@@ -504,8 +505,8 @@ impl Resolver<'_> {
         fields: &[ast::Arg],
         later: &Later<'_>,
     ) -> Option<Declared> {
-        let mut whole = true;
-        let mut list = Vec::with_capacity(fields.len());
+        let list = self.fields(scope, module, fields, later);
+        let whole = list.len() == fields.len();
         let mut facts = Facts {
             size: 0,
             align: 1,
@@ -514,32 +515,65 @@ impl Resolver<'_> {
             canonical: 2,
             traits: Traits { copy: true, caps: false, gives_away: false, eq: true },
         };
-        for field in fields {
-            let ty = self.reference(scope, &field.ty, Some(later));
-            let brackets = self.brackets(scope, &field.suffix);
-            let ty = brackets.and_then(|brackets| self.value(scope, module, field, ty, brackets));
-            let Some(ty) = ty else {
-                whole = false;
-                continue;
-            };
-            let part = scope.facts(ty);
+        for field in &list {
+            let part = scope.facts(field.ty);
             facts.size = facts.size.next_multiple_of(part.align).saturating_add(part.size);
             facts.align = facts.align.max(part.align);
-            facts.depth = facts.depth.max(part.depth);
             facts.caps = facts.caps.saturating_add(part.caps);
-            facts.canonical =
-                facts.canonical.saturating_add(part.canonical + field.name.text.len() as u64 + 2);
-            facts.traits.copy &= part.traits.copy;
-            facts.traits.caps |= part.traits.caps;
-            facts.traits.gives_away |= part.traits.gives_away;
-            facts.traits.eq &= part.traits.eq;
-            let name = names::value(&field.name, &field.attrs);
-            list.push(Field { name, docs: field.attrs.docs.clone(), ty });
+            facts.add_part(part, field.name.idl.len());
         }
         facts.size = facts.size.next_multiple_of(facts.align);
         facts.depth += 1;
         self.limits(&decl.name, &facts)?;
         whole.then_some(Declared::Type(TypeKind::Struct(list), facts))
+    }
+
+    fn union(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        decl: &TypeDecl,
+        fields: &[ast::Arg],
+        later: &Later<'_>,
+    ) -> Option<Declared> {
+        let mut list = self.fields(scope, module, fields, later);
+        let whole = list.len() == fields.len();
+        // The value lies behind the record that holds the union. The sizes of all fields are within the limits.
+        let traits = Traits { copy: true, caps: false, gives_away: false, eq: true };
+        let mut facts = Facts { size: 4, align: 4, depth: 0, caps: 0, canonical: 6, traits };
+        for field in &mut list {
+            let part = scope.facts(field.ty);
+            self.limits(&decl.name, &part)?;
+            facts.caps = facts.caps.max(part.caps);
+            facts.add_part(part, field.name.idl.len() + 4);
+        }
+        facts.depth += 1;
+        self.limits(&decl.name, &facts)?;
+        for (field, ast) in list.iter_mut().zip(fields) {
+            field.name = names::cased(&ast.name, &ast.attrs);
+        }
+        whole.then_some(Declared::Type(TypeKind::Union(list), facts))
+    }
+
+    /// Resolves fields. Those with a mistake are missing.
+    fn fields(
+        &mut self,
+        scope: &mut Scope,
+        module: ModuleId,
+        fields: &[ast::Arg],
+        later: &Later<'_>,
+    ) -> Vec<Field> {
+        let mut list = Vec::with_capacity(fields.len());
+        for field in fields {
+            let ty = self.reference(scope, &field.ty, Some(later));
+            let brackets = self.brackets(scope, &field.suffix);
+            let ty = brackets.and_then(|brackets| self.value(scope, module, field, ty, brackets));
+            if let Some(ty) = ty {
+                let name = names::value(&field.name, &field.attrs);
+                list.push(Field { name, docs: field.attrs.docs.clone(), ty });
+            }
+        }
+        list
     }
 
     fn array(
@@ -724,7 +758,9 @@ fn known(scope: &Scope, name: &str, later: &Later<'_>) -> bool {
 /// Returns true if a declaration uses `name` itself.
 fn mentions(decl: &TypeDecl, name: &str) -> bool {
     match &decl.kind {
-        TypeDeclKind::Struct(fields) => fields.iter().any(|field| field.ty.text == name),
+        TypeDeclKind::Struct(fields) | TypeDeclKind::Union(fields) => {
+            fields.iter().any(|field| field.ty.text == name)
+        }
         TypeDeclKind::Array(old, _) | TypeDeclKind::Named(old) | TypeDeclKind::Alias(old) => {
             old.text == name
         }

@@ -176,7 +176,8 @@ impl Writer {
             1 => {
                 self.rust_name();
                 self.put("typedef");
-                self.put("struct");
+                let word = if self.choices.one_in(3) { "union" } else { "struct" };
+                self.put(word);
                 self.put("{");
                 weight = 0;
                 for _ in 0..=self.choices.below(4) {
