@@ -230,11 +230,14 @@ flounder::flounder! {
         const size MAX = 4;
         typedef struct { uint8 key[16]; optional string note[32]; uint8 value[length, 64]; } entry;
         typedef union { uint32 number; string text[8]; entry whole; cap file; } any;
+        typedef struct { cap files[n, 2]; optional give_away_cap last; } bag;
         message put(optional uint32 n, optional string s[9], optional entry e, optional uint16 row[3],
                     optional uint8 bytes[length], optional string all[count, MAX], optional entry entries[total],
                     optional i128 wide[amount, MAX], uint8 id[16], entry fixed[2]);
         message give(optional cap kept, optional give_away_cap moved);
         message one(any value, optional any other);
+        message all(cap kept[n, 3], give_away_cap moved[m, 3], optional cap some[k, 2], optional give_away_cap gone[l, 2],
+                    cap fixed[2], bag bags[b, 2]);
         rpc look(in optional string key, out optional entry found, out optional string lines[n]);
     };
 }
@@ -269,6 +272,20 @@ impl parts::AsyncRx for PartsProxy {
 
     async fn one(&self, _: &parts::Binding, value: parts::Any, other: Option<parts::Any>) {
         self.0.send_one(&value, other.as_ref()).await.expect("the next one lives");
+    }
+
+    async fn all(
+        &self,
+        _: &parts::Binding,
+        kept: Vec<Cap>,
+        moved: Vec<Cap>,
+        some: Option<Vec<Cap>>,
+        gone: Option<Vec<Cap>>,
+        fixed: [Cap; 2],
+        bags: Vec<parts::Bag>,
+    ) {
+        let sent = self.0.send_all(&kept, moved, some.as_deref(), gone, &fixed, bags);
+        sent.await.expect("the next one lives");
     }
 
     async fn look(
@@ -331,6 +348,32 @@ impl parts::Rx for PartsEcho {
         }
     }
 
+    fn all(
+        &mut self,
+        binding: &parts::Binding,
+        kept: Vec<Cap>,
+        moved: Vec<Cap>,
+        some: Option<Vec<Cap>>,
+        gone: Option<Vec<Cap>>,
+        fixed: [Cap; 2],
+        bags: Vec<parts::Bag>,
+    ) {
+        let count = |caps: &Option<Vec<Cap>>| caps.as_ref().map(Vec::len);
+        let in_bags = bags.iter().map(|bag| (bag.files.len(), bag.last.is_some()));
+        let in_bags: Vec<_> = in_bags.collect();
+        self.heard.borrow_mut().push(format!(
+            "{} {} {:?} {:?} {in_bags:?}",
+            kept.len(),
+            moved.len(),
+            count(&some),
+            count(&gone)
+        ));
+        if self.sends_back {
+            let sent = binding.tx_all(&kept, moved, some.as_deref(), gone, &fixed, bags);
+            sent.expect("there is room");
+        }
+    }
+
     fn look(&mut self, _: &parts::Binding, key: Option<&str>, reply: parts::LookReply) {
         let found = self.entries.iter().find(|(known, _)| key == Some(known));
         let lines: Option<&[&str]> = if key.is_some() { Some(&["two", "lines"]) } else { None };
@@ -383,8 +426,27 @@ fn optional_values_and_arrays_can_be_passed_on() {
     let (text, file) = (parts::Any::Text("text".into()), parts::Any::File(cap()));
     binding.tx_one(&text, Some(&file)).expect("there is room");
     binding.tx_one(&parts::Any::Whole(plain.clone()), None).expect("there is room");
+    let some = [cap(), cap()];
+    let bag =
+        |n: usize| parts::Bag { files: (0..n).map(|_| cap()).collect(), last: (n > 0).then(cap) };
+    let fixed_caps = [cap(), cap()];
+    let gone = Some(vec![cap()]);
+    let sent = binding.tx_all(
+        &[cap(), cap(), cap()],
+        vec![cap()],
+        Some(&some),
+        gone,
+        &fixed_caps,
+        vec![bag(2), bag(0)],
+    );
+    sent.expect("there is room");
+    binding.tx_all(&[], vec![], None, None, &fixed_caps, vec![]).expect("there is room");
+    let four = vec![cap(), cap(), cap(), cap()];
+    let refused = binding.tx_all(&[], four, None, None, &fixed_caps, vec![]);
+    let (moved, gone, bags) = refused.expect_err("they are too many").given;
+    assert_eq!((moved.len(), gone.is_none(), bags.len()), (4, true, 0));
     let deadline = std::time::Instant::now() + PATIENCE;
-    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 7);
+    let came = ws.dispatch_until(Some(deadline), || back.borrow().len() == 9);
     assert!(came.expect("no callback fails"), "only {:?} came back", back.borrow());
     assert_eq!(*heard.borrow(), *back.borrow());
     assert!(heard.borrow()[0].contains(r#"Some(["lent", ""])"#), "{:?}", heard.borrow());
@@ -392,6 +454,8 @@ fn optional_values_and_arrays_can_be_passed_on() {
     assert!(heard.borrow()[1].starts_with(nothing), "{:?}", heard.borrow());
     assert_eq!(heard.borrow()[2..4], ["true true", "false false"]);
     assert_eq!(heard.borrow()[4..6], ["Number(3) None", r#"Text("text") Some("a file")"#]);
+    let counts = ["3 1 Some(2) Some(1) [(2, true), (0, false)]", "0 0 None None []"];
+    assert_eq!(heard.borrow()[7..], counts);
     let long = parts::Any::Text("x".repeat(9));
     let error = format!("{:?}", binding.tx_one(&long, None).expect_err("it is too long"));
     assert_eq!(error, "argument value is too long: length 9 is over the maximum of 8");

@@ -221,7 +221,12 @@ impl<'a> Wire<'a> {
     pub(crate) fn given(&self) -> Vec<&Value<'a>> {
         self.values
             .iter()
-            .filter(|value| matches!(value.pass, Pass::GivenAway | Pass::Moved | Pass::Bulk(_)))
+            .filter(|value| {
+                matches!(
+                    value.pass,
+                    Pass::GivenAway | Pass::GivenItems(_) | Pass::Moved | Pass::Bulk(_)
+                )
+            })
             .collect()
     }
 

@@ -40,6 +40,10 @@ pub(crate) enum Pass {
     Plain(u32),
     /// `&[T]` of at most so many other elements.
     Items(u32),
+    /// At most so many elements with capabilities: lent by the sender, owned by the receiver.
+    LentItems(u32),
+    /// At most so many elements that give capabilities away: owned by both. As [`GivenAway`](Self::GivenAway).
+    GivenItems(u32),
 }
 
 impl<'a> Value<'a> {
@@ -51,7 +55,7 @@ impl<'a> Value<'a> {
         let (ty, max) = list.map_or((ty, None), |(elem, max)| (elem, Some(max)));
         let pass = match (max, types.form(ty)) {
             (Some(max), Form::Scalar(builtin)) if is_plain(builtin) => Pass::Plain(max),
-            (Some(max), _) => Pass::Items(max),
+            (Some(max), _) => types.pass_items(ty, max),
             (None, Form::Scalar(_) | Form::Enum) => Pass::Copied,
             (None, Form::Text(max)) => Pass::Text(max),
             (None, Form::Bulk(max)) => Pass::Bulk(max),
@@ -109,9 +113,16 @@ impl<'a> Value<'a> {
         let name = self.name();
         match (self.optional, self.pass) {
             (false, _) => quote!(&#name),
-            (true, Pass::Text(_) | Pass::Plain(_) | Pass::Items(_)) => quote!(#name.as_deref()),
+            (true, Pass::Text(_)) => quote!(#name.as_deref()),
+            (true, _) if self.is_sequence() => quote!(#name.as_deref()),
             (true, _) => quote!(#name.as_ref()),
         }
+    }
+
+    /// Returns true for dynamic arrays.
+    fn is_sequence(&self) -> bool {
+        use Pass::{GivenItems, Items, LentItems, Plain};
+        matches!(self.pass, Plain(_) | Items(_) | LentItems(_) | GivenItems(_))
     }
 
     /// The type that the sender passes.
@@ -129,7 +140,8 @@ impl<'a> Value<'a> {
             Pass::Bulk(_) => quote!(impl #rt::IntoBulk),
             // What a handler gets can be passed on, lent or owned.
             Pass::Items(_) if self.is_text() => quote!(&#lifetime [impl #rt::TextItem]),
-            Pass::Plain(_) | Pass::Items(_) => quote!(&#lifetime [#owned]),
+            Pass::Plain(_) | Pass::Items(_) | Pass::LentItems(_) => quote!(&#lifetime [#owned]),
+            Pass::GivenItems(_) => quote!(#rt::Vec<#owned>),
         })
     }
 
@@ -138,6 +150,7 @@ impl<'a> Value<'a> {
         let rt = self.rt;
         match self.pass {
             Pass::Lent => self.maybe(self.owned()),
+            Pass::LentItems(_) => self.returned(),
             Pass::Bulk(_) => quote!(#rt::Bulk<'_>),
             Pass::Items(_) if self.is_text() => self.maybe(quote!(&[&str])),
             _ => self.sent(),
@@ -149,6 +162,7 @@ impl<'a> Value<'a> {
         let name = self.name();
         match self.pass {
             Pass::Copied | Pass::GivenAway | Pass::Moved | Pass::Bulk(_) => quote!(#name),
+            Pass::GivenItems(_) => quote!(#name),
             _ => self.lent(),
         }
     }
@@ -156,10 +170,7 @@ impl<'a> Value<'a> {
     /// The type that an rpc returns, and that a handler gets which is a future.
     pub(crate) fn returned(&self) -> TokenStream {
         let (rt, owned) = (self.rt, self.owned());
-        self.maybe(match self.pass {
-            Pass::Plain(_) | Pass::Items(_) => quote!(#rt::Vec<#owned>),
-            _ => owned,
-        })
+        self.maybe(if self.is_sequence() { quote!(#rt::Vec<#owned>) } else { owned })
     }
 
     /// The type of what comes back from a message that was not sent.
@@ -167,7 +178,7 @@ impl<'a> Value<'a> {
         let rt = self.rt;
         match self.pass {
             Pass::Bulk(_) => quote!(#rt::Option<#rt::BufferMut>),
-            _ => self.maybe(self.owned()),
+            _ => self.returned(),
         }
     }
 
@@ -182,7 +193,9 @@ impl<'a> Value<'a> {
             Pass::Bulk(max) => bounded(&quote!(#rt::BulkArg), None, max),
             Pass::Plain(max) => bounded(&quote!(#rt::Slice), Some(&owned), max),
             Pass::Items(max) if self.is_text() => bounded(&quote!(#rt::Texts), None, max),
-            Pass::Items(max) => bounded(&quote!(#rt::Items), Some(&owned), max),
+            Pass::Items(max) | Pass::LentItems(max) | Pass::GivenItems(max) => {
+                bounded(&quote!(#rt::Items), Some(&owned), max)
+            }
         };
         let schema = if self.optional { quote!(#rt::Optional<#schema>) } else { schema };
         respan(schema, self.name.span())
@@ -191,7 +204,8 @@ impl<'a> Value<'a> {
     /// Size and alignment of its fixed part, unless rustc alone knows them.
     pub(crate) fn place(&self) -> Option<(u64, u64)> {
         let place = match self.pass {
-            Pass::Text(_) | Pass::Plain(_) | Pass::Items(_) => Some((4, 4)),
+            Pass::Text(_) => Some((4, 4)),
+            _ if self.is_sequence() => Some((4, 4)),
             Pass::Bulk(_) => Some((8, 8)),
             _ => self.types.place(self.ty),
         };
@@ -207,7 +221,8 @@ impl<'a> Value<'a> {
     pub(crate) fn passed(&self) -> TokenStream {
         let (rt, name) = (self.rt, self.name());
         match self.pass {
-            Pass::GivenAway | Pass::Bulk(_) => self.lent(),
+            Pass::GivenItems(_) if !self.optional => quote!(&#name[..]),
+            Pass::GivenAway | Pass::GivenItems(_) | Pass::Bulk(_) => self.lent(),
             Pass::Moved => self.if_some_ref(quote!(#rt::Giving::CapToMove)),
             Pass::Items(_) if self.is_text() => self.if_some(quote!(#rt::TextItem::strings)),
             _ => quote!(#name),
@@ -241,7 +256,8 @@ impl<'a> Value<'a> {
 
     /// Returns true if the sender lends the argument.
     pub(crate) fn borrows(&self) -> bool {
-        !matches!(self.pass, Pass::Copied | Pass::GivenAway | Pass::Moved | Pass::Bulk(_))
+        use Pass::{Bulk, Copied, GivenAway, GivenItems, Moved};
+        !matches!(self.pass, Copied | GivenAway | GivenItems(_) | Moved | Bulk(_))
     }
 
     /// A reference to an owned value that stays, as the runtime takes it.
@@ -280,6 +296,20 @@ impl<'a> Value<'a> {
 }
 
 impl Types<'_> {
+    fn pass_items(&self, element: Ty, max: u32) -> Pass {
+        let traits = match (self.form(element), element) {
+            (Form::Cap, _) => return Pass::LentItems(max),
+            (Form::GiveAwayCap, _) => return Pass::GivenItems(max),
+            (_, Ty::Named(id)) => self.defs[id.0].traits,
+            _ => return Pass::Items(max),
+        };
+        match (traits.gives_away, traits.caps) {
+            (true, _) => Pass::GivenItems(max),
+            (false, true) => Pass::LentItems(max),
+            (false, false) => Pass::Items(max),
+        }
+    }
+
     fn pass_value(&self, id: TypeId) -> Pass {
         let def = &self.defs[id.0];
         let is_array = matches!(def.kind, TypeKind::Array { .. });

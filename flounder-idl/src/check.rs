@@ -12,7 +12,7 @@ use crate::model::{self, MAX_MESSAGES};
 use crate::names::{
     self, GENERATED_CLIENT, GENERATED_CONSTANTS, GENERATED_HANDLERS, GENERATED_TYPES,
 };
-use crate::resolve::{Interface, Meaning, Message, Resolved, Scope};
+use crate::resolve::{Arg, Interface, Meaning, Message, Resolved, Scope};
 use crate::{ast, model::Ty};
 
 mod ata;
@@ -337,17 +337,22 @@ fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
                 .args
                 .iter()
                 .filter(|arg| arg.ast.direction.unwrap_or(Direction::In) == direction);
-            let caps: u64 =
-                args.map(|arg| interface.scope.facts(arg.ty).caps).fold(0, u64::saturating_add);
+            let most = |arg: &Arg<'_>| {
+                let elements = arg.array.map_or(1, |(_, max)| u64::from(max));
+                interface.scope.facts(arg.ty).caps.saturating_mul(elements)
+            };
+            let caps: u64 = args.map(most).fold(0, u64::saturating_add);
             if caps > MAX_CAPS {
                 let name = &message.ast.name;
                 diagnostics.push(
                     Diagnostic::new(
                         Code::TooManyCaps,
                         name.place,
-                        format!("`{}` carries {caps} capabilities", name.text),
+                        format!("`{}` carries up to {caps} capabilities", name.text),
                     )
-                    .help(format!("a message carries at most {MAX_CAPS}")),
+                    .help(format!(
+                        "a message carries at most {MAX_CAPS}; the maximum of an array counts"
+                    )),
                 );
             }
         }

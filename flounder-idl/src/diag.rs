@@ -146,8 +146,6 @@ codes! {
     RecursiveType = "recursive-type",
     /// `alias` of something other than a builtin type.
     AliasOfType = "alias-of-type",
-    /// An array of capabilities.
-    CapArray = "cap-array",
     /// A bulk argument without a maximum.
     BulkWithoutMax = "bulk-without-max",
     /// `bulk` in the declaration of a type, or `optional bulk`.

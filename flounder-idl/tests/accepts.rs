@@ -312,6 +312,27 @@ fn unions_have_the_form_of_enumerations_with_data() {
 }
 
 #[test]
+fn capabilities_are_elements_of_arrays_and_optional() {
+    let interface = interface(
+        "interface t {
+            typedef cap both[2];
+            typedef struct { both a; give_away_cap b[n, 2]; optional cap c; } s;
+            typedef union { s a; cap b[40]; } u;
+            message m(cap a[n, 4], give_away_cap b[3], optional cap c[m, 2], both d, optional give_away_cap e);
+            message n(u a, s b[n, 4], optional cap c[4]);
+         };",
+    );
+    let s = "{a:[cap;2],b:give_away_cap[;2],c:cap?}";
+    assert_eq!(
+        canonical(&interface),
+        [
+            "message m(a:cap[;4],b:[give_away_cap;3],c:cap[;2]?,d:[cap;2],e:give_away_cap?)".into(),
+            format!("message n(a:enum{{a{{0:{s}}},b{{0:[cap;40]}}}},b:{s}[;4],c:[cap;4]?)"),
+        ]
+    );
+}
+
+#[test]
 fn words_of_the_language_and_of_rust_are_names() {
     let interface = interface(
         "interface type {

@@ -629,6 +629,157 @@ pub mod data {
             }
         }
     };
+    /// `typedef struct { .. } bag;`
+    #[__rt::derive(__rt::Debug)]
+    pub struct Bag {
+        pub files: __rt::Vec<__rt::Cap>,
+        pub log: __rt::Option<__rt::Cap>,
+    }
+    const _: () = {
+        const __REC: __rt::Record<2usize> = __rt::record([
+            <__rt::Vec<__rt::Cap> as __rt::Shape>::PLACE,
+            <__rt::Option<__rt::Cap> as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Bag {
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
+                &[
+                    <__rt::Vec<__rt::Cap> as __rt::Bounded<3u32>>::MAX_TAIL,
+                    <__rt::Option<__rt::Cap> as __rt::Shape>::MAX_TAIL,
+                ],
+            );
+            const MAX_CAPS: __rt::usize = __rt::total(
+                &[
+                    <__rt::Vec<__rt::Cap> as __rt::Bounded<3u32>>::MAX_CAPS,
+                    <__rt::Option<__rt::Cap> as __rt::Shape>::MAX_CAPS,
+                ],
+            );
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "struct{files[3],log}",
+                &[
+                    <__rt::Vec<__rt::Cap> as __rt::Shape>::FORM,
+                    <__rt::Option<__rt::Cap> as __rt::Shape>::FORM,
+                ],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Bag {
+            #[inline]
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
+                let Self { files: __0, log: __1 } = self;
+                <__rt::Vec<__rt::Cap> as __rt::Bounded<3u32>>::check_bound(__0)?;
+                <__rt::Option<__rt::Cap> as __rt::Encode>::check(__1)?;
+                __rt::Ok(())
+            }
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let Self { files: __0, log: __1 } = self;
+                <__rt::Vec<
+                    __rt::Cap,
+                > as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+                <__rt::Option<
+                    __rt::Cap,
+                > as __rt::Encode>::put(__1, __words, __at + __REC.at[1]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
+                let Self { files: __0, log: __1 } = self;
+                <__rt::Vec<__rt::Cap> as __rt::Encode>::put_tail(__0, __tail);
+                <__rt::Option<__rt::Cap> as __rt::Encode>::put_tail(__1, __tail);
+            }
+            #[inline]
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
+                let Self { files: __0, log: __1 } = self;
+                <__rt::Vec<__rt::Cap> as __rt::Encode>::put_caps(__0, __caps);
+                <__rt::Option<__rt::Cap> as __rt::Encode>::put_caps(__1, __caps);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Bag {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = <__rt::Vec<
+                    __rt::Cap,
+                > as __rt::TakeBounded<
+                    '__a,
+                    3u32,
+                >>::take_bounded(__decoder, __at + __REC.at[0])?;
+                let __1 = <__rt::Option<
+                    __rt::Cap,
+                > as __rt::Decode<'__a>>::take(__decoder, __at + __REC.at[1])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::Ok(Self { files: __0, log: __1 })
+            }
+        }
+    };
+    /// `typedef struct { .. } pair;`
+    #[__rt::derive(__rt::Debug)]
+    pub struct Pair {
+        pub both: [__rt::Cap; 2],
+    }
+    const _: () = {
+        const __REC: __rt::Record<1usize> = __rt::record([
+            <[__rt::Cap; 2] as __rt::Shape>::PLACE,
+        ]);
+        #[automatically_derived]
+        impl __rt::Shape for Pair {
+            const SIZE: __rt::usize = __REC.size;
+            const ALIGN: __rt::usize = __REC.align;
+            const MAX_TAIL: __rt::usize = __rt::total(
+                &[<[__rt::Cap; 2] as __rt::Shape>::MAX_TAIL],
+            );
+            const MAX_CAPS: __rt::usize = __rt::total(
+                &[<[__rt::Cap; 2] as __rt::Shape>::MAX_CAPS],
+            );
+            const FORM: &'static __rt::TypeForm = &__rt::TypeForm::new(
+                "struct{both}",
+                &[<[__rt::Cap; 2] as __rt::Shape>::FORM],
+            );
+        }
+        #[automatically_derived]
+        impl __rt::Encode for Pair {
+            #[inline]
+            fn check(&self) -> __rt::Result<(), __rt::TooLong> {
+                let Self { both: __0 } = self;
+                <[__rt::Cap; 2] as __rt::Encode>::check(__0)?;
+                __rt::Ok(())
+            }
+            #[inline]
+            fn put(&self, __words: &mut [__rt::u64], __at: __rt::usize) {
+                let Self { both: __0 } = self;
+                <[__rt::Cap; 2] as __rt::Encode>::put(__0, __words, __at + __REC.at[0]);
+            }
+            #[inline]
+            fn put_tail(&self, __tail: &mut __rt::Vec<__rt::u64>) {
+                let Self { both: __0 } = self;
+                <[__rt::Cap; 2] as __rt::Encode>::put_tail(__0, __tail);
+            }
+            #[inline]
+            fn put_caps<'__a>(&'__a self, __caps: &mut __rt::CapRefs<'__a>) {
+                let Self { both: __0 } = self;
+                <[__rt::Cap; 2] as __rt::Encode>::put_caps(__0, __caps);
+            }
+        }
+        #[automatically_derived]
+        impl<'__a> __rt::Decode<'__a> for Pair {
+            #[inline]
+            fn take(
+                __decoder: &mut __rt::Decoder<'__a>,
+                __at: __rt::usize,
+            ) -> __rt::Result<Self, __rt::DecodeError> {
+                let __0 = <[__rt::Cap; 2] as __rt::Decode<
+                    '__a,
+                >>::take(__decoder, __at + __REC.at[0])?;
+                __decoder.zero(__at + __REC.used, __REC.size - __REC.used)?;
+                __rt::Ok(Self { both: __0 })
+            }
+        }
+    };
     type __Wide = __rt::MessageType<
         1,
         10,
@@ -667,17 +818,32 @@ pub mod data {
             __rt::Items<Number, 4>,
         ),
     >;
-    type __FindCall = __rt::MessageType<
+    type __Caps = __rt::MessageType<
         6,
+        5,
+        (
+            __rt::Items<__rt::Cap, 4>,
+            __rt::Lent<[__rt::Cap; 3]>,
+            __rt::Items<__rt::Cap, 4>,
+            __rt::Optional<__rt::Items<__rt::Cap, 2>>,
+            __rt::Optional<__rt::Items<__rt::Cap, 2>>,
+            __rt::Items<Bag, 2>,
+            __rt::Lent<Pair>,
+            __rt::Items<Pair, 2>,
+            __rt::Optional<__rt::Lent<Pair>>,
+        ),
+    >;
+    type __FindCall = __rt::MessageType<
+        7,
         5,
         (__rt::Copied<u32>, __rt::Copied<u128>, __rt::Optional<__rt::Copied<u64>>),
     >;
     type __FindResponse = __rt::MessageType<
-        7,
+        8,
         18,
         (__rt::Copied<u32>, __rt::Copied<Account>, __rt::Optional<__rt::Lent<Entry>>),
     >;
-    const __MESSAGES: [__rt::MessageInfo; 7] = __rt::numbered(
+    const __MESSAGES: [__rt::MessageInfo; 8] = __rt::numbered(
         [
             __Wide::info(
                 "wide",
@@ -704,6 +870,11 @@ pub mod data {
                 "n: number, v: value, o: optional number, list: number[count, 4]",
                 "message united(n:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}},v:enum{text{0:string[64]},data{0:uint8[;128]},maybe{0:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}?},entry_t{0:{key:[uint8;16],value:uint8[;4096],note:string[64]?,owner:{id:uint128,balance:int128,kind:uint8}?,tags:string[65536][;8],ports:uint16[;65536]?}},file{0:cap}},o:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}?,list:enum{small{0:uint32},fixed{0:{id:uint128,balance:int128,kind:uint8}}}[;4])",
             ),
+            __Caps::info(
+                "caps",
+                "list: cap[n, 4], three: cap[3], gifts: give_away_cap[m, 4], more: optional cap[.., 2], last: optional give_away_cap[.., 2], bags: bag[b, 2], p: pair, pairs: pair[q, 2], r: optional pair",
+                "message caps(list:cap[;4],three:[cap;3],gifts:give_away_cap[;4],more:cap[;2]?,last:give_away_cap[;2]?,bags:{files:cap[;3],log:cap?}[;2],p:{both:[give_away_cap;2]},pairs:{both:[give_away_cap;2]}[;2],r:{both:[give_away_cap;2]}?)",
+            ),
             __FindCall::call_info(
                 "find_call",
                 "id: uint128, at: optional uint64",
@@ -721,6 +892,7 @@ pub mod data {
             89091344754418434676612963148681431110,
             233646016375277447372054213622322843492,
             51596471663827661948979205873456559239,
+            170966402402658794288560489653964466217,
             295631046478479419295264727616043091548,
             136918021593004481181482526495138698589,
         ],
@@ -893,6 +1065,91 @@ pub mod data {
         ) -> __rt::Sending<'a, E> {
             __United::sending(&self.0, (n, v, o, list))
         }
+        /// Sends `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        ///
+        /// # Errors
+        /// If the binding is busy with another message or has ended, a value is over its maximum, or a capability may not leave or cannot be copied. The message is not sent then.
+        pub fn tx_caps(
+            &self,
+            list: &[__rt::Cap],
+            three: &[__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<&[__rt::Cap]>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: &[Bag],
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        ) -> __rt::Result<
+            __rt::Sent<'_, E>,
+            __rt::Rejected<
+                (
+                    __rt::Vec<__rt::Cap>,
+                    __rt::Option<__rt::Vec<__rt::Cap>>,
+                    Pair,
+                    __rt::Vec<Pair>,
+                    __rt::Option<Pair>,
+                ),
+            >,
+        > {
+            __Caps::tx(
+                    &self.0,
+                    (
+                        list,
+                        three,
+                        &gifts[..],
+                        more,
+                        last.as_deref(),
+                        bags,
+                        &p,
+                        &pairs[..],
+                        r.as_ref(),
+                    ),
+                )
+                .map_err(|__error| __rt::Rejected {
+                    error: __error,
+                    given: (gifts, last, p, pairs, r),
+                })
+        }
+        /// Sends `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)` once the binding is not busy.
+        pub fn send_caps(
+            &self,
+            list: &[__rt::Cap],
+            three: &[__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<&[__rt::Cap]>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: &[Bag],
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        ) -> __rt::SendingCaps<
+            '_,
+            E,
+            (
+                __rt::Vec<__rt::Cap>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                Pair,
+                __rt::Vec<Pair>,
+                __rt::Option<Pair>,
+            ),
+        > {
+            __Caps::given(
+                    &self.0,
+                    (
+                        list,
+                        three,
+                        &gifts[..],
+                        more,
+                        last.as_deref(),
+                        bags,
+                        &p,
+                        &pairs[..],
+                        r.as_ref(),
+                    ),
+                )
+                .giving(move |__caps| (gifts, last, p, pairs, r))
+        }
         /// Receives the next `wide(uint128 id, int128 delta, int128 list[n, 8], account a)`; the inbox keeps others.
         pub fn recv_wide(
             &self,
@@ -937,6 +1194,26 @@ pub mod data {
             E,
         > {
             __United::recv(&self.0)
+        }
+        /// Receives the next `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`; the inbox keeps others.
+        pub fn recv_caps(
+            &self,
+        ) -> __rt::Receiving<
+            '_,
+            (
+                __rt::Vec<__rt::Cap>,
+                [__rt::Cap; 3],
+                __rt::Vec<__rt::Cap>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Vec<Bag>,
+                Pair,
+                __rt::Vec<Pair>,
+                __rt::Option<Pair>,
+            ),
+            E,
+        > {
+            __Caps::recv(&self.0)
         }
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, E> {
@@ -1092,6 +1369,20 @@ pub mod data {
             o: __rt::Option<Number>,
             list: &[Number],
         );
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        fn caps(
+            &mut self,
+            binding: &Binding<E>,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        );
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         fn find(
             &mut self,
@@ -1135,6 +1426,21 @@ pub mod data {
         /// Handles `united(number n, value v, optional number o, number list[count, 4])`.
         pub united: __closure<
             dyn __rt::FnMut(&Binding, Number, Value, __rt::Option<Number>, &[Number]),
+        >,
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        pub caps: __closure<
+            dyn __rt::FnMut(
+                &Binding,
+                __rt::Vec<__rt::Cap>,
+                [__rt::Cap; 3],
+                __rt::Vec<__rt::Cap>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Vec<Bag>,
+                Pair,
+                __rt::Vec<Pair>,
+                __rt::Option<Pair>,
+            ),
         >,
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         pub find: __closure<
@@ -1211,6 +1517,26 @@ pub mod data {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("united")),
             }
         }
+        fn caps(
+            &mut self,
+            binding: &Binding,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        ) {
+            match &mut self.caps {
+                __rt::Some(__handler) => {
+                    __handler(binding, list, three, gifts, more, last, bags, p, pairs, r)
+                }
+                __rt::None => Rx::error(self, binding, __rt::no_handler("caps")),
+            }
+        }
         fn find(
             &mut self,
             binding: &Binding,
@@ -1283,10 +1609,28 @@ pub mod data {
                 )
             }
             6 => {
+                __Caps::deliver(
+                    __m,
+                    |(list, three, gifts, more, last, bags, p, pairs, r)| Rx::caps(
+                        __rx,
+                        __b,
+                        list,
+                        three,
+                        gifts,
+                        more,
+                        last,
+                        bags,
+                        p,
+                        pairs,
+                        r,
+                    ),
+                )
+            }
+            7 => {
                 __FindCall::deliver_call(
                     __m,
                     &__b.0,
-                    7,
+                    8,
                     |__reply, (__id, id, at)| Rx::find(
                         __rx,
                         __b,
@@ -1340,6 +1684,20 @@ pub mod data {
             o: __rt::Option<Number>,
             list: &[Number],
         );
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        fn caps(
+            &mut self,
+            binding: &ClientBinding<E>,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &ClientBinding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -1382,6 +1740,21 @@ pub mod data {
                 Value,
                 __rt::Option<Number>,
                 &[Number],
+            ),
+        >,
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        pub caps: __closure<
+            dyn __rt::FnMut(
+                &ClientBinding,
+                __rt::Vec<__rt::Cap>,
+                [__rt::Cap; 3],
+                __rt::Vec<__rt::Cap>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Option<__rt::Vec<__rt::Cap>>,
+                __rt::Vec<Bag>,
+                Pair,
+                __rt::Vec<Pair>,
+                __rt::Option<Pair>,
             ),
         >,
         /// Something went wrong with the binding. Without it, the error is logged.
@@ -1454,6 +1827,26 @@ pub mod data {
                 __rt::None => ClientRx::error(self, binding, __rt::no_handler("united")),
             }
         }
+        fn caps(
+            &mut self,
+            binding: &ClientBinding,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        ) {
+            match &mut self.caps {
+                __rt::Some(__handler) => {
+                    __handler(binding, list, three, gifts, more, last, bags, p, pairs, r)
+                }
+                __rt::None => ClientRx::error(self, binding, __rt::no_handler("caps")),
+            }
+        }
         fn error(&mut self, binding: &ClientBinding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -1482,7 +1875,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            7 => return __FindResponse::answer(&__b.0, __m),
+            8 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -1527,6 +1920,24 @@ pub mod data {
                 __United::deliver(
                     __m,
                     |(n, v, o, list)| ClientRx::united(__rx, __b, n, v, o, &list),
+                )
+            }
+            6 => {
+                __Caps::deliver(
+                    __m,
+                    |(list, three, gifts, more, last, bags, p, pairs, r)| ClientRx::caps(
+                        __rx,
+                        __b,
+                        list,
+                        three,
+                        gifts,
+                        more,
+                        last,
+                        bags,
+                        p,
+                        pairs,
+                        r,
+                    ),
                 )
             }
             __number => __rt::stray(INTERFACE, __number),
@@ -1575,6 +1986,20 @@ pub mod data {
             o: __rt::Option<Number>,
             list: __rt::Vec<Number>,
         );
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        async fn caps(
+            &self,
+            binding: &Binding,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        );
         /// Handles `rpc find(in uint128 id, in optional uint64 at, out account found, out optional entry e)`.
         async fn find(
             &self,
@@ -1604,13 +2029,14 @@ pub mod data {
             3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
             4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
             5 => __United::spawn(__m, __rx, __b, __R::united),
-            6 => {
+            6 => __Caps::spawn(__m, __rx, __b, __R::caps),
+            7 => {
                 __FindCall::serve(
                     __m,
                     __rx,
                     __b,
                     __R::find,
-                    7,
+                    8,
                     |__reply, (found, e)| { FindReply(__reply).send(found, e.as_ref()) },
                 )
             }
@@ -1660,6 +2086,20 @@ pub mod data {
             o: __rt::Option<Number>,
             list: __rt::Vec<Number>,
         );
+        /// Handles `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`.
+        async fn caps(
+            &self,
+            binding: &ClientBinding,
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        );
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &ClientBinding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -1678,7 +2118,7 @@ pub mod data {
         __m: &mut __rt::Received<'_>,
     ) -> __rt::Result<(), __rt::DecodeError> {
         match __m.number {
-            7 => return __FindResponse::answer(&__b.0, __m),
+            8 => return __FindResponse::answer(&__b.0, __m),
             _ => {}
         }
         match __m.number {
@@ -1687,6 +2127,7 @@ pub mod data {
             3 => __Fixed::spawn(__m, __rx, __b, __R::fixed),
             4 => __Maybe::spawn(__m, __rx, __b, __R::maybe),
             5 => __United::spawn(__m, __rx, __b, __R::united),
+            6 => __Caps::spawn(__m, __rx, __b, __R::caps),
             __number => __rt::stray(INTERFACE, __number),
         }
     }
@@ -1800,6 +2241,18 @@ pub mod data {
         },
         /// `united(number n, value v, optional number o, number list[count, 4])`
         United { n: Number, v: Value, o: __rt::Option<Number>, list: __rt::Vec<Number> },
+        /// `caps(cap list[n, 4], cap three[3], give_away_cap gifts[m, 4], optional cap more[.., 2], optional give_away_cap last[.., 2], bag bags[b, 2], pair p, pair pairs[q, 2], optional pair r)`
+        Caps {
+            list: __rt::Vec<__rt::Cap>,
+            three: [__rt::Cap; 3],
+            gifts: __rt::Vec<__rt::Cap>,
+            more: __rt::Option<__rt::Vec<__rt::Cap>>,
+            last: __rt::Option<__rt::Vec<__rt::Cap>>,
+            bags: __rt::Vec<Bag>,
+            p: Pair,
+            pairs: __rt::Vec<Pair>,
+            r: __rt::Option<Pair>,
+        },
         /// `find_call(uint128 id, optional uint64 at)`: the call of the rpc.
         FindCall {
             /// The number of the call.
@@ -1846,6 +2299,22 @@ pub mod data {
                 Self::United { n, v, o, list } => {
                     __United::encode(INTERFACE, (*n, v, *o, list))
                 }
+                Self::Caps { list, three, gifts, more, last, bags, p, pairs, r } => {
+                    __Caps::encode(
+                        INTERFACE,
+                        (
+                            list,
+                            three,
+                            gifts,
+                            more.as_deref(),
+                            last.as_deref(),
+                            bags,
+                            p,
+                            pairs,
+                            r.as_ref(),
+                        ),
+                    )
+                }
                 Self::FindCall { __id, id, at } => {
                     __FindCall::encode(INTERFACE, (*__id, *id, *at))
                 }
@@ -1886,12 +2355,28 @@ pub mod data {
                     __United::read(__m, |(n, v, o, list)| Self::United { n, v, o, list })
                 }
                 6 => {
+                    __Caps::read(
+                        __m,
+                        |(list, three, gifts, more, last, bags, p, pairs, r)| Self::Caps {
+                            list,
+                            three,
+                            gifts,
+                            more,
+                            last,
+                            bags,
+                            p,
+                            pairs,
+                            r,
+                        },
+                    )
+                }
+                7 => {
                     __FindCall::read(
                         __m,
                         |(__id, id, at)| Self::FindCall { __id, id, at },
                     )
                 }
-                7 => {
+                8 => {
                     __FindResponse::read(
                         __m,
                         |(id, found, e)| Self::FindResponse { id, found, e },

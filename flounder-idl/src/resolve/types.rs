@@ -98,7 +98,6 @@ impl Resolver<'_> {
         if let (Brackets::Dynamic(length, max), false) = (&brackets, ast.optional) {
             let max = self.elements(*max);
             let ty = ty?;
-            self.no_cap_array(scope, ty, &ast.ty)?;
             return Some(Arg { ast, ty, array: Some((length, max?)) });
         }
         let ty = self.value(scope, OWN, ast, ty, brackets)?;
@@ -123,12 +122,10 @@ impl Resolver<'_> {
             }
             (Brackets::Bound(len), ty) => {
                 let len = self.length(len);
-                self.no_cap_array(scope, ty?, &ast.ty)?;
                 scope.make(Made::Array(ty?, len?), module)
             }
             (Brackets::Dynamic(_, max), ty) => {
                 let max = self.elements(max);
-                self.no_cap_array(scope, ty?, &ast.ty)?;
                 scope.make(Made::List(ty?, max?), module)
             }
         };
@@ -315,18 +312,6 @@ impl Resolver<'_> {
                 format!("the maximum number of {what} is out of range"),
             )
             .help(format!("choose a number from 1 to {most}")),
-        );
-        None
-    }
-
-    fn no_cap_array(&mut self, scope: &Scope, elem: Ty, written: &ast::Name) -> Option<()> {
-        if scope.facts(elem).caps == 0 {
-            return Some(());
-        }
-        self.diagnostics.push(
-            Diagnostic::new(Code::CapArray, written.place, "an array of capabilities")
-                .note("the kernel transfers a small, fixed number of capabilities with a message")
-                .help("declare as many arguments or fields as there are capabilities"),
         );
         None
     }
@@ -588,7 +573,6 @@ impl Resolver<'_> {
         let length = self.size(scope, length);
         let len = length.and_then(|length| self.length(length));
         let (ty, len) = (ty?, len?);
-        self.no_cap_array(scope, ty, elem)?;
         let facts = scope.facts(ty).of_array(len);
         self.limits(&decl.name, &facts)?;
         Some(Declared::Type(TypeKind::Array { elem: ty, len }, facts))

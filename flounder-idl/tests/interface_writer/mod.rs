@@ -291,9 +291,10 @@ impl Writer {
     /// Writes an argument that cannot be an element of an array; or none, and returns false.
     fn cap_or_bulk(&mut self) -> bool {
         let caps = self.rust_types.iter().find(|ty| ty.has_caps).map(|ty| short(&ty.path));
-        let ty = match self.choices.below(12) {
+        let ty = match self.choices.below(14) {
             0 => "cap".into(),
             1 => "give_away_cap".into(),
+            12 | 13 => return self.caps(),
             2 => "bulk".into(),
             3 if caps.is_some() => caps.unwrap_or_default(),
             _ => return false,
@@ -301,6 +302,17 @@ impl Writer {
         let name = self.fresh();
         let bound = if ty == "bulk" { "[100]" } else { "" };
         self.put(&format!("{ty} {name}{bound}"));
+        true
+    }
+
+    /// Writes an argument of up to four capabilities.
+    fn caps(&mut self) -> bool {
+        let ty = ["cap", "give_away_cap"][self.choices.below(2)];
+        let (name, length) = (self.fresh(), self.fresh());
+        let brackets = ["".into(), "[2]".into(), format!("[{length}, 4]")];
+        let optional = if self.choices.one_in(2) { "optional " } else { "" };
+        let brackets = &brackets[self.choices.below(3)];
+        self.put(&format!("{optional}{ty} {name}{brackets}"));
         true
     }
 

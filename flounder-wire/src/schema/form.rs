@@ -198,7 +198,9 @@ impl<'a> Parser<'a> {
                 scalar(Layout::Text(max), 4)
             }
             "unit" => Type { size: 0, align: 1, is_empty: true, ..scalar(Layout::Unit, 1) },
-            "cap" | "give_away_cap" => Type { size: 0, align: 1, ..scalar(Layout::Cap, 1) },
+            "cap" | "give_away_cap" => {
+                Type { size: 0, align: 1, values: 0, ..scalar(Layout::Cap, 1) }
+            }
             "bool" => scalar(Layout::Bool, 1),
             "char" | "uint8" => scalar(Layout::Unsigned, 1),
             "uint16" => scalar(Layout::Unsigned, 2),

@@ -292,7 +292,8 @@ struct Type {
     align: u64,
     /// Number of types that are nested in one another here, itself included; `MAX_DEPTH` at most.
     depth: usize,
-    /// Most values that are made for the fixed part, beyond those that words of a tail account for (saturating).
+    /// Most values that are made for the fixed part, beyond those that words of a tail or capabilities account for
+    /// (saturating).
     values: u64,
     /// True if there is one value only, without bits or capabilities.
     is_empty: bool,
