@@ -261,8 +261,7 @@ impl Noted {
             Hooked(Handlers::new(&seen), move |_: &doubler::Binding<Shared>, value| hook(value));
         let bind = doubler::bind(exported.iref(), here, handlers).driver(driver);
         let client = bind.wait().expect("bind");
-        client.tx_note(0).expect("there is room").wait().expect("it is sent");
-        let service = ends.recv_timeout(PATIENCE).expect("the service gets the note");
+        let service = ends.recv_timeout(PATIENCE).expect("the service learns of its binding");
         Self { client, service, seen }
     }
 
@@ -272,13 +271,15 @@ impl Noted {
     }
 }
 
-/// Sends the binding of each note away, and doubles.
+/// Sends its binding away, and doubles.
 struct Keeper(mpsc::Sender<doubler::Binding<Shared>>);
 
 impl doubler::Rx<Shared> for Keeper {
-    fn note(&mut self, binding: &doubler::Binding<Shared>, _: u64) {
+    fn connected(&mut self, binding: &doubler::Binding<Shared>) {
         let _ = self.0.send(binding.clone());
     }
+
+    fn note(&mut self, _: &doubler::Binding<Shared>, _: u64) {}
 
     fn double(
         &mut self,

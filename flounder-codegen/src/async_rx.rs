@@ -31,6 +31,20 @@ fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
     let name = quote!(#deliver_name<__R: #rx + 'static>);
     let handlers = quote!(&mut #rt::Rc<__R>);
     let deliver = dispatch(messages, side, &name, &handlers, &quote!(#binding), None, arms);
+    let (connected, is_connected) = match side {
+        Side::Either | Side::Service => (
+            quote! {
+                /// The binding has been made, and may send. Starts before any other handler.
+                async fn connected(&self, binding: &#binding) {
+                    let _ = binding;
+                }
+            },
+            quote!(#rt::Some(|__rx, __b| {
+                __b.0.0.spawn(__rx, #rt::Clone::clone(__b), (), __R::connected);
+            })),
+        ),
+        Side::Client => (quote!(), quote!(#rt::None)),
+    };
     let implemented = match side {
         Side::Either | Side::Service => quote!(Handlers),
         Side::Client => quote!(Handlers<#rt::Local, #rt::ClientSide>),
@@ -44,6 +58,8 @@ fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
         pub trait #rx {
             #(#methods)*
 
+            #connected
+
             /// Something went wrong with the binding. Left alone, it is logged.
             fn error(&self, binding: &#binding, error: #rt::BindingError) {
                 #rt::unhandled_error(&binding.0, error);
@@ -53,7 +69,7 @@ fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
         #[automatically_derived]
         impl<__R: #rx + 'static> #implemented for #rt::Async<__R> {
             fn __deliver(self) -> #rt::BoxDispatch {
-                #rt::async_dispatcher(self.0, #constructor, #deliver_name, __R::error)
+                #rt::async_dispatcher(self.0, #constructor, #deliver_name, __R::error, #is_connected)
             }
         }
 

@@ -310,12 +310,22 @@ fn rx(messages: &Messages<'_>, side: Side) -> TokenStream {
         };
         quote!(#doc #declaration)
     });
+    let connected = (side != Side::Client).then(|| {
+        quote! {
+            /// The binding has been made, and may send. Runs before any other handler.
+            fn connected(&mut self, binding: &#binding_type<#end>) {
+                let _ = binding;
+            }
+        }
+    });
     quote! {
         #doc
         ///
         #threads
         pub trait #trait_name<#end: #rt::End = #rt::Local> {
             #(#handlers)*
+
+            #connected
 
             /// Something went wrong with the binding. Left alone, it is logged.
             fn error(&mut self, binding: &#binding_type<#end>, error: #rt::BindingError) {
@@ -465,6 +475,10 @@ fn handlers(messages: &Messages<'_>, side: Side) -> TokenStream {
         arms,
     );
     let constructor = messages.constructor();
+    let connected = match side {
+        Side::Either | Side::Service => quote!(#rt::Some(#rx::connected)),
+        Side::Client => quote!(#rt::None),
+    };
     let [local, shared] = [quote!(#rt::Local), quote!(#rt::Shared)].map(|end| match side {
         Side::Either | Side::Service => quote!(Handlers<#end>),
         Side::Client => quote!(Handlers<#end, #rt::ClientSide>),
@@ -474,14 +488,14 @@ fn handlers(messages: &Messages<'_>, side: Side) -> TokenStream {
         #[automatically_derived]
         impl<__R: #rx + 'static> #local for __R {
             fn __deliver(self) -> #rt::BoxDispatch {
-                #rt::dispatcher(self, #constructor, #deliver_name, #rx::error)
+                #rt::dispatcher(self, #constructor, #deliver_name, #rx::error, #connected)
             }
         }
 
         #[automatically_derived]
         impl<__R: #rx<#rt::Shared> + #rt::Send + 'static> #shared for __R {
             fn __deliver(self) -> #rt::BoxDispatch<#rt::Shared> {
-                #rt::shared_dispatcher(self, #constructor, #deliver_name, #rx::error)
+                #rt::shared_dispatcher(self, #constructor, #deliver_name, #rx::error, #connected)
             }
         }
 
@@ -586,6 +600,21 @@ fn vtbl(messages: &Messages<'_>, side: Side) -> TokenStream {
         "{who} of `{}` as closures, each of them optional.",
         messages.interface.name.idl
     ));
+    let connected_field = (side != Side::Client).then(|| {
+        quote! {
+            /// The binding has been made, and may send. Runs before any other handler.
+            pub connected: __closure<dyn #rt::FnMut(&#binding)>,
+        }
+    });
+    let connected = (side != Side::Client).then(|| {
+        quote! {
+            fn connected(&mut self, binding: &#binding) {
+                if let #rt::Some(__handler) = &mut self.connected {
+                    __handler(binding);
+                }
+            }
+        }
+    });
     let closure =
         (side != Side::Client).then(|| quote!(type __closure<F> = #rt::Option<#rt::Box<F>>;));
     quote! {
@@ -595,6 +624,7 @@ fn vtbl(messages: &Messages<'_>, side: Side) -> TokenStream {
         #[#rt::derive(#rt::Default)]
         pub struct #vtbl {
             #(#fields)*
+            #connected_field
             /// Something went wrong with the binding. Without it, the error is logged.
             pub error: __closure<dyn #rt::FnMut(&#binding, #rt::BindingError)>,
         }
@@ -611,6 +641,8 @@ fn vtbl(messages: &Messages<'_>, side: Side) -> TokenStream {
         #[automatically_derived]
         impl #rx for #vtbl {
             #(#methods)*
+
+            #connected
 
             fn error(&mut self, binding: &#binding, error: #rt::BindingError) {
                 match &mut self.error {

@@ -69,6 +69,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let async_error = own_error.then(|| {
         quote!(
             fn error(&self, _: &__Unknown, _: __Unknown) {}
+            async fn connected(&self, _: &__Unknown) {}
         )
     });
     let async_rx = free(&format_ident!("AsyncRx"))
@@ -76,6 +77,7 @@ fn interface(interface: &SalvagedInterface, error: &TokenStream) -> TokenStream 
     let error_handler = own_error.then(|| {
         quote!(
             fn error(&mut self, _: &__Unknown, _: __Unknown) {}
+            fn connected(&mut self, _: &__Unknown) {}
         )
     });
     let handlers: Vec<_> = interface.messages.iter().filter_map(handler).collect();

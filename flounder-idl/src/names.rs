@@ -26,7 +26,7 @@ pub const GENERATED_TYPES: &[&str] = &[
 pub const GENERATED_CONSTANTS: &[&str] = &["INTERFACE"];
 
 /// Names of the methods that every generated receive trait has.
-pub const GENERATED_HANDLERS: &[&str] = &["error"];
+pub const GENERATED_HANDLERS: &[&str] = &["error", "connected"];
 
 /// Names of the methods that every generated rpc client has.
 pub const GENERATED_CLIENT: &[&str] = &["new", "binding", "timeout", "deadline", "shared"];

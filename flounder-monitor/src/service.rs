@@ -320,9 +320,13 @@ impl Dispatch for ClientHandlers {
         self.handlers.error(raw, error);
     }
 
-    fn attached(&mut self, raw: &RawBinding) {
+    fn attached(&mut self, raw: &RawBinding) -> bool {
         self.bindings.0.borrow_mut().insert(self.number, raw.clone());
-        self.handlers.attached(raw);
+        self.handlers.attached(raw)
+    }
+
+    fn connected(&mut self, raw: &RawBinding) {
+        self.handlers.connected(raw);
     }
 }
 

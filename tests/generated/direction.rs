@@ -1,9 +1,9 @@
 //! Messages that go in one direction: each end has handlers for what it can get, and what comes against its direction ends
 //! the binding.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flounder::binding::{ClientSide, ServiceSide, Side};
 use flounder::{BindingError, Inbox, RpcError, TxError, Waitset};
@@ -199,4 +199,125 @@ fn value_against_its_direction_is_not_sent() {
         desk::RpcClient::new(&client).timeout(Duration::ZERO).add(1),
         Err(RpcError::Deadline)
     );
+}
+
+/// Speaks first.
+struct Host(Log);
+
+impl desk::Rx for Host {
+    fn connected(&mut self, binding: &desk::Binding) {
+        self.0.borrow_mut().push("connected".to_owned());
+        binding.tx_tell(1).expect("a new binding has room");
+    }
+
+    fn ask(&mut self, _: &desk::Binding, n: u32) {
+        self.0.borrow_mut().push(format!("ask {n}"));
+    }
+
+    fn note(&mut self, _: &desk::Binding, _: u32) {}
+
+    fn add(&mut self, _: &desk::Binding, n: u32, reply: desk::AddReply) {
+        reply.send(n);
+    }
+
+    fn name(&mut self, _: &desk::Binding, reply: desk::NameReply) {
+        reply.send(1);
+    }
+}
+
+/// Speaks first, in a task.
+struct LaterHost(Log);
+
+impl desk::AsyncRx for LaterHost {
+    async fn connected(&self, binding: &desk::Binding) {
+        self.0.borrow_mut().push("connected".to_owned());
+        binding.send_tell(1).await.expect("the client lives");
+    }
+
+    async fn ask(&self, _: &desk::Binding, n: u32) {
+        self.0.borrow_mut().push(format!("ask {n}"));
+    }
+
+    async fn note(&self, _: &desk::Binding, _: u32) {}
+
+    async fn add(&self, _: &desk::Binding, n: u32) -> Result<u32, flounder::CallbackError> {
+        Ok(n)
+    }
+
+    async fn name(&self, _: &desk::Binding) -> Result<u32, flounder::CallbackError> {
+        Ok(1)
+    }
+}
+
+/// Binds over each driver, sends at once, and expects the service to have spoken first.
+fn expect_greeting<X: desk::Handlers>(driver: &str, host: impl Fn(Log) -> X + 'static) {
+    let (ws, log) = (Waitset::new(), Log::default());
+    let theirs = Rc::clone(&log);
+    let exported = desk::export(&ws, move |_: &flounder::Peer| Ok(host(Rc::clone(&theirs)))).wait();
+    let iref = exported.expect("it can be exported").iref();
+    let told = Rc::new(Cell::new(0));
+    let theirs = Rc::clone(&told);
+    let rx = desk::ClientRxVtbl {
+        tell: Some(Box::new(move |_: &desk::ClientBinding, n| theirs.set(n))),
+        ..Default::default()
+    };
+    let binding = desk::bind(iref, &ws, rx).driver(driver).wait().expect("the service is there");
+    binding.tx_ask(7).expect("there is room");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_done = || told.get() == 1 && log.borrow().len() == 2;
+    assert_eq!(ws.dispatch_until(Some(deadline), is_done).ok(), Some(true), "{driver}: {log:?}");
+    assert_eq!(*log.borrow(), ["connected", "ask 7"], "{driver}");
+}
+
+#[test]
+fn service_may_speak_first() {
+    for driver in ["loopback", "lmp", "ump", "scc", "beehive"] {
+        expect_greeting(driver, Host);
+        expect_greeting(driver, |log| flounder::Async(LaterHost(log)));
+        expect_greeting(driver, |log| desk::RxVtbl {
+            connected: Some(Box::new({
+                let log = Rc::clone(&log);
+                move |binding: &desk::Binding| {
+                    log.borrow_mut().push("connected".to_owned());
+                    binding.tx_tell(1).expect("a new binding has room");
+                }
+            })),
+            ask: Some(Box::new(move |_: &desk::Binding, n| {
+                log.borrow_mut().push(format!("ask {n}"))
+            })),
+            ..Default::default()
+        });
+        // An inbox keeps messages, and what is beside it learns of the binding.
+        let (ws, log) = (Waitset::new(), Log::default());
+        let theirs = Rc::clone(&log);
+        let connect = move |_: &flounder::Peer| Ok(Inbox::beside(4, Host(Rc::clone(&theirs))));
+        let exported = desk::export(&ws, connect).wait().expect("it can be exported");
+        let bound = desk::bind(exported.iref(), &ws, Inbox::new(4)).driver(driver).wait();
+        let binding = bound.expect("the service is there");
+        let told = ws.block_on(binding.recv_tell()).expect("no callback fails");
+        assert_eq!((told, &log.borrow()[..]), (Ok(1), &["connected".to_owned()][..]), "{driver}");
+    }
+}
+
+#[test]
+fn panic_when_connected_ends_the_binding_alone() {
+    struct Faulty;
+
+    impl desk::Rx for Faulty {
+        fn connected(&mut self, _: &desk::Binding) {
+            panic!("it does not like its client");
+        }
+
+        fn ask(&mut self, _: &desk::Binding, _: u32) {}
+        fn note(&mut self, _: &desk::Binding, _: u32) {}
+        fn add(&mut self, _: &desk::Binding, _: u32, _: desk::AddReply) {}
+        fn name(&mut self, _: &desk::Binding, _: desk::NameReply) {}
+    }
+
+    let (ws, (near, far, ..)) = (Waitset::new(), fake::pair(usize::MAX));
+    let service = desk::over(Box::new(far), &ws, Faulty).expect("a fake channel");
+    let client: desk::ClientBinding = desk::over(Box::new(near), &ws, ()).expect("a fake channel");
+    settle(&ws);
+    assert_eq!(service.ended(), Some(BindingError::Closed));
+    assert_eq!(client.ended(), Some(BindingError::Closed));
 }

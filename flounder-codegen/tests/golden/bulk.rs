@@ -322,6 +322,10 @@ pub mod frames {
             key: __rt::Bulk<'_>,
             reply: ReadReply<E>,
         );
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -346,6 +350,8 @@ pub mod frames {
         >,
         /// Handles `rpc read(in uint64 offset, in bulk key, out bulk data, out errval status)`.
         pub read: __closure<dyn __rt::FnMut(&Binding, u64, __rt::Bulk<'_>, ReadReply)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -389,6 +395,11 @@ pub mod frames {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("read")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -399,13 +410,25 @@ pub mod frames {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -534,7 +557,13 @@ pub mod frames {
     #[automatically_derived]
     impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[automatically_derived]
@@ -542,7 +571,13 @@ pub mod frames {
         __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
     > Handlers<__rt::Shared, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[inline(always)]
@@ -604,6 +639,10 @@ pub mod frames {
             offset: u64,
             key: __rt::BulkOwned,
         ) -> __rt::Result<(__rt::BulkOwned, __rt::Errval), __rt::CallbackError>;
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -612,7 +651,15 @@ pub mod frames {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -674,7 +721,13 @@ pub mod frames {
     impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
     for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async_client,
+                __R::error,
+                __rt::None,
+            )
         }
     }
     fn __deliver_async_client<__R: AsyncClientRx + 'static>(

@@ -495,6 +495,10 @@ pub mod caps {
             b: __rt::Cap,
             reply: ExchangeReply<E>,
         );
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -519,6 +523,8 @@ pub mod caps {
         pub exchange: __closure<
             dyn __rt::FnMut(&Binding, __rt::Cap, __rt::Cap, ExchangeReply),
         >,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -575,6 +581,11 @@ pub mod caps {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("exchange")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -585,13 +596,25 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -727,7 +750,13 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[automatically_derived]
@@ -735,7 +764,13 @@ pub mod caps {
         __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
     > Handlers<__rt::Shared, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[inline(always)]
@@ -790,6 +825,10 @@ pub mod caps {
             a: __rt::Cap,
             b: __rt::Cap,
         ) -> __rt::Result<(__rt::Cap, __rt::Cap), __rt::CallbackError>;
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -798,7 +837,15 @@ pub mod caps {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -855,7 +902,13 @@ pub mod caps {
     impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
     for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async_client,
+                __R::error,
+                __rt::None,
+            )
         }
     }
     fn __deliver_async_client<__R: AsyncClientRx + 'static>(

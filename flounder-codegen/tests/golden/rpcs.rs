@@ -355,6 +355,10 @@ pub mod rpcs {
         );
         /// Handles `ask(uint32 token)`.
         fn ask(&mut self, binding: &Binding<E>, token: u32);
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -373,6 +377,8 @@ pub mod rpcs {
         pub many: __closure<dyn __rt::FnMut(&Binding, Entry, &[u8], ManyReply)>,
         /// Handles `ask(uint32 token)`.
         pub ask: __closure<dyn __rt::FnMut(&Binding, u32)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -415,6 +421,11 @@ pub mod rpcs {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("ask")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -425,13 +436,25 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -526,7 +549,13 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[automatically_derived]
@@ -534,7 +563,13 @@ pub mod rpcs {
         __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
     > Handlers<__rt::Shared, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[inline(always)]
@@ -586,6 +621,10 @@ pub mod rpcs {
         >;
         /// Handles `ask(uint32 token)`.
         async fn ask(&self, binding: &Binding, token: u32);
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -594,7 +633,15 @@ pub mod rpcs {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -656,7 +703,13 @@ pub mod rpcs {
     impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
     for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async_client,
+                __R::error,
+                __rt::None,
+            )
         }
     }
     fn __deliver_async_client<__R: AsyncClientRx + 'static>(

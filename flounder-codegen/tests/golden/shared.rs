@@ -296,6 +296,10 @@ pub mod painter {
     pub trait Rx<E: __rt::End = __rt::Local> {
         /// Handles `draw(line l, colour c)`.
         fn draw(&mut self, binding: &Binding<E>, l: Line, c: Colour);
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -308,6 +312,8 @@ pub mod painter {
     pub struct RxVtbl {
         /// Handles `draw(line l, colour c)`.
         pub draw: __closure<dyn __rt::FnMut(&Binding, Line, Colour)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -326,6 +332,11 @@ pub mod painter {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("draw")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -336,13 +347,25 @@ pub mod painter {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -364,6 +387,10 @@ pub mod painter {
     pub trait AsyncRx {
         /// Handles `draw(line l, colour c)`.
         async fn draw(&self, binding: &Binding, l: Line, c: Colour);
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -372,7 +399,15 @@ pub mod painter {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                Binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -625,6 +660,10 @@ pub(crate) mod plotter {
     pub trait Rx<E: __rt::End = __rt::Local> {
         /// Handles `move_to(point p)`.
         fn move_to(&mut self, binding: &Binding<E>, p: Point);
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -637,6 +676,8 @@ pub(crate) mod plotter {
     pub struct RxVtbl {
         /// Handles `move_to(point p)`.
         pub move_to: __closure<dyn __rt::FnMut(&Binding, Point)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -655,6 +696,11 @@ pub(crate) mod plotter {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("move_to")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -665,13 +711,25 @@ pub(crate) mod plotter {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -693,6 +751,10 @@ pub(crate) mod plotter {
     pub trait AsyncRx {
         /// Handles `move_to(point p)`.
         async fn move_to(&self, binding: &Binding, p: Point);
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -701,7 +763,15 @@ pub(crate) mod plotter {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                Binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(

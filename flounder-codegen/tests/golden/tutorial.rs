@@ -370,6 +370,10 @@ pub mod test {
         fn buffy(&mut self, binding: &Binding<E>, buf: &[u8]);
         /// Handles `rpc testrpc(in string s, out uint32 result)`.
         fn testrpc(&mut self, binding: &Binding<E>, s: &str, reply: TestrpcReply<E>);
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -390,6 +394,8 @@ pub mod test {
         pub buffy: __closure<dyn __rt::FnMut(&Binding, &[u8])>,
         /// Handles `rpc testrpc(in string s, out uint32 result)`.
         pub testrpc: __closure<dyn __rt::FnMut(&Binding, &str, TestrpcReply)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -438,6 +444,11 @@ pub mod test {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("testrpc")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -448,13 +459,25 @@ pub mod test {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -571,7 +594,13 @@ pub mod test {
     #[automatically_derived]
     impl<__R: ClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[automatically_derived]
@@ -579,7 +608,13 @@ pub mod test {
         __R: ClientRx<__rt::Shared> + __rt::Send + 'static,
     > Handlers<__rt::Shared, __rt::ClientSide> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, __binding, __deliver_client, ClientRx::error)
+            __rt::shared_dispatcher(
+                self,
+                __binding,
+                __deliver_client,
+                ClientRx::error,
+                __rt::None,
+            )
         }
     }
     #[inline(always)]
@@ -631,6 +666,10 @@ pub mod test {
             binding: &Binding,
             s: __rt::String,
         ) -> __rt::Result<u32, __rt::CallbackError>;
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -639,7 +678,15 @@ pub mod test {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(
@@ -694,7 +741,13 @@ pub mod test {
     impl<__R: AsyncClientRx + 'static> Handlers<__rt::Local, __rt::ClientSide>
     for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, __binding, __deliver_async_client, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                __binding,
+                __deliver_async_client,
+                __R::error,
+                __rt::None,
+            )
         }
     }
     fn __deliver_async_client<__R: AsyncClientRx + 'static>(

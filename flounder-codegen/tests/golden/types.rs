@@ -702,6 +702,10 @@ pub mod types {
         fn r#type(&mut self, binding: &Binding<E>, r#fn: &str);
         /// Handles `none()`.
         fn none(&mut self, binding: &Binding<E>);
+        /// The binding has been made, and may send. Runs before any other handler.
+        fn connected(&mut self, binding: &Binding<E>) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&mut self, binding: &Binding<E>, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -760,6 +764,8 @@ pub mod types {
         pub r#type: __closure<dyn __rt::FnMut(&Binding, &str)>,
         /// Handles `none()`.
         pub none: __closure<dyn __rt::FnMut(&Binding)>,
+        /// The binding has been made, and may send. Runs before any other handler.
+        pub connected: __closure<dyn __rt::FnMut(&Binding)>,
         /// Something went wrong with the binding. Without it, the error is logged.
         pub error: __closure<dyn __rt::FnMut(&Binding, __rt::BindingError)>,
     }
@@ -871,6 +877,11 @@ pub mod types {
                 __rt::None => Rx::error(self, binding, __rt::no_handler("none")),
             }
         }
+        fn connected(&mut self, binding: &Binding) {
+            if let __rt::Some(__handler) = &mut self.connected {
+                __handler(binding);
+            }
+        }
         fn error(&mut self, binding: &Binding, error: __rt::BindingError) {
             match &mut self.error {
                 __rt::Some(__handler) => __handler(binding, error),
@@ -881,13 +892,25 @@ pub mod types {
     #[automatically_derived]
     impl<__R: Rx + 'static> Handlers<__rt::Local> for __R {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[automatically_derived]
     impl<__R: Rx<__rt::Shared> + __rt::Send + 'static> Handlers<__rt::Shared> for __R {
         fn __deliver(self) -> __rt::BoxDispatch<__rt::Shared> {
-            __rt::shared_dispatcher(self, Binding, __deliver, Rx::error)
+            __rt::shared_dispatcher(
+                self,
+                Binding,
+                __deliver,
+                Rx::error,
+                __rt::Some(Rx::connected),
+            )
         }
     }
     #[inline(always)]
@@ -1012,6 +1035,10 @@ pub mod types {
         async fn r#type(&self, binding: &Binding, r#fn: __rt::String);
         /// Handles `none()`.
         async fn none(&self, binding: &Binding);
+        /// The binding has been made, and may send. Starts before any other handler.
+        async fn connected(&self, binding: &Binding) {
+            let _ = binding;
+        }
         /// Something went wrong with the binding. Left alone, it is logged.
         fn error(&self, binding: &Binding, error: __rt::BindingError) {
             __rt::unhandled_error(&binding.0, error);
@@ -1020,7 +1047,15 @@ pub mod types {
     #[automatically_derived]
     impl<__R: AsyncRx + 'static> Handlers for __rt::Async<__R> {
         fn __deliver(self) -> __rt::BoxDispatch {
-            __rt::async_dispatcher(self.0, Binding, __deliver_async, __R::error)
+            __rt::async_dispatcher(
+                self.0,
+                Binding,
+                __deliver_async,
+                __R::error,
+                __rt::Some(|__rx, __b| {
+                    __b.0.0.spawn(__rx, __rt::Clone::clone(__b), (), __R::connected);
+                }),
+            )
         }
     }
     fn __deliver_async<__R: AsyncRx + 'static>(

@@ -163,8 +163,12 @@ impl Dispatch for EndHandler {
         }
     }
 
-    fn attached(&mut self, raw: &RawBinding) {
-        self.handlers.attached(raw);
+    fn attached(&mut self, raw: &RawBinding) -> bool {
+        self.handlers.attached(raw)
+    }
+
+    fn connected(&mut self, raw: &RawBinding) {
+        self.handlers.connected(raw);
     }
 }
 

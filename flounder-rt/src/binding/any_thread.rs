@@ -176,6 +176,10 @@ impl Threading for AnyThread {
         handler.deliver(raw, message)
     }
 
+    fn connected(handler: &mut Self::Handler, raw: &Self::Raw) {
+        handler.connected(raw);
+    }
+
     fn error(
         handler: &mut (dyn Dispatch<Shared> + Send + 'static),
         raw: &SharedEndpoint,
@@ -632,7 +636,8 @@ impl SharedEndpoint {
         }
         let end = Self::counted(link);
         let raw = Self::lent(link);
-        handler.attached(&raw);
+        let wants_to_know = handler.attached(&raw);
+        Lock::lock(&shell.io).connection.is_new = wants_to_know;
         let incoming = Incoming::charged(interface.limits, account).sent_by(&shell.peer);
         // Nothing was there before.
         let none = shell.receiver.put(Box::new(Receiver { incoming, in_a_row: 0, handler, raw }));
@@ -647,6 +652,9 @@ impl SharedEndpoint {
         shell.notifier.retarget(Arc::new(Target(Arc::clone(&place))), 0);
         exit::wait_for(Arc::downgrade(link) as Weak<dyn exit::Queue>);
         place.start();
+        if wants_to_know {
+            shell.poke();
+        }
         Ok(end)
     }
 

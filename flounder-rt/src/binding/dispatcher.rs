@@ -22,7 +22,11 @@ struct Dispatcher<E: End, R, B, D, F> {
     lent: Option<Lent<E, B>>,
     deliver: D,
     error: F,
+    connected: Option<Connected<R, B>>,
 }
+
+/// What runs when there is a binding.
+type Connected<R, B> = fn(&mut R, &B);
 
 /// The typed binding that handlers borrow. It is made once, and does not count as a handle of the program.
 struct Lent<E: End, B> {
@@ -60,12 +64,14 @@ impl Drop for Uncounted {
     }
 }
 
-/// Returns the receiver that calls `deliver` for each message, and `error` for each error with a typed `binding`.
+/// Returns the receiver that calls `deliver` for each message, and `error` for each error with a typed `binding`; and
+/// `connected` before that.
 pub fn dispatcher<R, B, D, F>(
     handlers: R,
     binding: fn(RawEnd<Local>) -> B,
     deliver: D,
     error: F,
+    connected: Option<Connected<R, B>>,
 ) -> BoxDispatch
 where
     R: 'static,
@@ -73,7 +79,7 @@ where
     D: Fn(&mut R, &B, &mut Received<'_>) -> Result<(), DecodeError> + 'static,
     F: Fn(&mut R, &B, BindingError) + 'static,
 {
-    Box::new(Dispatcher { handlers, binding, lent: None, deliver, error })
+    Box::new(Dispatcher { handlers, binding, lent: None, deliver, error, connected })
 }
 
 /// Returns the [`dispatcher`] of handlers that any thread may run.
@@ -82,6 +88,7 @@ pub fn shared_dispatcher<R, B, D, F>(
     binding: fn(RawEnd<Shared>) -> B,
     deliver: D,
     error: F,
+    connected: Option<Connected<R, B>>,
 ) -> BoxDispatch<Shared>
 where
     R: Send + 'static,
@@ -89,7 +96,7 @@ where
     D: Fn(&mut R, &B, &mut Received<'_>) -> Result<(), DecodeError> + Send + 'static,
     F: Fn(&mut R, &B, BindingError) + Send + 'static,
 {
-    Box::new(Dispatcher { handlers, binding, lent: None, deliver, error })
+    Box::new(Dispatcher { handlers, binding, lent: None, deliver, error, connected })
 }
 
 /// Returns the receiver of handlers that are futures, which share the service.
@@ -98,6 +105,7 @@ pub fn async_dispatcher<R, B, D, F>(
     binding: fn(RawEnd<Local>) -> B,
     deliver: D,
     error: F,
+    connected: Option<Connected<Rc<R>, B>>,
 ) -> BoxDispatch
 where
     R: 'static,
@@ -106,7 +114,7 @@ where
     F: Fn(&R, &B, BindingError) + 'static,
 {
     let error = move |service: &mut Rc<R>, binding: &B, cause| error(service, binding, cause);
-    dispatcher(Rc::new(service), binding, deliver, error)
+    dispatcher(Rc::new(service), binding, deliver, error, connected)
 }
 
 /// Returns the receiver of a binding without handlers, of a side that receives messages of this direction.
@@ -195,7 +203,15 @@ where
         (self.error)(&mut self.handlers, &lent.binding, error);
     }
 
-    fn attached(&mut self, raw: &E::Raw) {
+    fn attached(&mut self, raw: &E::Raw) -> bool {
         self.lent = Some(Lent::new(raw, self.binding));
+        self.connected.is_some()
+    }
+
+    fn connected(&mut self, _raw: &E::Raw) {
+        let lent = self.lent.as_ref().expect(ATTACHED);
+        if let Some(connected) = self.connected {
+            connected(&mut self.handlers, &lent.binding);
+        }
     }
 }

@@ -213,9 +213,13 @@ impl<E: End, H: Dispatch<E> + ?Sized> Dispatch<E> for Keep<H> {
         self.handler.error(raw, error);
     }
 
-    fn attached(&mut self, raw: &E::Raw) {
-        self.handler.attached(raw);
+    fn attached(&mut self, raw: &E::Raw) -> bool {
         E::set_inbox(raw, &self.mail);
+        self.handler.attached(raw)
+    }
+
+    fn connected(&mut self, raw: &E::Raw) {
+        self.handler.connected(raw);
     }
 }
 
@@ -250,8 +254,8 @@ impl Dispatch for LocalKeep {
         self.keep.error(raw, error);
     }
 
-    fn attached(&mut self, raw: &RawBinding) {
-        self.keep.attached(raw);
+    fn attached(&mut self, raw: &RawBinding) -> bool {
+        let wants_to_know = self.keep.attached(raw);
         if let Some(on_bound) = self.on_bound.take() {
             let binding = raw.clone();
             raw.shell().run_from_waitset(Box::new(move |_| {
@@ -259,6 +263,11 @@ impl Dispatch for LocalKeep {
                 Ok(())
             }));
         }
+        wants_to_know
+    }
+
+    fn connected(&mut self, raw: &RawBinding) {
+        self.keep.connected(raw);
     }
 }
 

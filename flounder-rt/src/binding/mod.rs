@@ -122,8 +122,14 @@ pub trait Dispatch<E: End = Local> {
     /// Runs the error handler.
     fn error(&mut self, raw: &E::Raw, error: BindingError);
 
-    /// Learns of its binding, before anything is delivered.
-    fn attached(&mut self, raw: &E::Raw) {
+    /// Learns of its binding, before anything is delivered. Returns true if [`connected`](Self::connected) is to run.
+    fn attached(&mut self, raw: &E::Raw) -> bool {
+        let _ = raw;
+        false
+    }
+
+    /// Runs the handler of a new binding, from the waitset, before any other.
+    fn connected(&mut self, raw: &E::Raw) {
         let _ = raw;
     }
 }

@@ -117,7 +117,7 @@ impl RawBinding {
         let shell = Shell::new(parts, waitset);
         shell.register(waitset)?;
         let raw = Self::of(Rc::clone(&shell));
-        handler.attached(&raw);
+        let wants_to_know = handler.attached(&raw);
         if let Some(pair) = pair {
             local_peers::attached(pair, &shell);
         }
@@ -128,6 +128,10 @@ impl RawBinding {
             handler,
             raw: Self::of(Rc::clone(&shell)),
         })));
+        if wants_to_know {
+            shell.io.borrow_mut().connection.is_new = true;
+            shell.poke();
+        }
         Ok(raw)
     }
 

@@ -214,11 +214,16 @@ impl<T: Threading> Shell<T> {
         if self.is_closing() {
             return self.step_closing();
         }
-        let is_blocked = {
-            let io = self.io.lock();
-            io.connection.has_unsent() || io.connection.has_events() || !io.due.is_empty()
+        let (is_new, is_blocked) = {
+            let io = &mut *self.io.lock();
+            let is_blocked =
+                io.connection.has_unsent() || io.connection.has_events() || !io.due.is_empty();
+            (core::mem::take(&mut io.connection.is_new), is_blocked)
         };
-        let mut worked = is_blocked && self.pump();
+        if is_new {
+            self.connected();
+        }
+        let mut worked = (is_blocked && self.pump()) || is_new;
         let intake = {
             let io = &mut *self.io.lock();
             io.connection.intake(|| io.channel.is_over())
@@ -238,6 +243,17 @@ impl<T: Threading> Shell<T> {
         }
         self.finish_step();
         worked
+    }
+
+    /// Tells the handlers of their binding.
+    #[cold]
+    fn connected(&self) {
+        let Some(mut receiver) = self.receiver.take() else { return };
+        let Receiver { handler, raw, .. } = &mut *receiver;
+        if catch_unwind(AssertUnwindSafe(|| T::connected(handler, raw))).is_err() {
+            self.panicked(RUNTIME_MESSAGE);
+        }
+        self.put_back(receiver);
     }
 
     /// Ends a step: gives errors to the error handler, and finds out whether the next step has only to receive.

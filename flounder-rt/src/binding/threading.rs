@@ -60,6 +60,8 @@ pub(super) trait Threading: Sized + 'static {
         rest: Option<&mut DeliveredRow<'a, Self>>,
     ) -> Result<(), DecodeError>;
 
+    fn connected(handler: &mut Self::Handler, raw: &Self::Raw);
+
     fn error(handler: &mut Self::Handler, raw: &Self::Raw, error: BindingError);
 
     /// The end that was lent to the handlers is about to be dropped.
@@ -274,6 +276,10 @@ impl Threading for OneThread {
             None => handler.deliver(raw, message),
             Some(rest) => handler.deliver_all(raw, &mut Delivery { message, rest }),
         }
+    }
+
+    fn connected(handler: &mut (dyn Dispatch + 'static), raw: &RawBinding) {
+        handler.connected(raw);
     }
 
     fn error(handler: &mut (dyn Dispatch + 'static), raw: &RawBinding, error: BindingError) {

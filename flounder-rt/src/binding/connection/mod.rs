@@ -136,6 +136,8 @@ pub(super) struct Connection<T, R> {
     receive_only: bool,
     /// True for the end of a service: see [`backlog`].
     pub(super) is_service: bool,
+    /// True until the handlers know of the binding, if they want to. The first step looks at everything.
+    pub(super) is_new: bool,
     /// True for the binding of a broker: its capabilities are not checked, and nothing is reported about them.
     is_exempt: bool,
     /// Errors that the error handler has not been given yet.
@@ -155,6 +157,7 @@ impl<T, R> Connection<T, R> {
             receive: ReceiveHalf::default(),
             receive_only: false,
             is_service: false,
+            is_new: false,
             is_exempt: false,
             unreported_errors: VecDeque::new(),
             ended: None,
