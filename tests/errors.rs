@@ -409,6 +409,7 @@ fn names() -> Vec<NameError> {
         NameError::Deadline { awaited: Awaited::Registration, request: request() },
         NameError::Deadline { awaited: Awaited::Owners, request: request() },
         NameError::Deadline { awaited: Awaited::Root, request: request() },
+        NameError::Deadline { awaited: Awaited::Service, request: request() },
         NameError::Deadline { awaited: Awaited::Loss, request: request() },
         NameError::Deadline { awaited: Awaited::Nothing, request: request() },
     ]

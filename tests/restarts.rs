@@ -1,5 +1,7 @@
 //! Services that end and come back, and the programs that live with it.
 
+#[path = "restarts/health.rs"]
+mod health;
 #[path = "restarts/reconnect.rs"]
 mod reconnect;
 #[path = "restarts/take_over.rs"]

@@ -10,6 +10,7 @@ mod ls;
 mod message;
 mod monitor;
 mod output;
+mod ping;
 mod report;
 
 use std::io::{self, Write};
@@ -59,6 +60,11 @@ enum Command {
     Monitor(monitor::Options),
     /// Lists the names, processes and bindings of a runtime directory; exit status 1 if no monitor is running there.
     Ls(ls::Options),
+    /// Asks a service for a sign of life, and prints how long it took; exit status 1 if it does not answer.
+    ///
+    /// The waitset of the service answers: a service that is stuck does not, though its process lives. The runtime directory is
+    /// that of the environment, as for any program (see `flounder monitor --help`).
+    Ping(ping::Options),
     /// Runs one of the other processes of `bench`.
     #[cfg(feature = "bench")]
     #[command(hide = true)]
@@ -111,6 +117,7 @@ fn main() -> ExitCode {
             monitor::run(options).map_err(failed("monitor")).map(|never| match never {})
         }
         Command::Ls(options) => ls::run(&options).map_err(failed("ls")),
+        Command::Ping(options) => ping::run(&options).map_err(failed("ping")),
     };
     match stop {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `flounder monitor` and `flounder ls` as a user runs them.
+//! `flounder monitor`, `flounder ls` and `flounder ping` as a user runs them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -361,4 +361,40 @@ fn what_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
         let output = command(&dir, "ls").args(args).stdout(writer).output().expect("it runs");
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     }
+}
+
+#[test]
+fn ping_tells_a_service_that_answers_from_a_stuck_one() {
+    if std::env::var_os("FLOUNDER_RUNTIME_DIR").is_none() {
+        // A monitor finds its directory in the environment.
+        let (_parent, dir) = place();
+        let name = "ping_tells_a_service_that_answers_from_a_stuck_one";
+        let inner = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args([name, "--exact", "--nocapture"])
+            .env("FLOUNDER_RUNTIME_DIR", &dir)
+            .output()
+            .expect("this program can be started");
+        return assert!(inner.status.success(), "{}", text(&inner.stderr));
+    }
+    let ping = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flounder"));
+        let output = command.arg("ping").args(args).output().expect("the command runs");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, said) = ping(&["clock"]);
+    assert!(code == Some(1) && said.contains("no monitor"), "{said}");
+    let _clock = clock::serve("clock", clock::RxVtbl::default).wait().expect("the name is free");
+    let (code, printed, said) = ping(&["clock", "--timeout", "20000"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(printed.starts_with("clock has answered after ") && printed.ends_with(" ms\n"));
+    let (code, _, said) = ping(&["unknown"]);
+    assert!(code == Some(1) && said.contains("\"unknown\""), "{said}");
+    // This thread does not dispatch.
+    let waitset = Waitset::current();
+    let service = clock::export(&waitset, |_: &Peer| Ok(clock::RxVtbl::default())).wait();
+    let iref = service.as_ref().expect("it can be exported").iref();
+    nameservice::register("stuck", iref).wait().expect("it is free");
+    let (code, printed, said) = ping(&["stuck", "--timeout", "300"]);
+    assert!(code == Some(1) && said.contains("does not dispatch"), "{said}");
+    assert_eq!(printed, "");
 }

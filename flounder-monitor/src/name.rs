@@ -150,6 +150,8 @@ pub enum Awaited {
     Owners,
     /// An answer of the root monitor, or a root monitor.
     Root,
+    /// The service: its waitset has not answered a ping, and is not dispatched.
+    Service,
     /// The loss of the name, which this process still had.
     Loss,
     /// Nothing: the deadline had passed before the request was sent.
@@ -272,6 +274,12 @@ impl fmt::Display for NameError {
                 }
                 None => write!(f, "no root monitor answered before the deadline, for {request}"),
             },
+            Self::Deadline { awaited: Awaited::Service, request } => {
+                write!(
+                    f,
+                    "the service has not answered before the deadline; it does not dispatch its waitset: {request}"
+                )
+            }
             Self::Deadline { awaited: Awaited::Loss, request } => {
                 write!(f, "this process still had {request}, when the deadline passed")
             }

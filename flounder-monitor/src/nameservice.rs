@@ -145,6 +145,27 @@ pub fn blocking_lookup_with_owner(name: &str) -> Request<ResolvedName> {
     request.without_limit()
 }
 
+/// Asks the service with this name for a sign of life, and returns the time until it has answered. Its runtime answers, with
+/// a task of the waitset that the service is exported on: a service that is stuck in a handler, or has stopped to dispatch,
+/// does not answer, though its process lives. If several threads serve the waitset, any of them answers.
+///
+/// ```no_run
+/// # fn main() -> Result<(), flounder_monitor::nameservice::NameError> {
+/// use flounder_monitor::nameservice;
+/// let time = nameservice::ping("clock").timeout(std::time::Duration::from_secs(1)).wait()?;
+/// println!("the clock has answered after {time:?}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`NameError::Unknown`] if there is no such name, or its service ends; [`NameError::Deadline`] with
+/// [`Awaited::Service`] if the service does not answer in time; [`NameError::Monitor`] with [`MonitorError::Busy`] if too
+/// many pings of this process wait at the service.
+pub fn ping(name: &str) -> Request<Duration> {
+    Request::named(name, async move |monitor, name, progress| monitor.ping(&name, &progress).await)
+}
+
 /// Returns all names of the host, in order.
 ///
 /// # Errors

@@ -128,6 +128,28 @@ impl Amounts {
 /// be asked; [`SnapshotError::OverLimit`] if it may not keep as many requests of this process as
 /// there are domains, up to 64.
 pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
+    ask_root(directory, |client, directory| take_from(&Rc::new(client), directory))
+}
+
+/// Returns the root monitor of a runtime directory; `None` for the one that the environment names. Never becomes root.
+///
+/// ```no_run
+/// let root = flounder_monitor::snapshot::root(None)?;
+/// println!("process {:?} is the root monitor", root.pid);
+/// # Ok::<(), flounder_monitor::snapshot::SnapshotError>(())
+/// ```
+///
+/// # Errors
+/// [`SnapshotError::NoMonitor`] if there is no root; [`SnapshotError::Monitor`] if it cannot be asked.
+pub fn root(directory: Option<&Path>) -> Result<Process, SnapshotError> {
+    ask_root(directory, |client, _| Ok(Process::new(&client.root)))
+}
+
+/// Joins the root of a directory, and asks it. If it dies meanwhile, asks the next one.
+fn ask_root<T>(
+    directory: Option<&Path>,
+    ask: impl Fn(RootClient, &RuntimeDir) -> Result<T, SnapshotError>,
+) -> Result<T, SnapshotError> {
     let path = directory.map_or_else(choice::chosen, Path::to_owned);
     let nobody = || SnapshotError::NoMonitor { directory: path.clone() };
     let directory = RuntimeDir::existing(path.clone()).map_err(|error| match error {
@@ -135,8 +157,8 @@ pub fn take(directory: Option<&Path>) -> Result<Snapshot, SnapshotError> {
         error => error.into(),
     })?;
     for _ in 0..MAX_ROOTS_TRIED {
-        let client = Rc::new(RootClient::join(&directory)?.ok_or_else(nobody)?);
-        match take_from(&client, &directory) {
+        let client = RootClient::join(&directory)?.ok_or_else(nobody)?;
+        match ask(client, &directory) {
             // The root has died in the meantime.
             Err(SnapshotError::Monitor(MonitorError::Ended)) => {}
             result => return result,

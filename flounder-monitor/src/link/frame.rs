@@ -60,6 +60,14 @@ pub(crate) enum Frame {
     Closed {
         connection: u64,
     },
+    Ping {
+        number: u64,
+        iref: Iref,
+    },
+    Pong {
+        number: u64,
+        health: intermon::Health,
+    },
     /// `inbox` belongs to the end here, which is notified when the kernel has the capabilities.
     Caps {
         connection: u64,
@@ -173,6 +181,8 @@ fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<()
         }
         Frame::Refused { connection, why } => return send_refusal(*connection, why, binding),
         Frame::Closed { connection } => binding.tx_closed(*connection),
+        Frame::Ping { number, iref } => binding.tx_ping(*number, *iref),
+        Frame::Pong { number, health } => binding.tx_pong(*number, *health),
         Frame::Caps { connection, sequence, .. } => {
             binding.tx_cap_send(*connection, *sequence, caps)
         }

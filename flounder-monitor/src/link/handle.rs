@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::link::transfer::Transfer;
 use crate::link::{EventSender, Frame, LinkEvent};
+use crate::protocol::intermon;
 
 /// Number of ends before the first sweep.
 const MIN_SWEEP: usize = 64;
@@ -176,6 +177,12 @@ impl LinkHandle {
         self.state.lock().incoming_binds.get(&connection).copied().unwrap_or(false)
     }
 
+    /// Keeps a ping of the peer, with its charge, until it is answered.
+    pub(crate) fn begin_ping(self: &Arc<Self>, number: u64, charge: Charge) -> IncomingPing {
+        let health = intermon::Health::Missing;
+        IncomingPing { handle: Arc::clone(self), number, health, _charge: charge }
+    }
+
     /// Passes a frame to the monitor, which sends it.
     fn send(&self, frame: Frame) {
         self.events.post(LinkEvent::Send(frame));
@@ -299,6 +306,28 @@ impl Drop for IncomingBind {
         if self.finish() {
             self.handle.send(Frame::no_service(self.connection));
         }
+    }
+}
+
+/// A ping of the peer on its way to the waitset of a service. Its drop answers it: without [`alive`](Self::alive), that the
+/// service is missing.
+pub(crate) struct IncomingPing {
+    handle: Arc<LinkHandle>,
+    number: u64,
+    health: intermon::Health,
+    _charge: Charge,
+}
+
+impl IncomingPing {
+    /// Answers the ping, from the waitset of the service.
+    pub(crate) fn alive(mut self) {
+        self.health = intermon::Health::Alive;
+    }
+}
+
+impl Drop for IncomingPing {
+    fn drop(&mut self) {
+        self.handle.send(Frame::Pong { number: self.number, health: self.health });
     }
 }
 

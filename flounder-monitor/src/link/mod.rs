@@ -79,6 +79,8 @@ pub(crate) struct PeerLink {
     connections_begun: Cell<u64>,
     /// Clients of this domain that wait for an answer, by connection.
     pending_requests: RefCell<HashMap<u64, oneshot::Sender<Answer>>>,
+    /// Pings of this domain that wait for an answer, by number.
+    pings: RefCell<HashMap<u64, oneshot::Sender<intermon::Health>>>,
     assembly: RefCell<Assembly<FrameHead>>,
     /// `None` once the link has ended.
     death: Cell<Option<ExitWatch>>,
@@ -150,6 +152,7 @@ impl PeerLink {
             caller,
             connections_begun: Cell::new(0),
             pending_requests: RefCell::default(),
+            pings: RefCell::default(),
             assembly: RefCell::new(Assembly::Idle),
             death: Cell::new(Some(death)),
             ended: Cell::new(false),
@@ -207,6 +210,21 @@ impl PeerLink {
         self.send(Frame::Closed { connection });
     }
 
+    /// Sends a ping to the waitset of a service. The receiver gets `None` if the link ends first.
+    /// [`forget_ping`](Self::forget_ping) forgets it.
+    pub(crate) fn ping(&self, number: u64, iref: Iref) -> oneshot::Receiver<intermon::Health> {
+        let (sender, receiver) = oneshot::channel();
+        self.pings.borrow_mut().insert(number, sender);
+        self.send(Frame::Ping { number, iref });
+        receiver
+    }
+
+    /// Forgets a ping for which nobody waits any more.
+    pub(crate) fn forget_ping(&self, number: u64) {
+        let sender = self.pings.borrow_mut().remove(&number);
+        drop(sender);
+    }
+
     /// Sends a frame. The link ends if too many wait because the peer does not read.
     pub(crate) fn send(&self, frame: Frame) {
         if !frame.into_items(self.handle.transfer()).all(|item| self.outbox.push(item)) {
@@ -244,6 +262,8 @@ impl PeerLink {
         drop(self.death.take());
         let pending_requests = self.pending_requests.take();
         drop(pending_requests);
+        let pings = self.pings.take();
+        drop(pings);
         self.handle.end();
     }
 
@@ -339,6 +359,25 @@ impl PeerLink {
         };
         admit_client(&service, client, connector, offer, bind);
         Ok(())
+    }
+
+    /// Passes a ping of the peer to the waitset of the service, which answers it.
+    fn pinged(&self, number: u64, iref: Iref) {
+        let Ok(charge) = self.handle.account().charge(Resource::Requests, 1) else {
+            return self.send(Frame::Pong { number, health: intermon::Health::TooMany });
+        };
+        let ping = self.handle.begin_ping(number, charge);
+        if let Some(service) = services::find(iref) {
+            service.run(|| ping.alive());
+        }
+    }
+
+    /// Handles the answer to a ping. It may be late.
+    fn ponged(&self, number: u64, health: intermon::Health) {
+        let sender = self.pings.borrow_mut().remove(&number);
+        if let Some(sender) = sender {
+            sender.send(health);
+        }
     }
 
     /// Handles the answer to a request of a client here.
@@ -484,6 +523,14 @@ impl intermon::Rx for LinkHandler {
 
     fn closed(&mut self, _: &intermon::Binding, connection: u64) {
         self.standalone(|link| link.handle.peer_closed(connection));
+    }
+
+    fn ping(&mut self, _: &intermon::Binding, number: u64, iref: Iref) {
+        self.standalone(|link| link.pinged(number, iref));
+    }
+
+    fn pong(&mut self, _: &intermon::Binding, number: u64, health: intermon::Health) {
+        self.standalone(|link| link.ponged(number, health));
     }
 
     fn cap_send(&mut self, _: &intermon::Binding, connection: u64, sequence: u64, caps: u32) {

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use flounder_rt::account::{Charge, Resource};
 use flounder_rt::bind::{BindError, BindRefusal, BindRequest, BrokerError, Lacking, Side};
@@ -15,9 +15,13 @@ use flounder_rt::notify::Notifier;
 use flounder_rt::{Interface, Iref, Peer, peer};
 
 use crate::error::MonitorError;
+use crate::limit::Progress;
 use crate::link::{Bound, ClientInfo, MAX_DRIVER_NAME, MAX_TERMS, PeerLink, Request};
 use crate::monitor::Monitor;
+use crate::name::{Awaited, RequestError};
+use crate::protocol::intermon::Health;
 use crate::protocol::monitor::Verdict;
+use crate::{oneshot, services};
 
 /// Maximum number of binds of this domain in progress.
 const MAX_BINDS: usize = 1024;
@@ -192,6 +196,61 @@ impl Monitor {
             Ok(Err(())) => Err(BindError::NoDescriptor(Lacking::Client)),
             Err(_) => Err(BindError::LinkLost),
         }
+    }
+}
+
+impl Monitor {
+    /// Looks a name up, and returns the time until the waitset of its service has answered a ping.
+    pub(crate) async fn ping(
+        &self,
+        name: &str,
+        progress: &Progress,
+    ) -> Result<Duration, RequestError> {
+        let iref = self.lookup(name).await?.iref;
+        progress.set_awaited(Awaited::Service);
+        let began = Instant::now();
+        if let Some(service) = services::find(iref) {
+            let (sender, receiver) = oneshot::channel();
+            service.run(|| sender.send(()));
+            // A waitset that ends drops the task.
+            return receiver.await.map(|()| began.elapsed()).ok_or(RequestError::Unknown);
+        }
+        let Some(link) = self.link_for(iref).await.map_err(ping_error)? else {
+            return Err(RequestError::Unknown);
+        };
+        let number = self.next_number();
+        let answer = link.ping(number, iref);
+        let _forgets = ForgetsPing { link, number };
+        match answer.await {
+            Some(Health::Alive) => Ok(began.elapsed()),
+            Some(Health::TooMany) => Err(MonitorError::Busy.into()),
+            Some(Health::Missing) | None => {
+                self.service_domains.borrow_mut().remove(&iref);
+                Err(RequestError::Unknown)
+            }
+        }
+    }
+}
+
+/// Forgets a ping when dropped.
+struct ForgetsPing {
+    link: Rc<PeerLink>,
+    number: u64,
+}
+
+impl Drop for ForgetsPing {
+    fn drop(&mut self) {
+        self.link.forget_ping(self.number);
+    }
+}
+
+/// Returns the error of a ping that could not be sent.
+fn ping_error(error: BindError) -> RequestError {
+    match error {
+        BindError::NoService | BindError::LinkLost => RequestError::Unknown,
+        BindError::OverLimit { limit, .. } => RequestError::OverLimit(limit),
+        BindError::Broker(_) => MonitorError::Ended.into(),
+        _ => MonitorError::Busy.into(),
     }
 }
 

@@ -94,6 +94,24 @@ impl ServiceHost {
 }
 
 impl ServiceEntry {
+    /// Runs `task` from the waitset of the service, on any of its threads. It is dropped unrun if the waitset is closed.
+    pub fn run(&self, task: impl FnOnce() + Send + 'static) {
+        match &self.host.0 {
+            Host::Thread(remote) => remote.post(move |_| {
+                task();
+                Ok(())
+            }),
+            Host::Threads(waitset) => {
+                if let Some(waitset) = waitset.handle() {
+                    waitset.post(move |_| {
+                        task();
+                        Ok(())
+                    });
+                }
+            }
+        }
+    }
+
     /// Admits a client of another thread or process from the waitset of the service; see [`Waitset::admit`]. `done` gets the
     /// second value that `make` returned, and the notifier of the service's end. Nothing runs if the waitset is closed.
     pub fn admit<T: Send + 'static>(

@@ -113,6 +113,8 @@ commands! { Process:
     publish: Publish { service: ServiceId } -> ();
     /// Registers a name for a service.
     register: Register { name: String, service: ServiceId } -> ();
+    /// Pings the service of a name.
+    ping: Ping { name: String, timeout: Duration } -> Duration;
     /// Exports the service `echo`, and takes a name over for it.
     take_over: TakeOver { name: String } -> ServiceId;
     /// Drains the service that was exported last; returns the number of bindings that were left.
@@ -487,6 +489,9 @@ impl ProcessState {
             }
             Request::WaitUntilLost(WaitUntilLost { name }, reply) => {
                 reply.send(nameservice::lost(&name).wait().map(|lost| or_zero(lost.pid)));
+            }
+            Request::Ping(Ping { name, timeout }, reply) => {
+                reply.send(nameservice::ping(&name).timeout(timeout).wait());
             }
             Request::TakeOver(TakeOver { name }, reply) => {
                 let iref = self.export(None).expect("it can be exported");

@@ -93,10 +93,13 @@ impl RawMonitor {
         let (socket, caller) = self.introduced.take().expect("it comes before the reply");
         assert!(caller, "it asked for the link");
         let (heard, ended) = (Heard::default(), Heard::default());
-        let (theirs, end) = (Rc::clone(&heard), Rc::clone(&ended));
+        let (theirs, pongs, end) = (Rc::clone(&heard), Rc::clone(&heard), Rc::clone(&ended));
         let rx = intermon::RxVtbl {
             refused: Some(Box::new(move |_, connection, why, code, _, _| {
                 theirs.borrow_mut().push(format!("refused {connection} {why:?} {code}"));
+            })),
+            pong: Some(Box::new(move |_, number, health| {
+                pongs.borrow_mut().push(format!("pong {number} {health:?}"));
             })),
             error: Some(Box::new(move |_, error| {
                 end.borrow_mut().push(error.kind());
