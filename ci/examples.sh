@@ -19,6 +19,7 @@ user=$!
 server=$!
 wait "$user"
 kill "$server"
+timeout 60 "$bin/reconnect"
 timeout 30 "$bin/pool"
 timeout 30 "$bin/epoll_loop"
 timeout 30 "$bin/tokio_service"
