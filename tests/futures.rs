@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use flounder::error::TooLong;
 use flounder::{BindingError, CallbackError, Cap, Iref, Refusal, RpcError, TxError, Waitset};
 
+#[path = "futures/fails.rs"]
+mod fails;
+
 flounder::flounder! {
     interface work "To be waited for" {
         message note(uint32 n);

@@ -77,12 +77,14 @@ fn of_side(messages: &Messages<'_>, side: Side) -> TokenStream {
     }
 }
 
-/// The response of the call that `wire` is, if it is one.
-fn response<'m, 'a>(wire: &Wire<'_>, messages: &'m Messages<'a>) -> Option<&'m Wire<'a>> {
-    match wire.message.role {
-        Role::RpcCall(index) => Some(&messages.list[messages.interface.rpcs[index].response]),
-        _ => None,
-    }
+/// The response of the call that `wire` is, if it is one, and its error, if it has one of its own.
+fn response<'m, 'a>(
+    wire: &Wire<'_>,
+    messages: &'m Messages<'a>,
+) -> Option<(&'m Wire<'a>, Option<&'m Wire<'a>>)> {
+    let Role::RpcCall(index) = wire.message.role else { return None };
+    let rpc = &messages.interface.rpcs[index];
+    Some((&messages.list[rpc.response], rpc.error.map(|index| &messages.list[index])))
 }
 
 /// `async fn testrpc(&self, binding: &Binding, ..) -> Result<..>;`
@@ -91,9 +93,10 @@ fn method(wire: &Wire<'_>, messages: &Messages<'_>, binding_type: &Ident) -> Tok
     let handler = Handler::new(wire, messages);
     let (doc, name, binding) = (handler.doc(), handler.name, &handler.binding);
     let parameters = wire.owned_parameters();
-    let output = response(wire, messages).map(|response| {
+    let output = response(wire, messages).map(|(response, error)| {
         let output = response.output();
-        quote!(-> #rt::Result<#output, #rt::CallbackError>)
+        let error = error.map_or_else(|| quote!(#rt::CallbackError), Wire::output);
+        quote!(-> #rt::Result<#output, #error>)
     });
     let declaration = quote_spanned!(name.span()=>
         async fn #name(&self, #binding: &#binding_type, #parameters) #output;
@@ -106,15 +109,20 @@ fn deliver(wire: &Wire<'_>, messages: &Messages<'_>, side: Side) -> TokenStream 
     let (form, number) = (&wire.form, number(wire.message));
     let run = run(wire, messages, side);
     let call = match (wire.message.role, response(wire, messages)) {
-        (Role::RpcCall(index), Some(response)) => {
+        (Role::RpcCall(index), Some((response, error))) => {
             let response_number = self::number(response.message);
             let ty = reply_name(&messages.interface.rpcs[index]);
             let (value, lent) = (response.result(), response.lent());
             let serve = if wire.is_long() { quote!(serve_whole) } else { quote!(serve) };
+            let rt = messages.rt;
+            let fail = match error.map(|error| (error.result(), error.lent())) {
+                Some((error, lent)) => quote!(|__reply, #error| #ty(__reply).fail(#lent)),
+                None => quote!(#rt::handler_failed),
+            };
             quote! {
                 #form::#serve(__m, __rx, __b, #run, #response_number, |__reply, #value| {
                     #ty(__reply).send(#lent)
-                })
+                }, #fail)
             }
         }
         _ => {

@@ -373,8 +373,7 @@ impl<'m, 'a> Handler<'m, 'a> {
         let (docs, declared) = match message.role {
             Role::RpcCall(index) => {
                 let rpc = &interface.rpcs[index];
-                let response = &interface.messages[rpc.response];
-                (&rpc.docs, docs::rpc_signature(&rpc.name.idl, message, response, interface))
+                (&rpc.docs, docs::rpc_signature(rpc, interface))
             }
             _ => (&message.docs, docs::signature(&message.name.idl, message, &interface.types)),
         };
@@ -515,7 +514,9 @@ pub(crate) fn dispatch(
 ) -> TokenStream {
     let rt = messages.rt;
     // The waiting call reads the rest of a response. Responses come first: handlers need more of the stack.
-    let responses = messages.interface.rpcs.iter().map(|rpc| &messages.list[rpc.response]);
+    let responses = messages.interface.rpcs.iter().flat_map(|rpc| {
+        [Some(rpc.response), rpc.error].into_iter().flatten().map(|index| &messages.list[index])
+    });
     let responses = responses.filter(|wire| side.takes(wire.message.direction)).map(|wire| {
         let (number, form) = (number(wire.message), &wire.form);
         let answer = if wire.has_bulk() { quote!(answer_bulk) } else { quote!(answer) };

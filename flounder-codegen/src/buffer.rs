@@ -80,6 +80,7 @@ impl<'m, 'a> Variant<'m, 'a> {
         let otherwise = match message.role {
             Role::RpcCall(_) => format!("`{signature}`: the call of the rpc."),
             Role::RpcResponse(_) => format!("`{signature}`: the response of the rpc."),
+            Role::RpcError(_) => format!("`{signature}`: the error of the rpc."),
             _ => format!("`{signature}`"),
         };
         let doc = docs::of(&message.docs, &otherwise);

@@ -37,7 +37,7 @@ fn info(wire: &Wire<'_>, interface: &Interface) -> TokenStream {
     let info = match message.role {
         Role::Message | Role::Call | Role::Response => quote!(info),
         Role::RpcCall(_) => quote!(call_info),
-        Role::RpcResponse(_) => quote!(response_info),
+        Role::RpcResponse(_) | Role::RpcError(_) => quote!(response_info),
     };
     let arg =
         |arg: &Arg| format!("{}: {}", arg.name.idl, docs::argument_type(arg, &interface.types));

@@ -1,6 +1,6 @@
 //! Documentation of generated items, and how declarations look in it.
 
-use flounder_idl::model::{Arg, DeclaredIn, Interface, Message, Ty, TypeDef, TypeKind};
+use flounder_idl::model::{Arg, DeclaredIn, Interface, Message, Rpc, Ty, TypeDef, TypeKind};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -39,13 +39,9 @@ pub(crate) fn signature(name: &str, message: &Message, types: &[TypeDef]) -> Str
     format!("{name}({})", arguments(message, types))
 }
 
-/// `rpc name(in string s, out uint32 result)`.
-pub(crate) fn rpc_signature(
-    name: &str,
-    call: &Message,
-    response: &Message,
-    interface: &Interface,
-) -> String {
+/// `rpc name(in string s, out uint32 result) fails error`.
+pub(crate) fn rpc_signature(rpc: &Rpc, interface: &Interface) -> String {
+    let [call, response] = [rpc.call, rpc.response].map(|index| &interface.messages[index]);
     let directed = |word: &'static str, message: &Message| {
         message
             .args
@@ -53,7 +49,10 @@ pub(crate) fn rpc_signature(
             .map(move |arg| format!("{word} {}", argument(arg, &interface.types)))
             .collect::<Vec<_>>()
     };
-    format!("rpc {name}({})", [directed("in", call), directed("out", response)].concat().join(", "))
+    let fails = rpc.error.and_then(|index| interface.messages[index].args.first());
+    let fails = fails.map(|error| format!(" fails {}", type_name(error.ty, &interface.types)));
+    let args = [directed("in", call), directed("out", response)].concat().join(", ");
+    format!("rpc {}({args}){}", rpc.name.idl, fails.unwrap_or_default())
 }
 
 fn arguments(message: &Message, types: &[TypeDef]) -> String {

@@ -136,7 +136,8 @@ impl<'a> Messages<'a> {
     /// The messages with a handler at this side.
     pub(crate) fn handled(&self, side: Side) -> impl Iterator<Item = &Wire<'a>> {
         self.list.iter().filter(move |wire| {
-            !matches!(wire.message.role, Role::RpcResponse(_)) && side.takes(wire.message.direction)
+            !matches!(wire.message.role, Role::RpcResponse(_) | Role::RpcError(_))
+                && side.takes(wire.message.direction)
         })
     }
 }
@@ -165,7 +166,7 @@ impl<'a> Wire<'a> {
 
     /// Returns true if the record begins with the number of a call.
     pub(crate) fn has_id(&self) -> bool {
-        matches!(self.message.role, Role::RpcCall(_) | Role::RpcResponse(_))
+        matches!(self.message.role, Role::RpcCall(_) | Role::RpcResponse(_) | Role::RpcError(_))
     }
 
     /// Returns true if there are capabilities, or may be.

@@ -21,12 +21,14 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
     }
 }
 
-/// A remote procedure with its two messages.
+/// A remote procedure with its messages.
 struct Call<'m, 'a> {
     rpc: &'a Rpc,
     messages: &'m Messages<'a>,
     call: &'m Wire<'a>,
     response: &'m Wire<'a>,
+    /// The error that comes in place of the response.
+    error: Option<&'m Wire<'a>>,
 }
 
 impl<'m, 'a> Call<'m, 'a> {
@@ -36,23 +38,51 @@ impl<'m, 'a> Call<'m, 'a> {
             messages,
             call: &messages.list[rpc.call],
             response: &messages.list[rpc.response],
+            error: rpc.error.map(|index| &messages.list[index]),
         }
     }
 
     fn declared(&self) -> String {
-        let (call, response) = (self.call.message, self.response.message);
-        docs::rpc_signature(&self.rpc.name.idl, call, response, self.messages.interface)
+        docs::rpc_signature(self.rpc, self.messages.interface)
+    }
+
+    /// The type of what a call returns, if it succeeds: with an error of its own, a `Result`.
+    fn output(&self) -> TokenStream {
+        let (rt, output) = (self.messages.rt, self.response.output());
+        match self.error.map(Wire::output) {
+            Some(error) => quote!(#rt::Result<#output, #error>),
+            None => output,
+        }
+    }
+
+    /// `pub fn fail(self, error: Kverror)`
+    fn fail(&self) -> Option<TokenStream> {
+        let wire = self.error?;
+        let (form, parameters, gifts) = (&wire.form, wire.parameters(), wire.gifts(quote!(self.0)));
+        let passed = wire.passed(Some(quote!(self.0.id())));
+        Some(quote! {
+            /// Sends the error in place of the reply. If it cannot be sent, that has the consequences described at `send`.
+            #[inline]
+            pub fn fail(self, #parameters) {
+                #gifts
+                #form::fail(#passed, self.0);
+            }
+        })
     }
 
     /// `pub struct TestrpcReply(..)`
     fn reply(&self) -> TokenStream {
         let (rt, end) = (self.messages.rt, &self.messages.end);
-        let (name, output) = (reply_name(self.rpc), self.response.output());
+        let (name, output, fail) = (reply_name(self.rpc), self.output(), self.fail());
         let doc =
             docs::line(&format!("The reply that a caller of `{}` waits for.", self.declared()));
         let (form, parameters, gifts) =
             (&self.response.form, self.response.parameters(), self.response.gifts(quote!(self.0)));
         let passed = self.response.passed(Some(quote!(self.0.id())));
+        let response = match self.error.map(|error| &error.form) {
+            Some(error) => quote!(#rt::Fallible<#form, #error>),
+            None => quote!(#form),
+        };
         quote! {
             #doc
             ///
@@ -70,6 +100,8 @@ impl<'m, 'a> Call<'m, 'a> {
                     #gifts
                     #form::reply(#passed, self.0);
                 }
+
+                #fail
 
                 /// Refuses the call: the caller gets `RpcError::Refused`, and knows that the call was not carried out.
                 #[cold]
@@ -92,7 +124,7 @@ impl<'m, 'a> Call<'m, 'a> {
             #[automatically_derived]
             impl #rt::Reply for #name {
                 type Values = #output;
-                type Response = #form;
+                type Response = #response;
             }
         }
     }
@@ -102,7 +134,7 @@ impl<'m, 'a> Call<'m, 'a> {
         let (rt, end) = (self.messages.rt, &self.messages.end);
         let name = &self.rpc.name.rust;
         let name_async = format_ident!("{}_async", name, span = name.span());
-        let (parameters, output) = (self.call.parameters(), self.response.output());
+        let (parameters, output) = (self.call.parameters(), self.output());
         let declared = self.declared();
         let doc = docs::with_errors(
             &self.rpc.docs,

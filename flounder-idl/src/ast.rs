@@ -219,7 +219,7 @@ pub struct Arg {
     pub attrs: Attrs,
     /// True for `optional`.
     pub optional: bool,
-    /// `in` or `out`; `None` outside of an rpc.
+    /// Message of the rpc; `None` outside of an rpc.
     pub direction: Option<Direction>,
     /// Name of the type.
     pub ty: Name,
@@ -229,13 +229,20 @@ pub struct Arg {
     pub suffix: Suffix,
 }
 
-/// Direction of an argument of an rpc.
+/// Message of an rpc that an argument belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Sent with the call.
     In,
     /// Returned with the response.
     Out,
+    /// Returned in place of the response: the type behind `fails`, as an argument called `error`.
+    Error,
+}
+
+impl Direction {
+    /// The messages of an rpc, in order.
+    pub const ALL: [Self; 3] = [Self::In, Self::Out, Self::Error];
 }
 
 /// Brackets after the name of an argument.
@@ -262,10 +269,17 @@ pub struct Message {
     pub word: Word,
     /// The name.
     pub name: Name,
-    /// The arguments.
+    /// The arguments. The error of an rpc is the last one.
     pub args: Vec<Arg>,
     /// True if an argument could not be parsed.
     pub damaged: bool,
+}
+
+impl Message {
+    /// Returns true for an rpc with an error of its own.
+    pub fn fails(&self) -> bool {
+        self.args.iter().any(|arg| arg.direction == Some(Direction::Error))
+    }
 }
 
 /// The keyword of a message.

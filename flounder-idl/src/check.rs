@@ -212,19 +212,19 @@ fn check_messages(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
     let mut count = 0;
     for message in &interface.messages {
-        count += if message.ast.word == Word::Rpc { 2 } else { 1 };
+        count += halves(message.ast).len().max(1);
         if count > MAX_MESSAGES {
             let place = message.ast.name.place;
             let text =
                 format!("the interface `{}` has more than {MAX_MESSAGES} messages", name.text);
-            let help = "split the interface; an rpc counts as two messages";
+            let help = "split the interface; an rpc counts as two messages, or three with `fails`";
             return diagnostics
                 .push(Diagnostic::new(Code::TooManyMessages, place, text).help(help));
         }
     }
 }
 
-/// Messages must have different names, including the two messages of each rpc.
+/// Messages must have different names, including the messages of each rpc.
 fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     let mut spelled: HashMap<String, &ast::Name> = HashMap::new();
     let mut camels = Names::new(diagnostics);
@@ -250,7 +250,11 @@ fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics)
             )
             .label("declared again")
             .also(first, "first declared here");
-            let note = "an rpc `f` is a handler `f` and two messages, `f_call` and `f_response`";
+            let note = if halves(message).len() == 2 {
+                "an rpc `f` is a handler `f` and two messages, `f_call` and `f_response`"
+            } else {
+                "an rpc `f` is a handler `f` and three messages, `f_call`, `f_response` and `f_error`"
+            };
             let diagnostic =
                 if message.word == Word::Rpc { diagnostic.note(note) } else { diagnostic };
             camels.diagnostics.push(diagnostic.help("rename one of them"));
@@ -262,7 +266,7 @@ fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics)
         }
         camels.collide(name, names::camel(&rust));
         if message.word == Word::Rpc {
-            for half in ["_call", "_response"] {
+            for half in halves(message) {
                 camels.collide(name, names::camel(&format!("{rust}{half}")));
             }
             check_client(name, &rust, &mut client, camels.diagnostics);
@@ -299,15 +303,27 @@ fn check_client<'a>(
 fn wire_names(message: &ast::Message) -> Vec<String> {
     let name = &message.name.text;
     match message.word {
-        Word::Rpc => vec![name.clone(), format!("{name}_call"), format!("{name}_response")],
+        Word::Rpc => {
+            let halves = halves(message).iter().map(|half| format!("{name}{half}"));
+            [name.clone()].into_iter().chain(halves).collect()
+        }
         Word::Message | Word::Call | Word::Response => vec![name.clone()],
     }
 }
 
-/// Arguments of one message must have different names, including lengths. `in` and `out` arguments are in two messages.
+/// Returns what the names of the messages of an rpc end with; nothing for a message.
+fn halves(message: &ast::Message) -> &'static [&'static str] {
+    match message.word {
+        Word::Rpc if message.fails() => &["_call", "_response", "_error"],
+        Word::Rpc => &["_call", "_response"],
+        Word::Message | Word::Call | Word::Response => &[],
+    }
+}
+
+/// Arguments of one message must have different names, including lengths. Each direction is a message.
 fn check_args(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     for message in &interface.messages {
-        for direction in [Direction::In, Direction::Out] {
+        for direction in Direction::ALL {
             let mut names = Names::new(diagnostics);
             let args = message.ast.args.iter();
             for arg in args.filter(|arg| arg.direction.unwrap_or(Direction::In) == direction) {
@@ -332,7 +348,7 @@ fn length<'a>(arg: &'a ast::Arg, scope: &Scope) -> Option<&'a ast::Name> {
 /// A message must not contain more capabilities than a transport can carry.
 fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     for message in &interface.messages {
-        for direction in [Direction::In, Direction::Out] {
+        for direction in Direction::ALL {
             let args = message
                 .args
                 .iter()
@@ -362,7 +378,7 @@ fn check_caps(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
 /// A message must not have more bulk arguments than [`MAX_BULKS`].
 fn check_bulks(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     for message in &interface.messages {
-        for direction in [Direction::In, Direction::Out] {
+        for direction in Direction::ALL {
             let bulks = message.args.iter().filter(|arg| {
                 arg.ast.direction.unwrap_or(Direction::In) == direction
                     && matches!(arg.ty, Ty::Bulk { .. })

@@ -1,10 +1,11 @@
-//! Lowering of a checked unit to the model: rpcs become two messages, messages get their numbers and canonical forms.
+//! Lowering of a checked unit to the model: rpcs become two or three messages, messages get their numbers and canonical forms.
 //!
 //! The canonical form of a message is one line of text with everything that sender and receiver must agree on:
 //!
 //! ```text
 //! form    = role SP name "(" [ arg { "," arg } ] ")"
-//! role    = "message" | "call" | "response" | "rpc-call" | "rpc-response" | "rpc-call-both" | "rpc-response-both"
+//! role    = "message" | "call" | "response" | "rpc-call" | "rpc-response" | "rpc-error"
+//!         | "rpc-call-both" | "rpc-response-both" | "rpc-error-both"
 //! arg     = name ":" type
 //! type    = builtin | "string[" maximum "]" | "bulk[" maximum "]" | "{" [ name ":" type { "," name ":" type } ] "}"
 //!         | "enum{" name { "," name } "}" | "enum{" name "{0:" type "}" { "," name "{0:" type "}" } "}"
@@ -12,7 +13,8 @@
 //!         | type "[;" maximum "]" | type "?"
 //! ```
 //!
-//! In an interface with `@symmetric`, `call` and `response` are `message`, and an rpc is one with `@both`. Names are those of the interface; an rpc `f` gives `f_call` and `f_response`.
+//! In an interface with `@symmetric`, `call` and `response` are `message`, and an rpc is one with `@both`. Names are those of
+//! the interface; an rpc `f` gives `f_call` and `f_response`, and `f_error` if it `fails`.
 //! Numbers are decimal. Types are written out, so their own names do not matter; `extern#k` is the k-th different Rust type
 //! in the message, from 0. A digest is the first 16 bytes of SHA-256 of the form, as a big-endian number.
 
@@ -36,7 +38,7 @@ pub(crate) fn lower(unit: Checked<'_>, files: Vec<std::path::PathBuf>) -> Unit {
     Unit { modules, interfaces: unit.interfaces.into_iter().map(interface).collect(), files }
 }
 
-/// Returns the name of one of the two messages of an rpc.
+/// Returns the name of one of the messages of an rpc.
 fn half(message: &ast::Message, suffix: &str) -> Name {
     let span = message.name.place.span;
     let rust = format!("{}{suffix}", names::value_text(&message.name, &message.attrs));
@@ -81,8 +83,10 @@ fn interface(interface: resolve::Interface<'_>) -> Interface {
                         Direction::ToClient,
                         ast::Direction::Out,
                     ),
+                    ("_error", Role::RpcError(index), Direction::ToClient, ast::Direction::Error),
                 ];
-                for (suffix, role, direction, taken) in halves {
+                let count = if ast.fails() { 3 } else { 2 };
+                for (suffix, role, direction, taken) in halves.into_iter().take(count) {
                     let name = half(ast, suffix);
                     let direction = if both { Direction::Both } else { direction };
                     messages.push(message(
@@ -102,6 +106,7 @@ fn interface(interface: resolve::Interface<'_>) -> Interface {
                     docs: ast.attrs.docs.clone(),
                     call,
                     response: call + 1,
+                    error: ast.fails().then_some(call + 2),
                 });
             }
         }
@@ -202,8 +207,10 @@ impl Form<'_> {
         let role = match (role, direction) {
             (Role::RpcCall(_), Direction::Both) => "rpc-call-both",
             (Role::RpcResponse(_), Direction::Both) => "rpc-response-both",
+            (Role::RpcError(_), Direction::Both) => "rpc-error-both",
             (Role::RpcCall(_), _) => "rpc-call",
             (Role::RpcResponse(_), _) => "rpc-response",
+            (Role::RpcError(_), _) => "rpc-error",
             (_, Direction::Both) => "message",
             (_, Direction::ToService) => "call",
             (_, Direction::ToClient) => "response",

@@ -320,7 +320,7 @@ pub struct Message {
     pub direction: Direction,
     /// Arguments in order, without the call id of an rpc.
     pub args: Vec<Arg>,
-    /// Annotations. Both messages of an rpc have those of the rpc.
+    /// Annotations. All messages of an rpc have those of the rpc.
     pub annotations: Vec<Annotation>,
     /// The canonical form (see [`crate::lower`]), without the digests of Rust types.
     pub canonical: String,
@@ -354,6 +354,8 @@ pub enum Role {
     RpcCall(usize),
     /// The response of `rpcs[i]`.
     RpcResponse(usize),
+    /// The error of `rpcs[i]`, which comes in place of the response.
+    RpcError(usize),
 }
 
 /// A remote procedure.
@@ -369,6 +371,8 @@ pub struct Rpc {
     pub call: usize,
     /// Index into [`Interface::messages`] of `<name>_response`.
     pub response: usize,
+    /// Index into [`Interface::messages`] of `<name>_error`, if the rpc `fails`.
+    pub error: Option<usize>,
 }
 
 /// An argument.

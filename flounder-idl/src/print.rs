@@ -163,20 +163,24 @@ impl Printer {
         }
         self.marks(&message.marks);
         let (word, name) = (message.word.as_str(), &message.name.text);
+        let (args, error) = match message.args.split_last() {
+            Some((error, args)) if message.fails() => (args, format!(" fails {}", error.ty.text)),
+            _ => (&message.args[..], String::new()),
+        };
         let plain = |arg: &Arg| arg.attrs == Attrs::default();
-        if message.args.iter().all(plain) {
-            let args: Vec<String> = message.args.iter().map(arg).collect();
-            return self.line(format_args!("{word} {name}({});", args.join(", ")));
+        if args.iter().all(plain) {
+            let args: Vec<String> = args.iter().map(arg).collect();
+            return self.line(format_args!("{word} {name}({}){error};", args.join(", ")));
         }
         self.line(format_args!("{word} {name}("));
         self.depth += 1;
-        for (index, each) in message.args.iter().enumerate() {
+        for (index, each) in args.iter().enumerate() {
             self.attrs(&each.attrs);
-            let comma = if index + 1 < message.args.len() { "," } else { "" };
+            let comma = if index + 1 < args.len() { "," } else { "" };
             self.line(format_args!("{}{comma}", arg(each)));
         }
         self.depth -= 1;
-        self.line(format_args!(");"));
+        self.line(format_args!("){error};"));
     }
 }
 
@@ -192,7 +196,7 @@ fn arg(arg: &Arg) -> String {
     let direction = match arg.direction {
         Some(Direction::In) => "in ",
         Some(Direction::Out) => "out ",
-        None => "",
+        Some(Direction::Error) | None => "",
     };
     let suffix = match &arg.suffix {
         Suffix::None => String::new(),

@@ -127,7 +127,11 @@ fn messages(body: &[Decl]) -> Vec<SalvagedMessage> {
             let name = fresh(&message.name, &message.attrs, &mut seen)?;
             let args = |out: bool| {
                 let args = message.args.iter();
-                let args = args.filter(|arg| (arg.direction == Some(ast::Direction::Out)) == out);
+                let args = args.filter(|arg| match arg.direction {
+                    Some(ast::Direction::In) | None => !out,
+                    Some(ast::Direction::Out) => out,
+                    Some(ast::Direction::Error) => false,
+                });
                 (!message.damaged)
                     .then(|| args.map(|arg| names::value(&arg.name, &arg.attrs)).collect())
             };

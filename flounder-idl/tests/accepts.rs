@@ -72,6 +72,34 @@ fn the_tutorial_compiles_from_text_and_from_tokens() {
 }
 
 #[test]
+fn rpc_that_fails_has_a_third_message() {
+    let declared = "interface t {
+        typedef enum { MISSING } reason;
+        typedef uint32 fails;
+        rpc get(in string fails, out fails x) fails reason;
+        rpc put(in fails error, out uint8 error) fails fails;
+        message next(fails fails);
+    };";
+    for unit in [compile(declared), compile_macro(declared)] {
+        let interface = &unit.interfaces[0];
+        assert_eq!(
+            canonical(interface),
+            [
+                "rpc-call get_call(fails:string[65536])",
+                "rpc-response get_response(x:uint32)",
+                "rpc-error get_error(error:enum{MISSING})",
+                "rpc-call put_call(error:uint32)",
+                "rpc-response put_response(error:uint8)",
+                "rpc-error put_error(error:uint32)",
+                "message next(fails:uint32)",
+            ]
+        );
+        assert_eq!(interface.rpcs[1].error, Some(5));
+        assert_eq!(interface.messages[5].role, Role::RpcError(1));
+    }
+}
+
+#[test]
 fn a_digest_is_the_head_of_sha256() {
     // printf 'message m(x:uint32)' | sha256sum
     let interface = interface("interface t { message m(uint32 x); };");

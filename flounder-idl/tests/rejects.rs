@@ -1949,6 +1949,86 @@ error[ata-bad-result]: a command has no result `seconds`
 ",
     ),
     (
+        "ata-bad-result",
+        r"interface t { @ata(command=0xE7) rpc flush() fails errval; };",
+        r"
+error[ata-bad-result]: a command has no error of its own
+  --> t.if:1:52
+  |
+1 | interface t { @ata(command=0xE7) rpc flush() fails errval; };
+  |                                                    ^^^^^^
+  = note: its results are the data, if it reads, and `errval status`
+  = help: remove `fails`, and declare `out errval status`
+",
+    ),
+    (
+        "misplaced-bulk",
+        r"interface t { rpc f() fails bulk; };",
+        r"
+error[misplaced-bulk]: `bulk` in a type
+  --> t.if:1:29
+  |
+1 | interface t { rpc f() fails bulk; };
+  |                             ^^^^
+  = note: only arguments of messages can be bulk data
+  = help: pass it as an argument of its own: `bulk name[1048576]`
+",
+    ),
+    (
+        "unknown-type",
+        r"interface t { rpc f() fails nothing; };",
+        r"
+error[unknown-type]: unknown type `nothing`
+  --> t.if:1:29
+  |
+1 | interface t { rpc f() fails nothing; };
+  |                             ^^^^^^^ not declared
+  = help: declare it above, or import the file that declares it
+",
+    ),
+    (
+        "duplicate-message",
+        r"interface t { message f_error(); rpc f() fails errval; };",
+        r"
+error[duplicate-message]: the message `f_error` is declared twice
+  --> t.if:1:38
+  |
+1 | interface t { message f_error(); rpc f() fails errval; };
+  |                                      ^ declared again
+note: first declared here
+  --> t.if:1:23
+  |
+1 | interface t { message f_error(); rpc f() fails errval; };
+  |                       -------
+  = note: an rpc `f` is a handler `f` and three messages, `f_call`, `f_response` and `f_error`
+  = help: rename one of them
+",
+    ),
+    (
+        "keyword-case",
+        r"interface t { rpc f() FAILS errval; };",
+        r"
+error[keyword-case]: the keyword `fails` is written `FAILS`
+  --> t.if:1:23
+  |
+1 | interface t { rpc f() FAILS errval; };
+  |                       ^^^^^ keywords are in lower case
+  = help: write `fails`
+",
+    ),
+    (
+        "missing-semicolon",
+        r"interface t { message m() fails errval; };",
+        r"
+error[missing-semicolon]: missing `;` after the message
+  --> t.if:1:25
+  |
+1 | interface t { message m() fails errval; };
+  |                         ^ expected `;` after this
+  = help: end the message with `;`
+",
+    ),
+    (
         "ata-unused-argument",
         r"interface t { @ata(command=0x40, lba=start) rpc verify(in uint32 start, in uint8 count, out errval status); };",
         r"

@@ -23,10 +23,10 @@ pub use crate::__args;
 pub use crate::binding::run_program;
 pub use crate::binding::{
     AsRaw, Async, BindingError, BoxDispatch, Call, Cancelled, ClientSide, Closing, ControlError,
-    End, Inbox, Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving,
+    End, Fallible, Inbox, Local, MessageType, Messages, RawBinding, RawEnd, Received, Receiving,
     Reconnecting, Rejected, Reply, ReplyToken, RpcError, Sending, SendingCaps, Sent, ServiceSide,
-    Shared, Side, Timeout, TxError, async_dispatcher, attach, dispatcher, inbox, nothing,
-    shared_dispatcher, side::stray,
+    Shared, Side, Timeout, TxError, async_dispatcher, attach, dispatcher, handler_failed, inbox,
+    nothing, shared_dispatcher, side::stray,
 };
 pub use crate::broker::any_waitset::{AnyWaitset, Connects};
 pub use crate::broker::none::{Again, Connect, Serve, connect, serve};

@@ -147,7 +147,7 @@ pub enum MessageKind {
         /// Byte offset of the id of the call in the words of the message.
         at: usize,
     },
-    /// The response of an rpc.
+    /// The response of an rpc, or its error.
     RpcResponse {
         /// Byte offset of the id of the call in the words of the message.
         at: usize,

@@ -685,6 +685,7 @@ pub mod frames {
                     __R::read,
                     4,
                     |__reply, (data, status)| { ReadReply(__reply).send(data, status) },
+                    __rt::handler_failed,
                 )
             }
             __number => __rt::stray(INTERFACE, __number),

@@ -866,6 +866,7 @@ pub mod caps {
                     __R::exchange,
                     6,
                     |__reply, (c, d)| { ExchangeReply(__reply).send(&c, d) },
+                    __rt::handler_failed,
                 )
             }
             __number => __rt::stray(INTERFACE, __number),

@@ -2085,6 +2085,7 @@ pub mod data {
                     __R::find,
                     8,
                     |__reply, (found, e)| { FindReply(__reply).send(found, e.as_ref()) },
+                    __rt::handler_failed,
                 )
             }
             __number => __rt::stray(INTERFACE, __number),

@@ -658,6 +658,7 @@ pub mod rpcs {
                     __R::ping,
                     2,
                     |__reply, ()| { PingReply(__reply).send() },
+                    __rt::handler_failed,
                 )
             }
             3 => {
@@ -668,6 +669,7 @@ pub mod rpcs {
                     __R::one,
                     4,
                     |__reply, s| { OneReply(__reply).send(&s) },
+                    __rt::handler_failed,
                 )
             }
             5 => {
@@ -680,6 +682,7 @@ pub mod rpcs {
                     |__reply, (found, data, names)| {
                         ManyReply(__reply).send(&found, &data, &names)
                     },
+                    __rt::handler_failed,
                 )
             }
             7 => __Ask::spawn(__m, __rx, __b, __R::ask),

@@ -707,6 +707,7 @@ pub mod test {
                     __R::testrpc,
                     6,
                     |__reply, result| { TestrpcReply(__reply).send(result) },
+                    __rt::handler_failed,
                 )
             }
             __number => __rt::stray(INTERFACE, __number),

@@ -343,7 +343,7 @@ impl<'a> Check<'a, '_> {
                     self.bad_value(value, text, "change it, or the maximum");
                 }
             }
-            (_, _, None) => {}
+            (_, _, None) | (Size::Dynamic(_), Direction::Error, _) => {}
         }
     }
 
@@ -384,6 +384,17 @@ impl<'a> Check<'a, '_> {
 
     /// A response has the data and how the command ended, and nothing else.
     fn check_results(&mut self, data: Option<&Data<'_>>) {
+        for error in self.args(Direction::Error) {
+            self.report(
+                Diagnostic::new(
+                    Code::AtaBadResult,
+                    error.name.place,
+                    "a command has no error of its own",
+                )
+                .note("its results are the data, if it reads, and `errval status`")
+                .help("remove `fails`, and declare `out errval status`"),
+            );
+        }
         for arg in self.args(Direction::Out) {
             let is_data = data.is_some_and(|data| *data.name == arg.name);
             let is_status = arg.name.text == STATUS

@@ -70,7 +70,10 @@ impl Parser<'_> {
             self.recover();
             return Ok(Some(Decl::Message(message)));
         }
-        if self.args(&mut message).is_err() || self.semicolon("the message").is_err() {
+        if self.args(&mut message).is_err()
+            || self.fails(&mut message).is_err()
+            || self.semicolon("the message").is_err()
+        {
             message.damaged = true;
             self.recover();
         }
@@ -108,6 +111,28 @@ impl Parser<'_> {
             }
         }
         self.next();
+        Ok(())
+    }
+
+    /// Parses `fails type` behind an rpc, if it is there.
+    fn fails(&mut self, message: &mut Message) -> Parse<()> {
+        let is_type = matches!(self.kind_after(1), Kind::Ident(_));
+        let written = self.word().filter(|_| is_type && message.word == Word::Rpc).unwrap_or("");
+        if self.keyword_case(written, &["fails"]).as_deref().unwrap_or(written) != "fails" {
+            return Ok(());
+        }
+        self.next();
+        let ty = self.reference("the type of the error")?;
+        let name = Name { text: "error".to_owned(), place: ty.place };
+        let (attrs, direction) = (Attrs::default(), Some(Direction::Error));
+        message.args.push(Arg {
+            attrs,
+            optional: false,
+            direction,
+            ty,
+            name,
+            suffix: Suffix::None,
+        });
         Ok(())
     }
 

@@ -92,6 +92,10 @@ impl Resolver<'_> {
     fn arg<'a>(&mut self, scope: &mut Scope, ast: &'a ast::Arg) -> Option<Arg<'a>> {
         let ty = self.reference(scope, &ast.ty, None);
         if let Some(Ty::Bulk { .. }) = ty {
+            if ast.direction == Some(ast::Direction::Error) {
+                self.misplaced_bulk(&ast.ty);
+                return None;
+            }
             return self.bulk(scope, ast);
         }
         let brackets = self.brackets(scope, &ast.suffix)?;
@@ -169,7 +173,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// Reports `bulk` in a declaration of a type.
+    /// Reports `bulk` in a declaration of a type, or as an error.
     fn misplaced_bulk(&mut self, written: &ast::Name) {
         self.diagnostics.push(
             Diagnostic::new(Code::MisplacedBulk, written.place, "`bulk` in a type")

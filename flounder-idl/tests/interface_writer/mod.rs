@@ -285,6 +285,11 @@ impl Writer {
             }
         }
         self.put(")");
+        if word == "rpc" && self.choices.one_in(3) {
+            let (ty, ..) = self.ty(self.has_caps_and_bulk);
+            self.put("fails");
+            self.put(&ty);
+        }
         self.put(";");
     }
 

@@ -106,7 +106,7 @@ impl RawBinding {
             self.tell_before_call();
         }
         self.shell().call(id, procedure, body, caps, timeout, &mut |mut reply| {
-            if has_bulk {
+            if has_bulk && reply.number == R::Response::NUMBER {
                 self.resolve_reply(&R::Response::BULKS, &mut reply)?;
             }
             values = Some(R::Response::returned(reply)?);

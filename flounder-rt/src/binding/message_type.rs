@@ -20,7 +20,6 @@ use crate::channel::MessageLimit;
 use crate::interface::{Direction, Interface, MessageInfo, MessageKind};
 use crate::message::args::{Args, CapsToSend, Refused, Results};
 use crate::message::{EncodeError, MessageBuffer, MessageValue};
-use crate::waitset::CallbackError;
 use crate::wire::{Bulks, DecodeError, Gather, LINE};
 
 /// A message of an interface: its number, the words of its record, and its arguments.
@@ -198,6 +197,13 @@ impl<const NUMBER: u16, const WORDS: usize, A: Args> MessageType<NUMBER, WORDS, 
         }
     }
 
+    /// Sends an error in place of a reply, likewise.
+    #[inline]
+    pub fn fail<E: End>(args: A::Sent<'_>, mut token: ReplyToken<E>) {
+        token.renumber(NUMBER);
+        Self::reply(args, token);
+    }
+
     /// Encodes a message.
     ///
     /// # Errors
@@ -360,25 +366,45 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results> Response for MessageType
     }
 }
 
+/// Layout of what an rpc with an error of its own returns: the response `R`, or the error `X` in its place.
+#[derive(Debug)]
+pub struct Fallible<R, X>(PhantomData<(R, X)>);
+
+impl<R: Response, X: Response> Response for Fallible<R, X> {
+    const NUMBER: u16 = R::NUMBER;
+    const ID: usize = R::ID;
+    const BULKS: Bulks = R::BULKS;
+    type Values = Result<R::Values, X::Values>;
+
+    #[inline]
+    fn returned(message: Received<'_>) -> Result<Self::Values, DecodeError> {
+        if message.number == X::NUMBER {
+            return X::returned(message).map(Err);
+        }
+        R::returned(message).map(Ok)
+    }
+}
+
 impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NUMBER, WORDS, A> {
-    /// Decodes a call, and runs its handler as a task. `send` sends what it returns as message `response`.
+    /// Decodes a call, and runs its handler as a task. `send` sends what it returns as message `response`, `fail` its error.
     ///
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve<S, B: AsRaw + Clone, T: 'static>(
+    pub fn serve<S, B: AsRaw + Clone, T: 'static, X: 'static>(
         message: &mut Received<'_>,
         service: &Rc<S>,
         binding: &B,
-        handler: impl Handler<S, B, A::Rest, Result<T, CallbackError>>,
+        handler: impl Handler<S, B, A::Rest, Result<T, X>>,
         response: u16,
         send: fn(ReplyToken, T),
+        fail: fn(ReplyToken, X),
     ) -> Result<(), DecodeError> {
         Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
             let raw = binding.as_raw();
             let reply = ReplyToken::new(raw, id, response);
-            raw.spawn_call(service, binding.clone(), args, handler, reply, send);
+            raw.spawn_call(service, binding.clone(), args, handler, reply, (send, fail));
         })
     }
 
@@ -387,19 +413,20 @@ impl<const NUMBER: u16, const WORDS: usize, A: Results<Id = u32>> MessageType<NU
     /// # Errors
     /// [`DecodeError`] if the words are not those of such a call.
     #[inline]
-    pub fn serve_whole<S, B: AsRaw + Clone, T: 'static>(
+    pub fn serve_whole<S, B: AsRaw + Clone, T: 'static, X: 'static>(
         message: &mut Received<'_>,
         service: &Rc<S>,
         binding: &B,
-        handler: impl Handler<S, B, (A::Rest,), Result<T, CallbackError>>,
+        handler: impl Handler<S, B, (A::Rest,), Result<T, X>>,
         response: u16,
         send: fn(ReplyToken, T),
+        fail: fn(ReplyToken, X),
     ) -> Result<(), DecodeError> {
         Self::read(message.reborrow(), |args| {
             let (id, args) = A::split(args);
             let raw = binding.as_raw();
             let reply = ReplyToken::new(raw, id, response);
-            raw.spawn_call(service, binding.clone(), (args,), handler, reply, send);
+            raw.spawn_call(service, binding.clone(), (args,), handler, reply, (send, fail));
         })
     }
 }

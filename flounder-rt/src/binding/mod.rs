@@ -55,13 +55,13 @@ pub use dispatcher::{async_dispatcher, dispatcher, nothing, shared_dispatcher};
 pub use end::{AsRaw, BoxDispatch, End, Local, RawEnd, Shared};
 pub use error::{BindingError, ControlError, Refusal, Rejected, RpcError, TxError};
 pub use inbox::{Inbox, Messages, Receiving, RecvError, inbox};
-pub use message_type::{MessageType, Response};
+pub use message_type::{Fallible, MessageType, Response};
 pub(crate) use raw::WeakBinding;
 pub use raw::{RawBinding, attach};
 pub use reply::{Cancelled, ReplyToken};
 pub use sending::{Sending, SendingCaps};
 pub use sent::{Sent, SentWithin};
-pub use serve::{Async, Handler};
+pub use serve::{Async, Handler, handler_failed};
 pub use shared::{
     Meanwhile, Reconnecting, ReconnectingEndpoint, Replacement, SHARED_QUEUE, SharedEndpoint,
 };

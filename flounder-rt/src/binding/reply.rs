@@ -51,6 +51,8 @@ pub trait TokenOf<R>: Sized {
     fn send(self, fixed: &[u64], tails: &[&[u8]]);
     /// See [`ReplyToken::send_caps`].
     fn send_caps(self, fixed: &[u64], tails: &[&[u8]], caps: Vec<Cap>);
+    /// See [`ReplyToken::renumber`].
+    fn renumber(&mut self, number: u16);
     /// Reports why there is no reply.
     fn no_reply(self, why: NoReply);
     /// Reports that a value of the reply is refused.
@@ -111,6 +113,11 @@ macro_rules! tokens {
                 }
             }
 
+            #[inline]
+            fn renumber(&mut self, number: u16) {
+                self.0.note = self.0.note.with(number);
+            }
+
             #[cold]
             fn no_reply(self, why: NoReply) {
                 if self.0.may_lock() {
@@ -156,6 +163,11 @@ impl Note {
 
     const fn number(self) -> u16 {
         (self.0 >> 32) as u16
+    }
+
+    /// Returns the note with another number, whose reply is still to be sent.
+    const fn with(self, number: u16) -> Self {
+        Self::new(self.at(), number)
     }
 
     const fn is_pending(self) -> bool {
@@ -221,6 +233,12 @@ impl<E: End> ReplyToken<E> {
     #[cold]
     pub fn refuse(self, refusal: Refusal) {
         self.0.no_reply(NoReply::Refused(refusal));
+    }
+
+    /// The call is to be answered with message `number`.
+    #[inline]
+    pub(super) fn renumber(&mut self, number: u16) {
+        self.0.renumber(number);
     }
 
     /// Sends no reply, for this reason.

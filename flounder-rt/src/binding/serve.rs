@@ -22,6 +22,26 @@ enum End<T> {
     Cancelled,
 }
 
+/// What sends the value of a handler, and what sends its error.
+type Send<T, X> = (fn(ReplyToken, T), fn(ReplyToken, X));
+
+/// Ends a call whose handler returned an error: the caller gets a [`Refusal`], and of another error that there was one.
+pub fn handler_failed(reply: ReplyToken, error: CallbackError) {
+    match error.into_inner().downcast::<Refusal>() {
+        Ok(refusal) => reply.refuse(*refusal),
+        Err(error) => {
+            let (call, error) = (reply.call_name(), CallbackError::from(error));
+            crate::log_limited!(
+                warn,
+                call,
+                ?error,
+                "a handler gave an error: its caller gets no reply"
+            );
+            reply.no_reply(NoReply::Failed);
+        }
+    }
+}
+
 /// A message that a handler works on. It counts as a pending reply, so too many of them hold back
 /// further messages.
 struct Work(Rc<Shell>);
@@ -93,18 +113,17 @@ impl RawBinding {
         self.handle_with(handler.run(Rc::clone(service), binding, args));
     }
 
-    /// Runs the handler of a call, and sends its value with `send`. If the handler returns a [`Refusal`], the caller gets it;
-    /// after another error, or a panic, it gets [`RpcError::HandlerFailed`](crate::RpcError::HandlerFailed) or
+    /// Runs the handler of a call, and sends its value, or its error, with one of two functions. After a panic, the caller gets
     /// [`RpcError::HandlerPanicked`](crate::RpcError::HandlerPanicked). If the caller gives up, the handler is dropped. Used by
     /// generated code.
-    pub fn spawn_call<S, B, A, T: 'static>(
+    pub fn spawn_call<S, B, A, T: 'static, X: 'static>(
         &self,
         service: &Rc<S>,
         binding: B,
         args: A,
-        handler: impl Handler<S, B, A, Result<T, CallbackError>>,
+        handler: impl Handler<S, B, A, Result<T, X>>,
         reply: ReplyToken,
-        send: fn(ReplyToken, T),
+        send: Send<T, X>,
     ) {
         self.answer_with(reply, handler.run(Rc::clone(service), binding, args), send);
     }
@@ -124,34 +143,21 @@ impl RawBinding {
         });
     }
 
-    fn answer_with<T: 'static>(
+    fn answer_with<T: 'static, X: 'static>(
         &self,
         mut reply: ReplyToken,
-        handler: impl Future<Output = Result<T, CallbackError>> + 'static,
-        send: fn(ReplyToken, T),
+        handler: impl Future<Output = Result<T, X>> + 'static,
+        (send, fail): Send<T, X>,
     ) {
         self.spawn_task(async move {
             let end = run(handler, Some(&mut reply)).await;
-            let call = reply.call_name();
             match end {
                 End::Value(Ok(value)) => send(reply, value),
-                End::Value(Err(error)) => match error.into_inner().downcast::<Refusal>() {
-                    Ok(refusal) => reply.refuse(*refusal),
-                    Err(error) => {
-                        let error = CallbackError::from(error);
-                        crate::log_limited!(
-                            warn,
-                            call,
-                            ?error,
-                            "a handler gave an error: its caller gets no reply"
-                        );
-                        reply.no_reply(NoReply::Failed);
-                    }
-                },
+                End::Value(Err(error)) => fail(reply, error),
                 End::Panicked => {
                     crate::log_limited!(
                         error,
-                        call,
+                        call = reply.call_name(),
                         "a handler panicked: its caller gets no reply"
                     );
                     reply.no_reply(NoReply::Panicked);

@@ -24,6 +24,7 @@ pub(super) fn message(form: &str, externs: &[&str]) -> Result<Schema, SchemaErro
         "message" | "call" | "response" => Role::Message,
         "rpc-call" | "rpc-call-both" => Role::RpcCall,
         "rpc-response" | "rpc-response-both" => Role::RpcResponse,
+        "rpc-error" | "rpc-error-both" => Role::RpcError,
         _ => return Err(SchemaError::Expected { what: "the role of the message", at: 0 }),
     };
     parser.expect(' ', "a space")?;

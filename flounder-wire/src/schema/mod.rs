@@ -70,6 +70,8 @@ pub enum Role {
     RpcCall,
     /// The response of an rpc. The first member is `id`, the id of the call.
     RpcResponse,
+    /// The error of an rpc, in place of its response. The first member is `id`, the id of the call.
+    RpcError,
 }
 
 impl Schema {

@@ -482,6 +482,10 @@ impl TokenOf<ReconnectingEndpoint> for NoToken {
         match self {}
     }
 
+    fn renumber(&mut self, _: u16) {
+        match *self {}
+    }
+
     fn no_reply(self, _: NoReply) {
         match self {}
     }
