@@ -210,6 +210,15 @@ struct Ends {
 
 struct Count(Rc<Cell<usize>>);
 
+/// Handlers of the client, which is told nothing.
+struct Caller;
+
+impl work::ClientRx for Caller {
+    fn ping(&mut self, _: &work::ClientBinding, _: u64) {}
+
+    fn note(&mut self, _: &work::ClientBinding, _: &[u8]) {}
+}
+
 impl work::Rx for Count {
     fn ping(&mut self, _binding: &work::Binding, a: u64) {
         black_box(a);
@@ -246,7 +255,7 @@ impl Ends {
         let received = Rc::new(Cell::new(0));
         let count = Count(Rc::clone(&received));
         Self {
-            client: work::over(client, &sending, ()).expect("no descriptor is needed"),
+            client: work::over(client, &sending, Caller).expect("no descriptor is needed"),
             _service: work::over(service, &served, count).expect("no descriptor is needed"),
             sending,
             served,

@@ -8,7 +8,7 @@ use crate::binding::{
     BindingError, BoxDispatch, Dispatch, End, Local, RawBinding, RawEnd, Received, ReplyToken,
     Shared,
 };
-use crate::interface::{Direction, Interface, MessageKind};
+use crate::interface::{Direction, Interface, MessageInfo, MessageKind};
 use crate::message::MessageValue;
 use crate::wire::DecodeError;
 
@@ -135,10 +135,15 @@ impl<M> Nothing<M> {
     }
 }
 
-impl<E: End, M: MessageValue> Dispatch<E> for Nothing<M> {
-    fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
-        let number = message.number;
-        let info = M::INTERFACE.message(number).ok_or(DecodeError::Number(number))?;
+impl<M: MessageValue> Nothing<M> {
+    /// Decodes and reports a message that is no response of plain data.
+    #[inline(never)]
+    fn report<E: End>(
+        &self,
+        raw: &E::Raw,
+        info: &MessageInfo,
+        mut message: Received<'_>,
+    ) -> Result<(), DecodeError> {
         if !self.receives.receives(info.direction) {
             return Err(DecodeError::Direction);
         }
@@ -150,18 +155,40 @@ impl<E: End, M: MessageValue> Dispatch<E> for Nothing<M> {
             MessageKind::RpcCall { at } => {
                 (info.name.strip_suffix("_call").unwrap_or(info.name), message.id_at(at))
             }
-            MessageKind::RpcResponse { at } => {
-                // The waiting call decodes the rest, if there is one.
-                let answered = E::answer(raw, &mut message, at, at / 8 + 1);
-                message.caps.clear();
-                return answered;
-            }
+            MessageKind::RpcResponse { at } => return answer::<E>(raw, &mut message, at),
         };
+        let number = message.number;
         E::delivering(raw, || M::unmarshal(message).map(drop))?;
         // Dropped: the caller learns that no reply will come.
         drop(call.map(|id| ReplyToken::<E>::new(raw, id, number)));
         log_unhandled(M::INTERFACE, BindingError::NoHandler { message: name });
         Ok(())
+    }
+}
+
+/// Passes a response to the call that waits for it, if there is one, which decodes the rest.
+#[inline(always)]
+fn answer<E: End>(raw: &E::Raw, message: &mut Received<'_>, at: usize) -> Result<(), DecodeError> {
+    let answered = E::answer(raw, message, at, at / 8 + 1);
+    if !message.caps.is_empty() {
+        message.caps.clear();
+    }
+    answered
+}
+
+impl<E: End, M: MessageValue> Dispatch<E> for Nothing<M> {
+    #[inline]
+    fn deliver(&mut self, raw: &E::Raw, mut message: Received<'_>) -> Result<(), DecodeError> {
+        let number = message.number;
+        let info = M::INTERFACE.message(number).ok_or(DecodeError::Number(number))?;
+        match info.kind {
+            MessageKind::RpcResponse { at }
+                if info.bulks.is_empty() && self.receives.receives(info.direction) =>
+            {
+                answer::<E>(raw, &mut message, at)
+            }
+            _ => self.report::<E>(raw, info, message),
+        }
     }
 
     fn error(&mut self, _raw: &E::Raw, error: BindingError) {
