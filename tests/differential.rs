@@ -52,6 +52,7 @@ flounder::flounder! {
     interface play "Every kind of message" {
         typedef enum { RED, GREEN, BLUE } colour;
         typedef struct { uint32 x; uint8 y; colour c; } point;
+        typedef union { uint32 number; string text[300]; point p; } any;
 
         message hello();
         message tick(uint32 at);
@@ -64,6 +65,8 @@ flounder::flounder! {
         message gift(uint32 at, give_away_cap c, string s[2000]);
         message lent(uint32 at, cap c, uint64 w[w_len, 600]);
         message seven(uint32 at, cap a, cap b, give_away_cap c, cap d, cap e, give_away_cap f, cap g);
+        message parts(uint32 at, optional string s[3000], optional uint64 w[w_len, 600], any u, optional point p, optional cap c,
+                      cap list[list_len, 3], optional give_away_cap g);
         message data(uint32 at, bulk a[65536], bulk b[65536]);
         message sealed(uint32 at, bulk a[65536], give_away_cap c);
         message echo(uint32 at, uint8 b[b_len, 2000]);

@@ -1321,14 +1321,26 @@ note: `a_b` is declared here
     ),
     (
         "type-too-large",
-        r"interface t { typedef union { uint8 a; uint8 b[65536]; } u; typedef u all[65536]; message m(all x); };",
+        r"interface t { typedef union { uint8 a; uint8 b[n]; } u; typedef u all[65536]; message m(all x); };",
         r"
 error[type-too-large]: the type `all` has 262144 bytes
-  --> t.if:1:71
+  --> t.if:1:67
   |
-1 | t { typedef union { uint8 a; uint8 b[65536]; } u; typedef u all[65536]; message m(all x); };
+1 | ace t { typedef union { uint8 a; uint8 b[n]; } u; typedef u all[65536]; message m(all x); };
   |                                                             ^^^
   = help: a type has at most 65536 bytes; pass more as a dynamic array
+",
+    ),
+    (
+        "type-too-large",
+        r"interface t { typedef union { uint8 a; uint8 b[1025]; } u; message m(u x); };",
+        r"
+error[type-too-large]: the field `b` of a union has 1025 bytes
+  --> t.if:1:46
+  |
+1 | interface t { typedef union { uint8 a; uint8 b[1025]; } u; message m(u x); };
+  |                                              ^
+  = help: a field of a union has at most 1024 bytes; pass more as a dynamic array
 ",
     ),
     (

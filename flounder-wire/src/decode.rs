@@ -53,7 +53,9 @@ pub trait Decode<'a>: Shape + Sized {
     /// Those of [`take`](Decode::take), for the first value that has one.
     fn take_items(decoder: &mut Decoder<'a>, len: usize) -> Result<Vec<Self>, DecodeError> {
         let block = decoder.block(len, Self::SIZE)?;
-        let mut items = Vec::with_capacity(if Self::SIZE == 0 { 0 } else { len });
+        // Memory follows words: a value may take far more bytes than its fixed part, such as an enumeration with a large variant.
+        let is_close = const { size_of::<Self>() <= 8 * Self::SIZE };
+        let mut items = Vec::with_capacity(if is_close { len } else { 0 });
         for i in 0..len {
             items.push(Self::take(decoder, block + i * Self::SIZE)?);
         }

@@ -101,6 +101,8 @@ pub(crate) enum Body {
     Lent(usize),
     /// Seven, of both kinds.
     Seven,
+    /// Options, a union, and four: three copied, two of them in an array, and one given away.
+    Parts(usize),
     /// Bulk data, twice: in the message, in slots, or as sealed memory.
     Data([(Way, usize); 2]),
     /// Sealed memory, and a capability given away.
@@ -243,7 +245,8 @@ impl Dice {
     }
 
     fn body(&mut self) -> Body {
-        match self.below(18) {
+        match self.below(19) {
+            18 => Body::Parts(self.length(600)),
             16 => Body::Data([(); 2].map(|()| (self.way(), self.length(MAX_BYTES)))),
             17 => Body::Sealed(self.length(MAX_BYTES)),
             0..3 => Body::Tick,

@@ -213,6 +213,7 @@ impl Runner {
         let count = match body {
             Body::Gift(_) | Body::Lent(_) | Body::Sealed(_) => 1,
             Body::Seven => 7,
+            Body::Parts(_) => 4,
             _ => 0,
         };
         let labels: Vec<_> = (0..count).map(|_| self.label()).collect();

@@ -10,7 +10,7 @@ use flounder::{BindingError, Cap, RpcError, TxError, Waitset};
 use crate::play;
 use crate::program::{Body, Client, Side, Then, WAITSETS};
 use crate::test_message::{
-    Origin, Scalars, TestMessage, Token, described, items, label_of, pieces, raw,
+    Origin, Scalars, TestMessage, Token, described, items, label_of, parts, pieces, raw,
 };
 
 /// One binding, from its bind to its end.
@@ -291,6 +291,23 @@ impl play::Rx for Handler {
     ) {
         let labels = [a, b, c, d, e, f, g].map(|cap| label_of(&cap));
         self.received(at, &described("seven", &[], &labels));
+    }
+
+    fn parts(
+        &mut self,
+        _: &play::Binding,
+        at: u32,
+        s: Option<&str>,
+        w: Option<&[u64]>,
+        u: play::Any,
+        p: Option<play::Point>,
+        c: Option<Cap>,
+        list: Vec<Cap>,
+        g: Option<Cap>,
+    ) {
+        let caps = c.iter().chain(&list).chain(&g);
+        let labels: Vec<u64> = caps.map(label_of).collect();
+        self.received(at, &parts(s, w, &u, p, &labels));
     }
 
     fn data(&mut self, _: &play::Binding, at: u32, a: Bulk<'_>, b: Bulk<'_>) {

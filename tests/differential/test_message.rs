@@ -83,6 +83,18 @@ impl TestMessage {
                     }
                 }
             }
+            Body::Parts(length) => {
+                let g = self.caps.pop();
+                let Parts { s, w, u, p } = Parts::of(length, salt);
+                let [c, list @ ..] = &self.caps[..] else { unreachable!("four less one") };
+                match b.tx_parts(at, s.as_deref(), w.as_deref(), &u, p, Some(c), list, g) {
+                    Ok(sent) => Ok(sent),
+                    Err(Rejected { error, given, .. }) => {
+                        self.caps.extend(given);
+                        Err(error)
+                    }
+                }
+            }
             Body::Data([one, other]) => {
                 let [one, other] = [one, other].map(|(way, length)| data(b, way, length, salt));
                 b.tx_data(at, one, other).map_err(|rejected| rejected.error)
@@ -133,6 +145,10 @@ impl TestMessage {
                 let names = self::names(names, salt);
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 items(&self::points(points, salt), &names)
+            }
+            Body::Parts(length) => {
+                let Parts { s, w, u, p } = Parts::of(length, salt);
+                parts(s.as_deref(), w.as_deref(), &u, p, &self.labels)
             }
             Body::Gift(length) => described("gift", text(length, salt).as_bytes(), &self.labels),
             Body::Lent(length) => described("lent", &raw(&words(length, salt)), &self.labels),
@@ -208,6 +224,41 @@ impl Scalars {
         let Self { a, b, c, d, e, f, p } = self;
         format!("scalars {a} {b} {c} {d} {e} {f:?} {p:?}")
     }
+}
+
+/// Values that are there or missing, and one of a union.
+struct Parts {
+    s: Option<String>,
+    w: Option<Vec<u64>>,
+    u: play::Any,
+    p: Option<play::Point>,
+}
+
+impl Parts {
+    fn of(length: usize, salt: u32) -> Self {
+        let point = Scalars::of(u64::from(salt)).p;
+        Self {
+            s: length.is_multiple_of(2).then(|| text(length * 5, salt)),
+            w: length.is_multiple_of(3).then(|| words(length, salt)),
+            u: match length % 5 {
+                0 => play::Any::Number(salt),
+                1 | 2 => play::Any::Text(text(length / 2, salt)),
+                _ => play::Any::P(point),
+            },
+            p: length.is_multiple_of(7).then_some(point),
+        }
+    }
+}
+
+pub(crate) fn parts(
+    s: Option<&str>,
+    w: Option<&[u64]>,
+    u: &play::Any,
+    p: Option<play::Point>,
+    labels: &[u64],
+) -> String {
+    let (s, w) = (s.map(|s| digest(s.as_bytes())), w.map(|w| digest(&raw(w))));
+    format!("parts {s:?} {w:?} {} {p:?} {labels:?}", digest(format!("{u:?}").as_bytes()))
 }
 
 /// Bulk data to be passed in this way, if that is possible now; otherwise as bytes, which receivers cannot tell.

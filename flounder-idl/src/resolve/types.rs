@@ -19,6 +19,8 @@ use super::{Arg, Entry, Facts, Made, Meaning, Message, ModuleId, Resolver, Scope
 const MAX_LENGTH: u64 = 65_536;
 /// Maximum size of the fixed part of a type, in bytes.
 const MAX_SIZE: u64 = 64 * 1024;
+/// Maximum size of the fixed part of a field of a union, in bytes: in Rust, each value takes the size of the largest field.
+const MAX_UNION: u64 = 1024;
 /// Maximum number of elements of a dynamic array.
 const MAX_ELEMENTS: u64 = 16 * 1024 * 1024;
 /// Maximum length of a string, in bytes.
@@ -526,22 +528,31 @@ impl Resolver<'_> {
         later: &Later<'_>,
     ) -> Option<Declared> {
         let mut list = self.fields(scope, module, fields, later);
-        let whole = list.len() == fields.len();
-        // The value lies behind the record that holds the union. The sizes of all fields are within the limits.
+        if list.len() < fields.len() {
+            return None;
+        }
+        // The value lies behind the record that holds the union.
         let traits = Traits { copy: true, caps: false, gives_away: false, eq: true };
         let mut facts = Facts { size: 4, align: 4, depth: 0, caps: 0, canonical: 6, traits };
-        for field in &mut list {
+        for (field, ast) in list.iter_mut().zip(fields) {
             let part = scope.facts(field.ty);
-            self.limits(&decl.name, &part)?;
+            if part.size > MAX_UNION {
+                let text =
+                    format!("the field `{}` of a union has {} bytes", ast.name.text, part.size);
+                let help = format!(
+                    "a field of a union has at most {MAX_UNION} bytes; pass more as a dynamic array"
+                );
+                self.diagnostics
+                    .push(Diagnostic::new(Code::TypeTooLarge, ast.name.place, text).help(help));
+                return None;
+            }
             facts.caps = facts.caps.max(part.caps);
             facts.add_part(part, field.name.idl.len() + 4);
+            field.name = names::cased(&ast.name, &ast.attrs);
         }
         facts.depth += 1;
         self.limits(&decl.name, &facts)?;
-        for (field, ast) in list.iter_mut().zip(fields) {
-            field.name = names::cased(&ast.name, &ast.attrs);
-        }
-        whole.then_some(Declared::Type(TypeKind::Union(list), facts))
+        Some(Declared::Type(TypeKind::Union(list), facts))
     }
 
     /// Resolves fields. Those with a mistake are missing.
