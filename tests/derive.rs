@@ -145,6 +145,41 @@ fn variants_with_data_lie_where_the_wire_says() {
 }
 
 #[test]
+fn result_is_laid_out_as_an_enum_of_two_variants() {
+    mod same {
+        #[derive(flounder::FlounderMessage, Debug, Clone, PartialEq)]
+        pub(super) enum Either {
+            Ok(super::Named),
+            Err(()),
+        }
+        #[derive(flounder::FlounderMessage, Debug, Clone, PartialEq)]
+        pub(super) enum Listed {
+            Ok(Vec<Either>),
+            Err(u8),
+        }
+    }
+    use same::{Either, Listed};
+    type Inner = Result<Named, ()>;
+    type Outer = Result<Vec<Inner>, u8>;
+    assert_eq!(Outer::FORM.to_string(), Listed::FORM.to_string());
+    assert_eq!(Outer::FORM.digest(), Listed::FORM.digest());
+    assert_eq!((Outer::MAX_TAIL, Outer::MAX_CAPS), (Listed::MAX_TAIL, Listed::MAX_CAPS));
+    let listed = Listed::Ok(vec![Either::Ok(named("a")), Either::Err(())]);
+    let words = round_trip::<Outer>(&Ok(vec![Ok(named("a")), Err(())]));
+    assert_eq!(words, round_trip(&listed));
+    assert_eq!(round_trip::<Outer>(&Err(7)), round_trip(&Listed::Err(7)));
+    for (words, error) in [
+        (&[2, 7][..], DecodeError::Enum { name: "Result", value: 2 }),
+        (&[1 | 1 << 32, 7], DecodeError::Padding),
+        (&[1, 1 << 8 | 7], DecodeError::Padding),
+        (&[1, 7, 0], DecodeError::Leftover { words: 1 }),
+    ] {
+        assert_eq!(decode::<Outer>(words, Vec::new()), Err(error), "{words:?}");
+    }
+    assert!(decode::<Outer>(&[1], Vec::new()).is_err());
+}
+
+#[test]
 fn numbers_of_128_bits_are_two_words_the_low_one_first() {
     let words = round_trip(&Wide { small: 7, number: 5 << 64 | 4, signed: Some(-2) });
     assert_eq!(words, [4, 5, 1, -2_i64 as u64, u64::MAX, 7]);

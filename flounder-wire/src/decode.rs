@@ -514,3 +514,23 @@ impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
         }
     }
 }
+
+impl<'a, T: Decode<'a>, E: Decode<'a>> Decode<'a> for Result<T, E> {
+    #[inline]
+    fn take(decoder: &mut Decoder<'a>, at: usize) -> Result<Self, DecodeError> {
+        Ok(match decoder.tag(at, 2, "Result")? {
+            0 => Ok(take_nested(decoder)?),
+            _ => Err(take_nested(decoder)?),
+        })
+    }
+}
+
+/// Reads the record and the tail of the only field of a variant.
+#[inline]
+fn take_nested<'a, T: Decode<'a>>(decoder: &mut Decoder<'a>) -> Result<T, DecodeError> {
+    let words = T::SIZE.div_ceil(8);
+    let at = decoder.nested(words)?;
+    let value = T::take(decoder, at)?;
+    decoder.zero(at + T::SIZE, words * 8 - T::SIZE)?;
+    Ok(value)
+}

@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::caps::CapRefs;
 use crate::iref::{Errval, Iref};
-use crate::shape::{DEFAULT_MAX, Shape, TypeForm};
+use crate::shape::{DEFAULT_MAX, Shape, TypeForm, largest, total};
 
 /// A value that can be written into a message.
 ///
@@ -437,4 +437,54 @@ impl<T: Encode> Encode for Option<T> {
             value.put_caps(caps);
         }
     }
+}
+
+/// As an enumeration of two variants with one field each.
+impl<T: Shape, E: Shape> Shape for Result<T, E> {
+    const SIZE: usize = 4;
+    const ALIGN: usize = 4;
+    const MAX_TAIL: usize = largest(&[
+        total(&[T::SIZE.div_ceil(8), T::MAX_TAIL]),
+        total(&[E::SIZE.div_ceil(8), E::MAX_TAIL]),
+    ]);
+    const MAX_CAPS: usize = largest(&[T::MAX_CAPS, E::MAX_CAPS]);
+    const FORM: &'static TypeForm = &TypeForm::new("enum{Ok{0},Err{0}}", &[T::FORM, E::FORM]);
+}
+
+impl<T: Encode, E: Encode> Encode for Result<T, E> {
+    #[inline]
+    fn check(&self) -> Result<(), TooLong> {
+        match self {
+            Ok(value) => value.check(),
+            Err(error) => error.check(),
+        }
+    }
+
+    #[inline]
+    fn put(&self, words: &mut [u64], at: usize) {
+        put_tag(u32::from(self.is_err()), words, at);
+    }
+
+    #[inline]
+    fn put_tail(&self, tail: &mut Vec<u64>) {
+        match self {
+            Ok(value) => put_nested(value, tail),
+            Err(error) => put_nested(error, tail),
+        }
+    }
+
+    #[inline]
+    fn put_caps<'a>(&'a self, caps: &mut CapRefs<'a>) {
+        match self {
+            Ok(value) => value.put_caps(caps),
+            Err(error) => error.put_caps(caps),
+        }
+    }
+}
+
+/// Writes the record and the tail of the only field of a variant.
+#[inline]
+fn put_nested<T: Encode>(value: &T, tail: &mut Vec<u64>) {
+    value.put(nest(tail, T::SIZE.div_ceil(8)), 0);
+    value.put_tail(tail);
 }
