@@ -1,5 +1,5 @@
 flounder::flounder! {
-    interface r#match {
+    @symmetric interface r#match {
         #[rust_name = "Colour"]
         typedef enum { #[rust_name = "Rouge"] RED, GREEN } color_t;
         typedef struct { color_t type; } loop;

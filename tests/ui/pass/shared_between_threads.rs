@@ -1,7 +1,7 @@
 //! What a binding and a client cannot do, a shared binding and a shared client can.
 
 flounder::flounder! {
-    interface test {
+    @symmetric interface test {
         message str(string s);
         rpc ask(in string s, out uint32 result);
     };
