@@ -102,7 +102,8 @@ impl Scene {
         let export = work::export(&waitsets[0], move |_: &Peer| Ok(Service(Rc::clone(&theirs))));
         let iref = export.wait().expect("it can be exported").iref();
         let [hostile, honest] = [1, 2].map(|at| {
-            let bind = work::bind(iref, &waitsets[0], ()).driver(driver);
+            // It answers no calls, either.
+            let bind = work::bind(iref, &waitsets[0], Service(Rc::default())).driver(driver);
             let binding = bind.wait().expect("it can be bound to");
             binding.change_waitset(&waitsets[at]).expect("it can be moved");
             binding
