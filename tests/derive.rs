@@ -187,6 +187,7 @@ fn numbers_of_128_bits_are_two_words_the_low_one_first() {
     round_trip(&vec![i128::MIN, i128::MAX]);
     assert_eq!(Wide::FORM.to_string(), "struct{small:uint8,number:uint128,signed:int128?}");
     assert_eq!(decode::<Wide>(&[4, 5, 0, 0, 1, 7], vec![]), Err(DecodeError::Padding));
+    assert_eq!(decode::<Wide>(&[4, 5, 0x101, 0, 1, 7], vec![]), Err(DecodeError::Padding));
 }
 
 #[test]
