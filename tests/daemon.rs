@@ -363,8 +363,7 @@ fn names_of_slow_owners_survive_root_changes() {
         assert_eq!(bob.expect_error(process::Unregister::new("clock")), "NotOwner");
         assert_eq!(bob.lookup("clock"), iref, "its owner lives");
         let thief = RawMonitor::join(&system, 77);
-        let (verdict, _) =
-            thief.root().publish(iref.iref(), "echo", 0, 0).expect("the root answers");
+        let (verdict, _) = thief.root().publish(iref.iref(), "echo", 0).expect("the root answers");
         assert_eq!(verdict, Verdict::Duplicate, "its reference is kept, too");
         // Who looks the name up waits for its owner.
         let lookup = bob.start(process::AwaitName::new("clock"));
@@ -423,7 +422,7 @@ fn disconnected_process_keeps_its_names_while_it_lives() {
     let _daemon = system.spawn_root(&[ANN]);
     let iref = Iref::from_bits(4711).expect("not zero");
     let name = |of: &RawMonitor| {
-        assert_eq!(of.root().publish(iref, "echo", 1, 2), Ok((Verdict::Ok, 0)));
+        assert_eq!(of.root().publish(iref, "echo", 1), Ok((Verdict::Ok, 0)));
         of.root().register("mine", iref, false).expect("the root answers").0
     };
     let first = RawMonitor::join(&system, 77);

@@ -288,7 +288,7 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
             link.tx_closed(0).expect(send);
         },
         // Connections of the other's half.
-        &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, 0, "lmp", &[], 0).expect(send),
+        &|link| _ = link.tx_bind_request(1, iref, 0, 0, 0, "lmp", &[], 0).expect(send),
         &|link| _ = link.tx_bound(0, 0, &[], 0).expect(send),
         &|link| _ = link.tx_refused(2, intermon::Refusal::NoService, 0, "", &[]).expect(send),
     ];
@@ -302,7 +302,7 @@ fn protocol_violation_by_a_monitor_costs_only_its_link() {
     for connection in 0..4 {
         link.binding.tx_closed(connection).expect(send);
     }
-    let sent = link.binding.tx_bind_request(4, iref, 0, 0, 0, 0, "pigeon", &[], 0);
+    let sent = link.binding.tx_bind_request(4, iref, 0, 0, 0, "pigeon", &[], 0);
     sent.expect(send);
     assert_eq!(link.hear(), "refused 4 Reach 0");
     drop(link);
@@ -321,7 +321,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
     let raw_monitor = RawMonitor::join(&system, 77);
     let link = raw_monitor.link(iref);
     let ask = |connection, iref, driver: &str, words: &[u64], caps: u32| {
-        let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, 0, driver, words, caps);
+        let sent = link.binding.tx_bind_request(connection, iref, 0, 0, 0, driver, words, caps);
         sent.expect("it can be sent");
         for _ in 0..caps {
             let null = Cap::from(File::open("/dev/null").expect("null"));
@@ -340,7 +340,7 @@ fn bad_requests_are_refused_each_for_its_reason() {
     link.binding.tx_cap(Cap::from(File::open("/dev/null").expect("null"))).expect("it can be sent");
     link.binding.tx_closed(8).expect("it can be sent");
     // The sender had no descriptor for what it offers.
-    link.binding.tx_bind_request(10, iref, 0, 0, 0, 0, "lmp", &[1], 1).expect("it can be sent");
+    link.binding.tx_bind_request(10, iref, 0, 0, 0, "lmp", &[1], 1).expect("it can be sent");
     link.binding.tx_no_cap(3).expect("it can be sent");
     let errno = rustix::io::Errno::MFILE.raw_os_error();
     assert_eq!(link.hear(), format!("refused 10 System {errno}"));
@@ -356,7 +356,7 @@ fn root_refuses_false_claims() {
     let (one, other) = (RawMonitor::join(&system, 77), RawMonitor::join(&system, 78));
     let verdict = other.root().hello(VERSION, 77).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the number is another's");
-    let (verdict, _) = one.root().publish(iref, "echo", 0, 0).expect("the root answers");
+    let (verdict, _) = one.root().publish(iref, "echo", 0).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Duplicate, "the service is another's");
     let (verdict, _, _) = one.root().register("mine", iref, false).expect("the root answers");
     assert_eq!(verdict, monitor::Verdict::Unknown, "the service is another's");

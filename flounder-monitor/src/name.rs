@@ -7,7 +7,7 @@ use flounder_rt::{Escaped, ExportError, Iref};
 
 use crate::error::MonitorError;
 use crate::process::{id_from_wire, pid_from_wire};
-use crate::protocol::{digest, monitor};
+use crate::protocol::monitor;
 use crate::root_location::{RootLocation, RootProcess};
 
 /// Longest name, in bytes.
@@ -40,8 +40,7 @@ impl Entry {
     /// Returns the entry of a message, or `None` if it is malformed.
     pub(crate) fn from_wire(entry: monitor::Entry) -> Option<Self> {
         let iref = Iref::from_bits(entry.iref)?;
-        let fingerprint = digest(entry.digest_high, entry.digest_low);
-        let (name, interface) = (entry.name, entry.iface);
+        let (name, interface, fingerprint) = (entry.name, entry.iface, entry.digest);
         let (pid, uid) = (pid_from_wire(entry.pid), id_from_wire(entry.uid));
         Some(Self { name, iref, interface, fingerprint, pid, uid })
     }

@@ -14,25 +14,3 @@ flounder! {
 
 /// Version of both protocols.
 pub(crate) const VERSION: u32 = 5;
-
-/// Returns the upper and the lower half of a fingerprint.
-pub(crate) fn halves(fingerprint: u128) -> (u64, u64) {
-    ((fingerprint >> 64) as u64, fingerprint as u64)
-}
-
-/// Returns the fingerprint with these halves.
-pub(crate) fn digest(high: u64, low: u64) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_survive_their_halves() {
-        let fingerprint = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
-        let (high, low) = halves(fingerprint);
-        assert_eq!(digest(high, low), fingerprint);
-    }
-}

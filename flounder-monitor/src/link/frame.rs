@@ -12,7 +12,7 @@ use crate::accounts::{limit_from_wire, limit_to_wire};
 use crate::link::transfer::Transfer;
 use crate::outbox::{OutboxMessage, SendOutcome};
 use crate::prefix::prefix;
-use crate::protocol::{digest, halves, intermon};
+use crate::protocol::intermon;
 
 /// Longest name of a driver, in bytes.
 pub(crate) const MAX_DRIVER_NAME: usize = 64;
@@ -162,13 +162,11 @@ impl OutboxMessage for OutgoingItem {
 fn send_head(frame: &Frame, caps: u32, binding: &intermon::Binding) -> Result<(), TxError> {
     let sent = match frame {
         Frame::Request { connection, request, offer } => {
-            let (high, low) = halves(request.fingerprint);
             let (driver, buffer) = (&request.driver, request.buffer as u64);
             binding.tx_bind_request(
                 *connection,
                 request.iref,
-                high,
-                low,
+                request.fingerprint,
                 buffer,
                 request.features,
                 driver,
@@ -199,9 +197,9 @@ fn send_refusal(
     let mut digests = Vec::new();
     let (why, code, text) = match why {
         BindRefusal::Interface { name, table } => {
-            digests.extend(table.iter().map(|(name, fingerprint)| {
-                let (high, low) = halves(*fingerprint);
-                intermon::Digest { name: prefix(name, MAX_NAME).to_owned(), high, low }
+            digests.extend(table.iter().map(|(name, fingerprint)| intermon::Digest {
+                name: prefix(name, MAX_NAME).to_owned(),
+                digest: *fingerprint,
             }));
             (Why::Interface, 0, name.as_str())
         }
@@ -227,8 +225,7 @@ pub(super) fn refusal_of(
     use intermon::Refusal as Why;
     match why {
         Why::Interface => {
-            let entry =
-                |entry: &intermon::Digest| (entry.name.clone(), digest(entry.high, entry.low));
+            let entry = |entry: &intermon::Digest| (entry.name.clone(), entry.digest);
             BindRefusal::Interface {
                 name: text.to_owned(),
                 table: table.iter().map(entry).collect(),

@@ -36,7 +36,7 @@ use crate::exit_watch::ExitWatch;
 use crate::oneshot;
 use crate::outbox::{Outbox, Unsent};
 use crate::process::account_of;
-use crate::protocol::{digest, intermon};
+use crate::protocol::intermon;
 use crate::services;
 
 mod assembly;
@@ -477,8 +477,7 @@ impl intermon::Rx for LinkHandler {
         _: &intermon::Binding,
         connection: u64,
         iref: Iref,
-        digest_high: u64,
-        digest_low: u64,
+        fingerprint: u128,
         buffer: u64,
         features: u64,
         driver: &str,
@@ -487,7 +486,7 @@ impl intermon::Rx for LinkHandler {
     ) {
         let request = Request {
             iref,
-            fingerprint: digest(digest_high, digest_low),
+            fingerprint,
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX),
             features,
             driver: driver.to_owned(),

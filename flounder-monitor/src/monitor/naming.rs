@@ -374,7 +374,7 @@ fn publish_call(root: &RpcClient, iref: Iref) -> Call<PublishReply> {
     let (name, digest) = services::find(iref)
         .map_or(("", 0), |service| (service.interface.name, service.interface.fingerprint));
     let name = prefix(name, MAX_NAME);
-    root.publish_async(iref, name, (digest >> 64) as u64, digest as u64)
+    root.publish_async(iref, name, digest)
 }
 
 fn check(name: &str) -> Result<(), RequestError> {

@@ -140,8 +140,8 @@ struct Domain {
 struct Service {
     owner: u64,
     interface: String,
-    /// The halves of the interface's digest.
-    digest: (u64, u64),
+    /// Digest of the interface.
+    digest: u128,
     _charge: Charge,
 }
 

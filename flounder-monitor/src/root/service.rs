@@ -72,8 +72,7 @@ impl monitor::Rx for DomainHandler {
         _: &Binding,
         iref: Iref,
         interface: &str,
-        digest_high: u64,
-        digest_low: u64,
+        digest: u128,
         reply: monitor::PublishReply,
     ) {
         let Some((root, domain)) = self.joined_domain() else { return };
@@ -85,7 +84,7 @@ impl monitor::Rx for DomainHandler {
             None if root.is_kept_from(&domain, iref) => (Verdict::Duplicate, 0),
             None => match domain.account.charge(Resource::Services, 1) {
                 Ok(charge) => {
-                    let (interface, digest) = (interface.to_owned(), (digest_high, digest_low));
+                    let interface = interface.to_owned();
                     let (owner, _charge) = (self.number, charge);
                     services.insert(iref, Service { owner, interface, digest, _charge });
                     domain.services.borrow_mut().insert(iref);
@@ -474,8 +473,7 @@ impl Root {
             name: name.to_owned(),
             iref: owned.iref.to_bits(),
             iface,
-            digest_high: digest.0,
-            digest_low: digest.1,
+            digest,
             pid,
             uid,
         })

@@ -18,10 +18,7 @@ use crate::wire::DecodeError;
 ///
 /// assert_ne!(name::<ClientSide>(), name::<ServiceSide>());
 /// ```
-pub trait Side: sealed::Sealed + Copy + Debug + Send + Sync + Unpin + 'static {
-    #[doc(hidden)]
-    const RECEIVES: Direction;
-}
+pub trait Side: sealed::Side + Copy + Debug + Send + Sync + Unpin + 'static {}
 
 /// The side that exported the service.
 #[derive(Debug, Clone, Copy)]
@@ -31,19 +28,24 @@ pub struct ServiceSide(());
 #[derive(Debug, Clone, Copy)]
 pub struct ClientSide(());
 
-impl Side for ServiceSide {
-    const RECEIVES: Direction = Direction::ToService;
-}
-
-impl Side for ClientSide {
-    const RECEIVES: Direction = Direction::ToClient;
-}
+impl Side for ServiceSide {}
+impl Side for ClientSide {}
 
 mod sealed {
-    pub trait Sealed {}
+    use super::{ClientSide, Direction, ServiceSide};
 
-    impl Sealed for super::ServiceSide {}
-    impl Sealed for super::ClientSide {}
+    pub trait Side {
+        /// Which of the messages that go in one direction this side receives.
+        const RECEIVES: Direction;
+    }
+
+    impl Side for ServiceSide {
+        const RECEIVES: Direction = Direction::ToService;
+    }
+
+    impl Side for ClientSide {
+        const RECEIVES: Direction = Direction::ToClient;
+    }
 }
 
 /// Returns the error of a message that no handler of this side is for.

@@ -193,12 +193,14 @@ impl Parser {
             match self.next().as_str() {
                 "typedef" => self.typedef(),
                 "rpc" => self.rpc(&mut messages),
-                "message" => {
+                other => {
+                    let words = ["message", "call", "response"];
+                    let role = words.into_iter().find(|word| *word == other);
+                    let role = role.unwrap_or_else(|| panic!("unknown declaration {other}"));
                     let name = self.next();
                     let args = self.args().into_iter().map(|(_, name, ty)| (name, ty)).collect();
-                    add(&mut messages, "message", name, args);
+                    add(&mut messages, role, name, args);
                 }
-                other => panic!("unknown declaration {other}"),
             }
             self.expect(";");
         }
@@ -298,6 +300,7 @@ fn builtin(name: &str) -> Option<Type> {
         "uint16" => scalar("uint16", 2),
         "uint32" => scalar("uint32", 4),
         "uint64" => scalar("uint64", 8),
+        "uint128" => scalar("uint128", 16),
         "int32" | "int" => scalar("int32", 4),
         "int64" => scalar("int64", 8),
         "uintptr" | "size" => scalar("uintptr", 8),

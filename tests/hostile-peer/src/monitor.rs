@@ -287,8 +287,7 @@ impl Link {
             match name {
                 "connection" => connection.into(),
                 "iref" => request.iref.into(),
-                "digest_high" => ((digest >> 64) as u64).into(),
-                "digest_low" => (digest as u64).into(),
+                "digest" => Value::Wide(digest),
                 "buffer" => request.buffer.into(),
                 // It claims to know what nobody has thought of yet.
                 "features" => u64::MAX.into(),

@@ -7,6 +7,8 @@ use crate::interface::Type;
 pub enum Value {
     /// A scalar, an enumeration or a reference.
     Number(u64),
+    /// A number of 128 bits.
+    Wide(u128),
     /// A string.
     Text(String),
     /// An array or a struct.
@@ -66,7 +68,7 @@ impl From<&[u64]> for Value {
 /// Size and alignment of the fixed part, in bytes.
 fn fixed(ty: &Type) -> (usize, usize) {
     match ty {
-        Type::Scalar { size, .. } => (*size, *size),
+        Type::Scalar { size, .. } => (*size, 8.min(*size)),
         Type::Enum(_) | Type::Text(_) | Type::Array(..) => (4, 4),
         Type::Cap(_) => (0, 1),
         Type::Bulk(_) => (8, 8),
@@ -119,6 +121,9 @@ fn put(ty: &Type, value: &Value, into: &mut [u8]) {
         (Type::Cap(_), Value::Cap) => {}
         (Type::Scalar { size, .. }, Value::Number(number)) => {
             into[..*size].copy_from_slice(&number.to_le_bytes()[..*size]);
+        }
+        (Type::Scalar { size: 16, .. }, Value::Wide(number)) => {
+            into[..16].copy_from_slice(&number.to_le_bytes());
         }
         (Type::Enum(_), Value::Number(number)) => {
             into[..4].copy_from_slice(&number.to_le_bytes()[..4]);
@@ -203,6 +208,10 @@ fn take(ty: &Type, bytes: &[u8], offset: usize, tail: &mut usize) -> Option<Valu
                 (2, 0) => Value::Elsewhere(head),
                 _ => return None,
             }
+        }
+        Type::Scalar { size: 16, .. } => {
+            let bytes = bytes.get(offset..offset + 16)?.try_into().expect("16 bytes");
+            Value::Wide(u128::from_le_bytes(bytes))
         }
         Type::Scalar { size, .. } => Value::Number(number(*size)?),
         Type::Enum(_) => Value::Number(number(4)?),
