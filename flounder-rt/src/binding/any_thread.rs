@@ -652,7 +652,7 @@ impl SharedEndpoint {
         shell.notifier.retarget(Arc::new(Target(Arc::clone(&place))), 0);
         exit::wait_for(Arc::downgrade(link) as Weak<dyn exit::Queue>);
         place.start();
-        if wants_to_know {
+        if wants_to_know && !shell.polled {
             shell.poke();
         }
         Ok(end)

@@ -130,7 +130,10 @@ impl RawBinding {
         })));
         if wants_to_know {
             shell.io.borrow_mut().connection.is_new = true;
-            shell.poke();
+            // A binding that is polled is visited anyway, in its turn among those that are.
+            if !shell.polled {
+                shell.poke();
+            }
         }
         Ok(raw)
     }

@@ -89,6 +89,7 @@ impl<T, R> Connection<T, R> {
     pub(in crate::binding) fn has_news(&self) -> bool {
         (self.receive.peer_gone.is_some() && !self.receive.is_inbox_full)
             || !self.unreported_errors.is_empty()
+            || self.is_new
     }
 
     /// A message has come that must wait: the shell holds it back.
