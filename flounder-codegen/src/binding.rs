@@ -31,24 +31,18 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
     let (pool, pool_owner) =
         if messages.have_bulk() { pools(messages) } else { Default::default() };
     // The side is a parameter where the ends differ.
-    let side = messages.side.as_ref().map(|side| quote!(, #side));
-    let bounded = messages.side.as_ref().map(|side| quote!(, #side: #rt::Side));
+    let [side, bounded] = messages.side_generics();
     let alone = messages.side.as_ref().map(|side| quote!(<#side: #rt::Side>));
-    let (default, marker) = messages.side.as_ref().map_or_else(Default::default, |side| {
-        (quote!(, #side: #rt::Side = #rt::ServiceSide), quote!(, #rt::PhantomData<#side>))
-    });
-    let share = if messages.side.is_some() {
-        quote!(__binding(self.0.shared()))
-    } else {
-        quote!(Binding(self.0.shared()))
-    };
+    let default = messages.side.as_ref().map(|_| quote!(= #rt::ServiceSide));
+    let marker = messages.side.as_ref().map(|side| quote!(, #rt::PhantomData<#side>));
+    let constructor = messages.constructor();
     let directed = messages.side.is_some().then(|| directed_binding(messages));
     quote! {
         #doc
         ///
         /// Clones are the same end. It is for the thread of its waitset; [`shared`](Self::shared) returns one for any thread.
         #[#rt::derive(#rt::Debug, #rt::Clone)]
-        pub struct Binding<#end: #rt::End = #rt::Local #default>(#rt::RawEnd<#end> #marker);
+        pub struct Binding<#end: #rt::End = #rt::Local #bounded #default>(#rt::RawEnd<#end> #marker);
 
         #directed
 
@@ -61,7 +55,7 @@ fn binding(messages: &Messages<'_>) -> TokenStream {
 
             /// Returns an end for any thread, which is `Send` and `Sync`. The handlers stay in the thread of the waitset.
             pub fn shared(&self) -> Binding<#rt::Shared #side> {
-                #share
+                #constructor(self.0.shared())
             }
 
             /// Returns the process at the other end.
@@ -158,8 +152,7 @@ fn one_way_methods(messages: &Messages<'_>, side: Side) -> TokenStream {
 /// What a binding has if its interface has bulk data: a method, and an implementation.
 fn pools(messages: &Messages<'_>) -> (TokenStream, TokenStream) {
     let (rt, end) = (messages.rt, &messages.end);
-    let side = messages.side.as_ref().map(|side| quote!(, #side));
-    let bounded = messages.side.as_ref().map(|side| quote!(, #side: #rt::Side));
+    let [side, bounded] = messages.side_generics();
     let method = quote! {
         /// Returns the pool that the binding makes by itself, of 16 slots of 64 KiB. `Pool::new` makes others.
         pub fn pool(&self) -> #rt::Result<#rt::Pool, #rt::PoolError> {
@@ -413,30 +406,19 @@ fn handlers_trait(messages: &Messages<'_>) -> TokenStream {
     let (rt, end) = (messages.rt, &messages.end);
     let name = &messages.interface.name.idl;
     let constructor = messages.constructor();
-    let (doc, side, bounded, default, receives) = match &messages.side {
-        None => (
-            format!(
-                "What handles the messages of `{name}`: an [`Rx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
-            ),
-            None,
-            None,
-            None,
-            messages.receives(Side::Either),
-        ),
-        Some(side) => (
-            format!(
-                "What handles the messages of `{name}`: an [`Rx`] or a [`ClientRx`], an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
-            ),
-            Some(quote!(, #side)),
-            Some(quote!(, #side: #rt::Side)),
-            Some(quote!(, #side: #rt::Side = #rt::ServiceSide)),
-            quote!(#side::RECEIVES),
-        ),
+    let [side, bounded] = messages.side_generics();
+    let (rx, default) = match messages.side {
+        None => ("an [`Rx`]", None),
+        Some(_) => ("an [`Rx`] or a [`ClientRx`]", Some(quote!(= #rt::ServiceSide))),
     };
+    let receives = messages.receives();
+    let doc = format!(
+        "What handles the messages of `{name}`: {rx}, an [`AsyncRx`] in `Async`, an `Inbox`, or `()` for nothing."
+    );
     let doc = docs::line(&doc);
     quote! {
         #doc
-        pub trait Handlers<#end: #rt::End = #rt::Local #default>: 'static {
+        pub trait Handlers<#end: #rt::End = #rt::Local #bounded #default>: 'static {
             #[doc(hidden)]
             fn __deliver(self) -> #rt::BoxDispatch<#end>;
         }

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 
 use crate::docs;
-use crate::message::{Messages, Side, Wire};
+use crate::message::{Messages, Wire};
 use crate::rt::Rt;
 use crate::value::Value;
 
@@ -18,10 +18,7 @@ pub(crate) fn items(messages: &Messages<'_>) -> TokenStream {
 /// The methods of `Binding` that send and receive values.
 pub(crate) fn binding_methods(messages: &Messages<'_>) -> TokenStream {
     let (rt, end) = (messages.rt, &messages.end);
-    let receives = match &messages.side {
-        None => messages.receives(Side::Either),
-        Some(side) => quote!(#side::RECEIVES),
-    };
+    let receives = messages.receives();
     quote! {
         /// Sends a message that is a value: `tx_*` with copies of all capabilities, also those that would be given away.
         pub fn tx(&self, message: &Message) -> __sent<'_, #end> {

@@ -121,11 +121,19 @@ impl<'a> Messages<'a> {
         if self.side.is_some() { format_ident!("__binding") } else { format_ident!("Binding") }
     }
 
-    /// `Direction::ToService`: which of the messages that go in one direction this side receives.
-    pub(crate) fn receives(&self, side: Side) -> TokenStream {
+    /// Which of the messages that go in one direction an end receives, by its side where the ends differ.
+    pub(crate) fn receives(&self) -> TokenStream {
         let rt = self.rt;
-        let direction = format_ident!("{}", format!("{:?}", side.receives()));
-        quote!(#rt::Direction::#direction)
+        match &self.side {
+            None => quote!(#rt::Direction::Both),
+            Some(side) => quote!(#side::RECEIVES),
+        }
+    }
+
+    /// `, S` and `, S: Side` behind the kind of an end, where the ends differ: as an argument, and as a parameter.
+    pub(crate) fn side_generics(&self) -> [Option<TokenStream>; 2] {
+        let (rt, side) = (self.rt, self.side.as_ref());
+        [side.map(|side| quote!(, #side)), side.map(|side| quote!(, #side: #rt::Side))]
     }
 
     /// Returns true if a message of the interface has bulk data.

@@ -42,7 +42,8 @@ pub(crate) enum Pass {
     Items(u32),
     /// At most so many elements with capabilities: lent by the sender, owned by the receiver.
     LentItems(u32),
-    /// At most so many elements that give capabilities away: owned by both. As [`GivenAway`](Self::GivenAway).
+    /// At most so many elements that give capabilities away. The sender and the receiver own them, as with
+    /// [`GivenAway`](Self::GivenAway).
     GivenItems(u32),
 }
 

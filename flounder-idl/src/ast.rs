@@ -280,6 +280,26 @@ impl Message {
     pub fn fails(&self) -> bool {
         self.args.iter().any(|arg| arg.direction == Some(Direction::Error))
     }
+
+    /// Returns the messages of an rpc, each with what its name ends with and the arguments that it has; nothing for a message.
+    pub(crate) fn halves(&self) -> &'static [(&'static str, Direction)] {
+        const HALVES: [(&str, Direction); 3] =
+            [("_call", Direction::In), ("_response", Direction::Out), ("_error", Direction::Error)];
+        match self.word {
+            Word::Rpc if self.fails() => &HALVES,
+            Word::Rpc => HALVES.split_at(2).0,
+            Word::Message | Word::Call | Word::Response => &[],
+        }
+    }
+
+    /// Returns true if the message has the mark `name`.
+    pub(crate) fn is_marked(&self, name: &str) -> bool {
+        is_marked(&self.marks, name)
+    }
+}
+
+fn is_marked(marks: &[Name], name: &str) -> bool {
+    marks.iter().any(|mark| mark.text == name)
 }
 
 /// The keyword of a message.
@@ -298,14 +318,7 @@ pub enum Word {
 impl Interface {
     /// Returns true if the interface has the mark `name`.
     pub(crate) fn is_marked(&self, name: &str) -> bool {
-        self.marks.iter().any(|mark| mark.text == name)
-    }
-}
-
-impl Message {
-    /// Returns true if the message has the mark `name`.
-    pub(crate) fn is_marked(&self, name: &str) -> bool {
-        self.marks.iter().any(|mark| mark.text == name)
+        is_marked(&self.marks, name)
     }
 }
 

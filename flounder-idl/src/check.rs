@@ -212,7 +212,7 @@ fn check_messages(interface: &Interface<'_>, diagnostics: &mut Diagnostics) {
     }
     let mut count = 0;
     for message in &interface.messages {
-        count += halves(message.ast).len().max(1);
+        count += message.ast.halves().len().max(1);
         if count > MAX_MESSAGES {
             let place = message.ast.name.place;
             let text =
@@ -250,7 +250,7 @@ fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics)
             )
             .label("declared again")
             .also(first, "first declared here");
-            let note = if halves(message).len() == 2 {
+            let note = if message.halves().len() == 2 {
                 "an rpc `f` is a handler `f` and two messages, `f_call` and `f_response`"
             } else {
                 "an rpc `f` is a handler `f` and three messages, `f_call`, `f_response` and `f_error`"
@@ -266,7 +266,7 @@ fn check_message_names(interface: &Interface<'_>, diagnostics: &mut Diagnostics)
         }
         camels.collide(name, names::camel(&rust));
         if message.word == Word::Rpc {
-            for half in halves(message) {
+            for (half, _) in message.halves() {
                 camels.collide(name, names::camel(&format!("{rust}{half}")));
             }
             check_client(name, &rust, &mut client, camels.diagnostics);
@@ -302,22 +302,8 @@ fn check_client<'a>(
 /// Returns the message names that a declaration takes.
 fn wire_names(message: &ast::Message) -> Vec<String> {
     let name = &message.name.text;
-    match message.word {
-        Word::Rpc => {
-            let halves = halves(message).iter().map(|half| format!("{name}{half}"));
-            [name.clone()].into_iter().chain(halves).collect()
-        }
-        Word::Message | Word::Call | Word::Response => vec![name.clone()],
-    }
-}
-
-/// Returns what the names of the messages of an rpc end with; nothing for a message.
-fn halves(message: &ast::Message) -> &'static [&'static str] {
-    match message.word {
-        Word::Rpc if message.fails() => &["_call", "_response", "_error"],
-        Word::Rpc => &["_call", "_response"],
-        Word::Message | Word::Call | Word::Response => &[],
-    }
+    let halves = message.halves().iter().map(|(half, _)| format!("{name}{half}"));
+    [name.clone()].into_iter().chain(halves).collect()
 }
 
 /// Arguments of one message must have different names, including lengths. Each direction is a message.

@@ -54,50 +54,25 @@ fn interface(interface: resolve::Interface<'_>) -> Interface {
     for declared in &declared {
         let ast = declared.ast;
         let name = names::value(&ast.name, &ast.attrs);
+        let both = symmetric || ast.is_marked("both");
+        let (index, call) = (rpcs.len(), messages.len());
+        let mut push = |name, role, direction, taken| {
+            let direction = if both { Direction::Both } else { direction };
+            let before = messages.len();
+            messages.push(message(&types, declared, name, role, direction, taken, before));
+        };
         match ast.word {
-            Word::Message | Word::Call | Word::Response => {
-                let (role, direction) = match ast.word {
-                    Word::Call => (Role::Call, Direction::ToService),
-                    Word::Response => (Role::Response, Direction::ToClient),
-                    Word::Message | Word::Rpc => (Role::Message, Direction::Both),
-                };
-                let direction = if symmetric { Direction::Both } else { direction };
-                messages.push(message(
-                    &types,
-                    declared,
-                    name,
-                    role,
-                    direction,
-                    None,
-                    messages.len(),
-                ));
-            }
+            Word::Message => push(name, Role::Message, Direction::Both, None),
+            Word::Call => push(name, Role::Call, Direction::ToService, None),
+            Word::Response => push(name, Role::Response, Direction::ToClient, None),
             Word::Rpc => {
-                let (index, call) = (rpcs.len(), messages.len());
-                let both = symmetric || ast.is_marked("both");
-                let halves = [
-                    ("_call", Role::RpcCall(index), Direction::ToService, ast::Direction::In),
-                    (
-                        "_response",
-                        Role::RpcResponse(index),
-                        Direction::ToClient,
-                        ast::Direction::Out,
-                    ),
-                    ("_error", Role::RpcError(index), Direction::ToClient, ast::Direction::Error),
-                ];
-                let count = if ast.fails() { 3 } else { 2 };
-                for (suffix, role, direction, taken) in halves.into_iter().take(count) {
-                    let name = half(ast, suffix);
-                    let direction = if both { Direction::Both } else { direction };
-                    messages.push(message(
-                        &types,
-                        declared,
-                        name,
-                        role,
-                        direction,
-                        Some(taken),
-                        messages.len(),
-                    ));
+                for (suffix, taken) in ast.halves() {
+                    let (role, direction) = match taken {
+                        ast::Direction::In => (Role::RpcCall(index), Direction::ToService),
+                        ast::Direction::Out => (Role::RpcResponse(index), Direction::ToClient),
+                        ast::Direction::Error => (Role::RpcError(index), Direction::ToClient),
+                    };
+                    push(half(ast, suffix), role, direction, Some(*taken));
                 }
                 let camel = camel(&name);
                 rpcs.push(Rpc {

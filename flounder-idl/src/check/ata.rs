@@ -207,11 +207,11 @@ impl<'a> Check<'a, '_> {
     /// Returns the size of an argument of bytes; `None` for another.
     fn size(&self, arg: &Arg<'_>) -> Option<Size> {
         match (arg.ty, arg.array) {
-            (ty, Some((_, max))) if self.builtin(ty) == Some(Builtin::U8) => {
+            (ty, Some((_, max))) if self.scope.builtin(ty) == Some(Builtin::U8) => {
                 Some(Size::Dynamic(max.into()))
             }
             (Ty::Named(id), None) => match self.scope.types[id.0].kind {
-                TypeKind::Array { elem, len } if self.builtin(elem) == Some(Builtin::U8) => {
+                TypeKind::Array { elem, len } if self.scope.builtin(elem) == Some(Builtin::U8) => {
                     Some(Size::Fixed(len))
                 }
                 TypeKind::Alias(old) => self.size(&Arg { ast: arg.ast, ty: old, array: None }),
@@ -219,11 +219,6 @@ impl<'a> Check<'a, '_> {
             },
             _ => None,
         }
-    }
-
-    /// Returns the builtin type that a type is a name for.
-    fn builtin(&self, ty: Ty) -> Option<Builtin> {
-        self.scope.builtin(ty)
     }
 
     fn unknown_argument(&mut self, name: &Name) {
@@ -293,7 +288,7 @@ impl<'a> Check<'a, '_> {
         let Some(resolved) = self.resolved(&arg.name) else { return };
         let is_number = resolved.array.is_none()
             && matches!(
-                self.builtin(resolved.ty),
+                self.scope.builtin(resolved.ty),
                 Some(Builtin::U8 | Builtin::U16 | Builtin::U32 | Builtin::U64 | Builtin::Usize)
             );
         if !is_number {
@@ -399,7 +394,8 @@ impl<'a> Check<'a, '_> {
             let is_data = data.is_some_and(|data| *data.name == arg.name);
             let is_status = arg.name.text == STATUS
                 && self.resolved(&arg.name).is_none_or(|resolved| {
-                    resolved.array.is_none() && self.builtin(resolved.ty) == Some(Builtin::Errval)
+                    resolved.array.is_none()
+                        && self.scope.builtin(resolved.ty) == Some(Builtin::Errval)
                 });
             // A result that a parameter names is no data because of a mistake that has been reported.
             if !is_data && !is_status && !self.is_named(&arg.name) {

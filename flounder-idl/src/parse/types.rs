@@ -40,8 +40,8 @@ impl Parser<'_> {
         let lower =
             if braced { self.keyword_case(word, &["struct", "enum", "union"]) } else { None };
         let declared = match lower.as_deref().unwrap_or(word) {
-            "struct" if braced => self.structure(attrs)?,
-            "union" if braced => self.union(attrs)?,
+            "struct" if braced => self.record(attrs, false)?,
+            "union" if braced => self.record(attrs, true)?,
             "enum" if braced => self.enumeration(attrs)?,
             _ => Some(self.renaming(attrs)?),
         };
@@ -49,30 +49,22 @@ impl Parser<'_> {
         Ok(declared)
     }
 
-    fn structure(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
+    /// Parses a struct, or a union.
+    fn record(&mut self, attrs: Attrs, is_union: bool) -> Parse<Option<TypeDecl>> {
         let place = self.next().place;
         let (fields, damaged) = self.fields()?;
+        let (what, empty) =
+            if is_union { ("union", Code::EmptyUnion) } else { ("struct", Code::EmptyStruct) };
         if fields.is_empty() && !damaged {
             self.report(
-                Diagnostic::new(Code::EmptyStruct, place, "a struct without fields")
+                Diagnostic::new(empty, place, format!("a {what} without fields"))
                     .help("declare at least one field: `uint32 x;`"),
             );
         }
-        let name = self.name("the name of the struct")?;
-        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Struct(fields) }))
-    }
-
-    fn union(&mut self, attrs: Attrs) -> Parse<Option<TypeDecl>> {
-        let place = self.next().place;
-        let (fields, damaged) = self.fields()?;
-        if fields.is_empty() && !damaged {
-            self.report(
-                Diagnostic::new(Code::EmptyUnion, place, "a union without fields")
-                    .help("declare at least one field: `uint32 x;`"),
-            );
-        }
-        let name = self.name("the name of the union")?;
-        Ok(Some(TypeDecl { attrs, name, kind: TypeDeclKind::Union(fields) }))
+        let name = self.name(&format!("the name of the {what}"))?;
+        let kind =
+            if is_union { TypeDeclKind::Union(fields) } else { TypeDeclKind::Struct(fields) };
+        Ok(Some(TypeDecl { attrs, name, kind }))
     }
 
     /// Parses `{ .. }` around fields. Returns true with them if one was malformed.

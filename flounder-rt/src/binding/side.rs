@@ -50,7 +50,7 @@ mod sealed {
 
 /// Returns the error of a message that no handler of this side is for.
 #[cold]
-pub const fn stray<T>(interface: &Interface, number: u16) -> Result<T, DecodeError> {
-    let known = number != 0 && number as usize <= interface.messages.len();
-    Err(if known { DecodeError::Direction } else { DecodeError::Number(number) })
+pub fn stray<T>(interface: &Interface, number: u16) -> Result<T, DecodeError> {
+    let message = interface.message(number);
+    Err(message.map_or(DecodeError::Number(number), |_| DecodeError::Direction))
 }
