@@ -210,7 +210,7 @@ struct Ends {
 
 struct Count(Rc<Cell<usize>>);
 
-/// Handlers of the client, which is told nothing.
+/// Handlers of the client. In no case does a message come to them.
 struct Caller;
 
 impl work::ClientRx for Caller {

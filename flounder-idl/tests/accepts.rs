@@ -295,7 +295,7 @@ fn constants_are_lengths_and_maxima() {
 }
 
 #[test]
-fn values_are_optional_and_arrays_are_written_where_they_are_used() {
+fn optional_values_and_arrays_need_no_typedef() {
     let interface = interface(
         "interface t {
             const uint8 N = 2;

@@ -73,7 +73,7 @@ fn name_of_another_user_is_not_taken_over() {
 }
 
 #[test]
-fn flood_of_hand_overs_costs_a_stopped_owner_its_connection_only() {
+fn flood_of_hand_overs_costs_a_stopped_owner_one_connection() {
     let system = TestSystem::new();
     let mut root = system.spawn();
     root.join();
